@@ -1,0 +1,55 @@
+import type { Row } from "../mapping/rows.ts";
+
+/** The received counter that a push moves, and what it moves. Kept per key, originator and client SAP. */
+export interface CounterMove {
+  readonly meterId: string;
+  readonly keyId: number;
+  /** Originator, 16 hex digits in lower case. */
+  readonly systemTitle: string;
+  readonly clientSap: number;
+  /** The counter of the frame, 0 … 2³²−1. */
+  readonly counter: number;
+  /** First 16 octets of SHA-256 over the protected APDU as received. */
+  readonly digest: Buffer;
+}
+
+/** Why an authentic APDU is kept aside instead of mapped. */
+export interface QuarantineReason {
+  /** `undecodable`, `unmappable`, `scaler_unknown`, `counter_jump`, … */
+  readonly reason: string;
+  readonly text: string;
+}
+
+/**
+ * All that one accepted push leaves behind, committed in one transaction with the counter's move.
+ * `history.cells` and `frame.cells` have no id yet: the store reserves identifiers and sets `id` and `frame_id` everywhere.
+ */
+export interface AcceptedPush {
+  readonly meterId: string;
+  /** Rows of measurement, profile, reading and event tables. */
+  readonly rows: readonly Row[];
+  readonly history: Row;
+  readonly frame: Row;
+  /** Absent where nothing was ciphered, or where the meter's policy allows a counter that stands still. */
+  readonly counter: CounterMove | null;
+  readonly quarantine: QuarantineReason | null;
+}
+
+/** What became of a push at COMMIT. `replay` and `retransmission`: another daemon had moved the counter meanwhile. */
+export type CommitVerdict = "applied" | "duplicate" | "quarantined" | "retransmission" | "replay";
+
+export interface CommitOutcome {
+  readonly verdict: CommitVerdict;
+  /** Rows that are new or were filled in. */
+  readonly rowsStored: number;
+  /** Rows that were there already, with the same values. */
+  readonly rowsDuplicate: number;
+  /** Rows that were there with other values: kept in `reading_conflicts`, the original untouched. */
+  readonly rowsConflicting: number;
+}
+
+/** Where accepted pushes become durable. */
+export interface PushStore {
+  /** All of `pushes` in one transaction; resolves after COMMIT with synchronous_commit on. Rejects with StorageError. */
+  commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]>;
+}
