@@ -1,0 +1,47 @@
+import type { Limits } from "../limits.ts";
+import type { MappingConfiguration } from "../mapping/configuration.ts";
+import type { PushStore } from "../storage/accepted-push.ts";
+import type {
+  CodeRegistry,
+  CounterStore,
+  MeterRegistrar,
+  SecurityEventStore,
+  StatusWordStore,
+  UnknownFrameStore,
+} from "../storage/ingest-stores.ts";
+import type { MeterDirectory } from "../storage/meter-record.ts";
+import type { IngestObserver } from "./observer.ts";
+
+/** As much of a pino logger as the ingest uses. */
+export interface Log {
+  debug(fields: object, text: string): void;
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
+
+export interface IngestSecurity {
+  readonly unknownMeters: "quarantine" | "refuse" | "register";
+  /** Largest jump that an untagged counter may make; 2²⁴ by default. */
+  readonly counterJumpMax: number;
+}
+
+export interface IngestDependencies {
+  readonly store: PushStore;
+  readonly directory: MeterDirectory;
+  readonly counters: CounterStore;
+  readonly quarantine: UnknownFrameStore;
+  readonly securityEvents: SecurityEventStore;
+  readonly codes: CodeRegistry;
+  readonly statusWords: StatusWordStore;
+  readonly registrar: MeterRegistrar | null;
+  readonly configuration: () => MappingConfiguration;
+  readonly limits: Limits;
+  readonly security: IngestSecurity;
+  /** IANA zone of meters that have none of their own and give no deviation. */
+  readonly zone: string;
+  readonly observer: IngestObserver;
+  readonly log: Log;
+  /** Milliseconds since 1970 UTC. */
+  readonly now: () => number;
+}
