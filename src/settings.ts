@@ -1,0 +1,232 @@
+import { z } from "zod";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+
+/**
+ * Every setting of the daemon, declared once: its key, default, unit and meaning. The loader, `hes config print`, the JSON schema
+ * and docs/reference/configuration.md are made from this table.
+ */
+export interface Setting<T> {
+  readonly schema: z.ZodType<T>;
+  readonly fallback: T;
+  readonly description: string;
+  /** Unit of a number, in words. */
+  readonly unit?: string;
+  /** Says in words what an empty default stands for. */
+  readonly fallbackText?: string;
+  /** Masked where it is shown, and may be given as the name of a file: `key_file`. */
+  readonly secret?: boolean;
+}
+
+interface Extras {
+  readonly unit?: string;
+  readonly fallbackText?: string;
+  readonly secret?: boolean;
+}
+
+function setting<T>(schema: z.ZodType<T>, fallback: T, description: string, extras: Extras = {}): Setting<T> {
+  return { schema, fallback, description, ...extras };
+}
+
+const text = (fallback: string, description: string, extras?: Extras) =>
+  setting(z.string(), fallback, description, extras);
+
+const count = (fallback: number, unit: string, description: string, from = 1) =>
+  setting(z.int().min(from), fallback, description, { unit });
+
+const choice = <const T extends readonly [string, ...string[]]>(
+  values: T,
+  fallback: T[number],
+  description: string,
+) => setting<T[number]>(z.enum(values) as unknown as z.ZodType<T[number]>, fallback, description);
+
+const isTimeZone = (name: string): boolean => {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const SERIAL_LINE = z.strictObject({
+  path: z.string().min(1),
+  baud_rate: z.int().min(300).default(9600),
+  data_bits: z.union([z.literal(7), z.literal(8)]).default(8),
+  parity: z.enum(["none", "even", "odd"]).default("none"),
+  stop_bits: z.union([z.literal(1), z.literal(2)]).default(1),
+});
+
+/** A serial line on which meters push; its defaults are 9600 baud, 8 data bits, no parity, one stop bit. */
+export type SerialLineSetting = z.infer<typeof SERIAL_LINE>;
+
+const IDENTIFIER = z
+  .string()
+  .regex(/^[a-z_][a-z0-9_]{0,62}$/, "a lower-case PostgreSQL identifier is needed, such as hes");
+
+export const OWN_SETTINGS = {
+  data_dir: text("./data", "Directory of the embedded database, the spool and generated keys."),
+
+  "listen.tcp": setting(
+    z.array(z.string()),
+    ["[::]:4059"],
+    "TCP addresses that meters connect to, as host:port; [::] takes IPv4 too. HDLC and wrapper are told apart by their first octets.",
+  ),
+  "listen.udp": setting(
+    z.array(z.string()),
+    [],
+    "UDP addresses that meters send to, one wrapper PDU a datagram.",
+  ),
+  "listen.serial": setting(
+    z.array(SERIAL_LINE),
+    [],
+    "Serial lines on which meters push in HDLC: { path, baud_rate, data_bits, parity, stop_bits }.",
+  ),
+
+  "database.url": text(
+    "",
+    "PostgreSQL 15 or newer, with or without TimescaleDB: postgres://user@host:5432/hes.",
+    {
+      secret: true,
+      fallbackText: "an embedded PostgreSQL under data_dir, for trying out and small sites",
+    },
+  ),
+  "database.password": text("", "Password for database.url, so that the URL itself needs to hold none.", {
+    secret: true,
+    fallbackText: "the one in database.url, if any",
+  }),
+  "database.schema": setting(
+    IDENTIFIER,
+    "hes",
+    "Schema of the operational tables; meters, meter_readings and meter_events are in public.",
+  ),
+  "database.pool_max": count(8, "connections", "Connections to PostgreSQL that are open at once.", 2),
+
+  "durable_log.kind": choice(
+    ["spool", "jetstream"],
+    "spool",
+    "Where an accepted push is safe before it is acknowledged. Reserved: this version acknowledges after PostgreSQL's COMMIT.",
+  ),
+  "spool.dir": text("", "Directory of the local spool. Reserved, as durable_log.kind.", {
+    fallbackText: "data_dir/spool",
+  }),
+
+  "http.listen": text(
+    "127.0.0.1:8059",
+    "Address of /livez, /readyz, /healthz, /metrics and /version; empty: no HTTP.",
+  ),
+
+  "security.kek_file": text(
+    "",
+    "File with the key-encryption key that meters' keys are sealed with; created with mode 0400 where missing.",
+    { fallbackText: "data_dir/kek" },
+  ),
+  "security.unknown_meters": choice(
+    ["quarantine", "refuse", "register"],
+    "quarantine",
+    "What happens to pushes of a meter that nobody imported: kept aside for `hes meters adopt`, refused, or the meter is registered.",
+  ),
+  "security.counter_jump_max": count(
+    2 ** 24,
+    "counts",
+    "A frame without a tag whose invocation counter is further ahead than this goes to quarantine.",
+  ),
+
+  "time.zone": setting(
+    z.string().refine(isTimeZone, "an IANA time zone is needed, such as Asia/Kolkata"),
+    "Asia/Kolkata",
+    "Zone of days, schedules, and meters whose clocks give no deviation.",
+  ),
+
+  "log.level": choice(
+    ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
+    "info",
+    "Least severe level that is written.",
+  ),
+  "log.format": choice(
+    ["auto", "json", "text"],
+    "auto",
+    "json: one object a line. auto: text on a terminal, else json.",
+  ),
+};
+
+/** What each limit protects; the numbers and units stand in limits.ts. */
+const LIMIT_DESCRIPTIONS: Record<keyof Limits, string> = {
+  connectionsMax: "Connections open at once on all listeners.",
+  firstFrameMs:
+    "After accept, an unidentified connection must have sent its first complete frame within this time.",
+  frameMs: "A frame that has started must be complete within this time.",
+  idleUnidentifiedMs: "Idle time after which a connection without an identified meter is closed.",
+  idleIdentifiedMs: "Idle time after which a known meter's connection is closed.",
+  wrapperPayloadBytesMax: "Payload of one wrapper PDU; the format allows 65535.",
+  hdlcFrameBytesMax: "One HDLC frame; the format allows 2047.",
+  apduBytesMax: "An APDU put together from segments or blocks.",
+  apduMs: "All segments or blocks of one APDU must have come within this time.",
+  depthMax: "Nesting of arrays and structures.",
+  pushElementsMax: "Elements of one push after compact-arrays are expanded.",
+  pollElementsMax: "Elements of one polled result after compact-arrays are expanded.",
+  pollBytesMax: "One polled result.",
+  undurableConnectionBytesMax: "Received on one connection and not yet durable; reading pauses above it.",
+  undurableTotalBytesMax: "Received on all connections and not yet durable; reading pauses above it.",
+  durableMs: "An accepted push must become durable within this time, or it is not acknowledged.",
+  logLinesPerMinute: "Log lines about one source in a minute; the rest is counted and summed up.",
+  quarantineFramesPerSource: "Frames of one source kept while its meter or key is unknown.",
+  quarantineFramesMax: "Frames of all sources kept while their meters or keys are unknown.",
+};
+
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** `limits.connections_max` → `connectionsMax`; the part after the last dot in the case of TypeScript. */
+export const camel = (name: string): string =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+function limitUnit(name: string): string {
+  if (name.endsWith("Ms")) return "ms";
+  if (name.includes("Bytes")) return "octets";
+  if (name.startsWith("log")) return "lines";
+  if (name.startsWith("quarantine")) return "frames";
+  if (name.startsWith("connections")) return "connections";
+  return name.startsWith("depth") ? "levels" : "elements";
+}
+
+const limitSettings = (Object.keys(LIMIT_DESCRIPTIONS) as (keyof Limits)[]).map(
+  (name) =>
+    [
+      `limits.${snake(name)}`,
+      count(DEFAULT_LIMITS[name], limitUnit(name), LIMIT_DESCRIPTIONS[name]),
+    ] as const,
+);
+
+/** All settings by key, in the order in which they are shown. */
+export const SETTINGS: ReadonlyMap<string, Setting<unknown>> = new Map<string, Setting<unknown>>([
+  ...Object.entries(OWN_SETTINGS as Record<string, Setting<unknown>>),
+  ...limitSettings,
+]);
+
+/** What each section is about; shown above its settings. */
+export const SECTIONS: Readonly<Record<string, string>> = {
+  listen: "Where meters are heard",
+  database: "Where their values are kept",
+  durable_log: "What makes an accepted push safe",
+  spool: "The local spool",
+  http: "Health and metrics",
+  security: "Keys and strangers",
+  time: "Days and clocks",
+  log: "The daemon's own log, on standard error",
+  limits: "Bounds on everything that is received",
+};
+
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S;
+type Own = typeof OWN_SETTINGS;
+type Value<S> = S extends Setting<infer T> ? T : never;
+type SectionName = keyof Own extends infer K ? (K extends `${infer S}.${string}` ? S : never) : never;
+
+/** The configuration, `database.pool_max` being `config.database.poolMax`. */
+export type Config = {
+  readonly [K in keyof Own as K extends `${string}.${string}` ? never : Camel<K>]: Value<Own[K]>;
+} & {
+  readonly [S in SectionName as Camel<S>]: {
+    readonly [K in keyof Own as K extends `${S}.${infer Rest}` ? Camel<Rest> : never]: Value<Own[K]>;
+  };
+} & { readonly limits: Limits };

@@ -1,0 +1,52 @@
+import { createSecretKey } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { createLog, SourceLog } from "../../src/log.ts";
+
+function capture(format: "json" | "text" = "json") {
+  const lines: string[] = [];
+  const log = createLog({ level: "info", format }, { write: (line) => void lines.push(line) });
+  return { lines, log };
+}
+
+describe("the log", () => {
+  it("never writes key material, however it is handed over", () => {
+    const { lines, log } = capture();
+    const octets = Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
+    const key = createSecretKey(octets);
+    log.info(
+      { guek: octets, nested: { gak: octets.toString("hex"), key }, list: [octets, key], frame: octets },
+      "imported",
+    );
+    const text = lines.join("");
+    expect(text).not.toContain("000102030405");
+    expect(text).not.toContain("[0,1,2,3");
+    expect(text).not.toContain("AAECAwQ");
+    expect(JSON.parse(text)).toMatchObject({
+      level: "info",
+      msg: "imported",
+      guek: "[secret]",
+      frame: "[16 octets]",
+    });
+  });
+
+  it("writes text for people with the error's stack", () => {
+    const { lines, log } = capture("text");
+    log.error({ err: new Error("no route"), peer: "10.0.0.9" }, "can't answer");
+    expect(lines.join("")).toMatch(/ERROR can't answer peer=10\.0\.0\.9\nError: no route\n\s+at /);
+  });
+});
+
+describe("lines about one source", () => {
+  it("are limited a minute, and what was left out is counted", () => {
+    const { lines, log } = capture();
+    let now = 1_000_000;
+    const sources = new SourceLog(log, 2, () => now);
+    for (let i = 0; i < 7; i++) sources.warn("10.0.0.1", { i }, "refused");
+    sources.warn("10.0.0.2", {}, "refused");
+    expect(lines).toHaveLength(3);
+    now += 60_000;
+    sources.warn("10.0.0.1", {}, "refused");
+    expect(lines).toHaveLength(5);
+    expect(JSON.parse(lines[3]!)).toMatchObject({ source: "10.0.0.1", lines: 5 });
+  });
+});
