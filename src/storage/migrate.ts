@@ -1,0 +1,156 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
+import { openPartitions } from "./partitions.ts";
+import { StorageError } from "./storage-error.ts";
+import { type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
+
+export interface MigrationOptions {
+  /** Days and hypertable aggregates are cut in this zone (IANA name). */
+  readonly timeZone?: string;
+  /** Where the .sql files lie; default: the package's own. */
+  readonly directory?: string;
+  /** Partitions are made around this instant, in milliseconds. */
+  readonly now?: number;
+}
+
+export interface MigrationReport {
+  readonly engine: "postgresql" | "timescaledb";
+  /** Names of the files applied now. */
+  readonly applied: readonly string[];
+  /** Names of all files applied now or before. */
+  readonly current: readonly string[];
+}
+
+interface Migration {
+  readonly name: string;
+  readonly sql: string;
+  readonly checksum: string;
+}
+
+/** Held while migrating, so that two daemons starting together do it once. */
+const ADVISORY_LOCK = 0x686573;
+
+/** Nearest directory above this file that has `name`: the same from src/ and from dist/src/. */
+export function packageDirectory(name: string): string {
+  for (let at = dirname(fileURLToPath(import.meta.url)); at !== dirname(at); at = dirname(at)) {
+    if (existsSync(join(at, name)) && existsSync(join(at, "package.json"))) return join(at, name);
+  }
+  throw new StorageError(
+    "internal",
+    `The package is incomplete: no directory ${name}/ above ${import.meta.url}.`,
+  );
+}
+
+export async function readMigrations(directory = packageDirectory("migrations")): Promise<Migration[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(join(directory, name), "utf8");
+      return { name, sql, checksum: createHash("sha256").update(sql).digest("hex") };
+    }),
+  );
+}
+
+/** Brings the database to the newest structure; safe to call by several daemons at once, and again. */
+export async function migrate(database: Database, options: MigrationOptions = {}): Promise<MigrationReport> {
+  const migrations = await readMigrations(options.directory);
+  const report = await database.withClient(async (client) => {
+    await client.query("SELECT pg_advisory_lock($1)", [ADVISORY_LOCK]);
+    try {
+      return await applyAll(client, database.schema, migrations, options);
+    } finally {
+      await client.query("SELECT pg_advisory_unlock($1)", [ADVISORY_LOCK]).catch(() => undefined);
+    }
+  });
+  const partitions = await openPartitions(database);
+  await partitions.ensureAround(options.now ?? Date.now());
+  return report;
+}
+
+/** Names of migrations that this program knows and the database lacks; `migrate` would apply them. */
+export async function pendingMigrations(database: Database): Promise<string[]> {
+  const [found] = await database.query("SELECT to_regclass($1) AS table", [
+    `${quoteIdentifier(database.schema)}.schema_migrations`,
+  ]);
+  const applied = found?.["table"] ? await database.query("SELECT name FROM schema_migrations") : [];
+  const names = new Set(applied.map((row: QueryRow) => row["name"] as string));
+  return (await readMigrations()).filter(({ name }) => !names.has(name)).map(({ name }) => name);
+}
+
+async function applyAll(
+  client: Client,
+  schema: string,
+  migrations: readonly Migration[],
+  options: MigrationOptions,
+): Promise<MigrationReport> {
+  await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
+  await client.query(
+    `CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL,
+       engine text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+  );
+  const { rows } = await client.query("SELECT name, checksum, engine FROM schema_migrations ORDER BY name");
+  const done = new Map(rows.map((row) => [row.name as string, row]));
+  checkHistory(migrations, done);
+  const timescale = await timescaleCapabilities(client);
+  // A database that began as plain PostgreSQL stays so: a partitioned table can't become a hypertable.
+  const began = rows[0]?.engine as MigrationReport["engine"] | undefined;
+  const engine = began ?? (timescale ? "timescaledb" : "postgresql");
+  const applied: string[] = [];
+  for (const migration of migrations) {
+    if (done.has(migration.name)) continue;
+    await applyOne(client, migration, engine, timescale, options.timeZone ?? "Asia/Kolkata");
+    applied.push(migration.name);
+  }
+  return { engine, applied, current: migrations.map(({ name }) => name) };
+}
+
+function checkHistory(migrations: readonly Migration[], done: ReadonlyMap<string, QueryRow>): void {
+  const known = new Map(migrations.map((migration) => [migration.name, migration]));
+  for (const [name, row] of done) {
+    const migration = known.get(name);
+    if (!migration) {
+      throw new StorageError(
+        "internal",
+        `The database has migration ${name}, which this version doesn't know: it was migrated by a newer version.`,
+      );
+    }
+    if (migration.checksum !== row["checksum"]) {
+      throw new StorageError(
+        "internal",
+        `Migration ${name} was changed after it had been applied to this database.`,
+      );
+    }
+  }
+}
+
+async function applyOne(
+  client: Client,
+  { name, sql, checksum }: Migration,
+  engine: MigrationReport["engine"],
+  timescale: TimescaleCapabilities | null,
+  timeZone: string,
+): Promise<void> {
+  await client.query("BEGIN");
+  try {
+    if (engine === "timescaledb" && timescale) {
+      for (const statement of timescale.translate(sql, timeZone)) await client.query(statement);
+    } else {
+      await client.query(sql);
+    }
+    await client.query("INSERT INTO schema_migrations (name, checksum, engine) VALUES ($1, $2, $3)", [
+      name,
+      checksum,
+      engine,
+    ]);
+    await client.query("COMMIT");
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => undefined);
+    throw new StorageError("internal", `Migration ${name} failed: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,173 @@
+import { type Client, type Database, quoteIdentifier } from "./database.ts";
+
+const DAY_MS = 86_400_000;
+/** 1970-01-05 was a Monday: weeks begin there. */
+const MONDAY_MS = 4 * DAY_MS;
+/** How many partitions beyond the current one are made ahead. */
+const AHEAD = 2;
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface PartitionedTable {
+  /** Qualified and quoted. */
+  readonly qualified: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly widthMs: number;
+  readonly retentionMs: number | null;
+  /** Sorted, not overlapping. */
+  ranges: Range[];
+}
+
+export interface Partitions {
+  /** Whether a row of `table` at `time` (ms) has a place. True for tables that aren't partitioned. */
+  covers(table: string, time: number): boolean;
+  /** Makes the partitions that these rows need. */
+  ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void>;
+  /** The current partition of every table, the one before and those ahead. */
+  ensureAround(now: number): Promise<void>;
+  /** Drops partitions that are older than their table's retention; answers their names. */
+  dropExpired(now: number): Promise<string[]>;
+  /** Looks again at what there is; for when another daemon dropped some. */
+  refresh(): Promise<void>;
+}
+
+export async function openPartitions(database: Database): Promise<Partitions> {
+  const partitions = new NativePartitions(database);
+  await partitions.refresh();
+  return partitions;
+}
+
+class NativePartitions implements Partitions {
+  private readonly database: Database;
+  private tables = new Map<string, PartitionedTable>();
+  /** The range that the last row fell into: most rows fall into it again. */
+  private readonly last = new Map<string, Range>();
+  /** One creation at a time: each holds a connection. */
+  private creating: Promise<void> = Promise.resolve();
+
+  constructor(database: Database) {
+    this.database = database;
+  }
+
+  refresh(): Promise<void> {
+    return this.database.withClient((client) => this.refreshOn(client));
+  }
+
+  private async refreshOn(client: Client): Promise<void> {
+    const { rows: found } = await client.query(
+      `SELECT n.nspname AS schema, c.relname AS name, coalesce(p.partition_days, 7) AS days, p.retention_days AS kept,
+              coalesce(array_agg(pg_get_expr(k.relpartbound, k.oid)) FILTER (WHERE k.oid IS NOT NULL), '{}') AS bounds
+         FROM pg_partitioned_table t
+         JOIN pg_class c ON c.oid = t.partrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         LEFT JOIN storage_policies p ON p.table_name = c.relname
+         LEFT JOIN pg_inherits i ON i.inhparent = c.oid
+         LEFT JOIN pg_class k ON k.oid = i.inhrelid
+        WHERE n.nspname IN ('public', $1)
+        GROUP BY n.nspname, c.relname, p.partition_days, p.retention_days`,
+      [this.database.schema],
+    );
+    this.tables = new Map(
+      found.map((row) => [
+        row["name"] as string,
+        {
+          qualified: `${quoteIdentifier(row["schema"])}.${quoteIdentifier(row["name"])}`,
+          schema: row["schema"] as string,
+          name: row["name"] as string,
+          widthMs: row["days"] * DAY_MS,
+          retentionMs: row["kept"] === null ? null : row["kept"] * DAY_MS,
+          ranges: (row["bounds"] as string[]).flatMap(boundsOf).sort((a, b) => a.from - b.from),
+        },
+      ]),
+    );
+    this.last.clear();
+  }
+
+  covers(name: string, time: number): boolean {
+    const last = this.last.get(name);
+    if (last && time >= last.from && time < last.to) return true;
+    const table = this.tables.get(name);
+    if (!table) return true;
+    const range = table.ranges.find(({ from, to }) => time >= from && time < to);
+    if (range) this.last.set(name, range);
+    return range !== undefined;
+  }
+
+  async ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void> {
+    for (const { table: name, time } of wanted) {
+      const table = this.tables.get(name);
+      if (!table || this.covers(name, time)) continue;
+      const turn = this.creating.then(() => this.create(name, time));
+      this.creating = turn.catch(() => undefined);
+      await turn;
+    }
+  }
+
+  async ensureAround(now: number): Promise<void> {
+    for (const { name, widthMs } of [...this.tables.values()]) {
+      for (let step = -1; step <= AHEAD; step += 1) {
+        await this.ensure([{ table: name, time: now + step * widthMs }]);
+      }
+    }
+  }
+
+  async dropExpired(now: number): Promise<string[]> {
+    await this.refresh();
+    const dropped: string[] = [];
+    for (const table of this.tables.values()) {
+      if (table.retentionMs === null) continue;
+      for (const range of table.ranges.filter(({ to }) => to <= now - table.retentionMs!)) {
+        const name = partitionName(table, range.from);
+        await this.database.query(
+          `DROP TABLE IF EXISTS ${quoteIdentifier(table.schema)}.${quoteIdentifier(name)}`,
+        );
+        dropped.push(name);
+      }
+    }
+    if (dropped.length > 0) await this.refresh();
+    return dropped;
+  }
+
+  /** One daemon makes it, the others wait for it and find it. */
+  private async create(name: string, time: number): Promise<void> {
+    await this.database.transaction(async (client) => {
+      await client.query("SELECT pg_advisory_xact_lock(hashtext($1))", [`${this.database.schema}.${name}`]);
+      await this.refreshOn(client);
+      const table = this.tables.get(name);
+      if (!table || this.covers(name, time)) return;
+      const range = freeRange(table, time);
+      const partition = `${quoteIdentifier(table.schema)}.${quoteIdentifier(partitionName(table, range.from))}`;
+      // LIKE and ATTACH let writers go on; CREATE … PARTITION OF would lock them out.
+      await client.query(`CREATE TABLE ${partition} (LIKE ${table.qualified} INCLUDING ALL)`);
+      await client.query(
+        `ALTER TABLE ${table.qualified} ATTACH PARTITION ${partition}
+           FOR VALUES FROM ('${instant(range.from)}') TO ('${instant(range.to)}')`,
+      );
+    });
+    await this.refresh();
+  }
+}
+
+const instant = (ms: number) => new Date(ms).toISOString();
+const partitionName = ({ name }: PartitionedTable, from: number) =>
+  `${name}_${instant(from).slice(0, 10).replaceAll("-", "")}`;
+
+/** The stretch around `time` that the table's width gives, cut where partitions of another width stand already. */
+function freeRange({ widthMs, ranges }: PartitionedTable, time: number): Range {
+  let from = Math.floor((time - MONDAY_MS) / widthMs) * widthMs + MONDAY_MS;
+  let to = from + widthMs;
+  for (const range of ranges) {
+    if (range.to <= time) from = Math.max(from, range.to);
+    if (range.from > time) to = Math.min(to, range.from);
+  }
+  return { from, to };
+}
+
+function boundsOf(expression: string): Range[] {
+  const found = /FROM \('([^']+)'\) TO \('([^']+)'\)/.exec(expression);
+  return found ? [{ from: Date.parse(found[1]!), to: Date.parse(found[2]!) }] : [];
+}

@@ -1,0 +1,32 @@
+import { randomBytes } from "node:crypto";
+import { inject } from "vitest";
+import { type Database, openDatabase } from "../../src/storage/database.ts";
+import { urlOfDatabase } from "./postgres-server.ts";
+
+export interface TestDatabase {
+  readonly url: string;
+  readonly database: Database;
+  drop(): Promise<void>;
+}
+
+/** A database of this test's own, cloned from the migrated template. `empty`: without the migrations. */
+export async function createTestDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+  const serverUrl = inject("postgresUrl");
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  const template = options.empty ? "template1" : inject("postgresTemplate");
+  const admin = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
+  await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await admin.close();
+  const url = urlOfDatabase(serverUrl, name);
+  const database = openDatabase({ url, schema: "hes" });
+  return {
+    url,
+    database,
+    drop: async () => {
+      await database.close();
+      const last = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
+      await last.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await last.close();
+    },
+  };
+}
