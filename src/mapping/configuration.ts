@@ -119,6 +119,8 @@ export interface MappingConfiguration {
   lists(pushSetup: string | null, scope: ListScope): readonly ListRecord[];
   /** Any list whose push setup is this one, whoever it is for: what a setup carries where the meter is not known. */
   listsOfSetup(pushSetup: string): readonly ListRecord[];
+  /** Whether lists are configured for this very meter. */
+  hasOwnLists(meterId: string): boolean;
   event(category: string, log: string, code: number): EventCodeRecord | undefined;
   statusBit(category: string, code: string, bit: number): StatusBitRecord | undefined;
 }
@@ -154,8 +156,10 @@ export function configureMapping(records: MappingRecords): MappingConfiguration 
   const events = new Map(records.events.map((e) => [`${e.category ?? ""}/${e.log}/${e.code}`, e]));
   const bits = new Map(records.statusBits.map((b) => [`${b.category ?? ""}/${b.code}/${b.bit}`, b]));
   const bySetup = grouped(records.lists, (list) => list.pushSetup ?? "");
+  const owners = new Set(records.lists.flatMap((list) => (list.meterId === null ? [] : [list.meterId])));
   return {
     version: ++versions,
+    hasOwnLists: (meterId) => owners.has(meterId),
     object: (code, attribute) => objects.get(`${code}/${attribute}`),
     codeId: (code) => codes.get(code),
     scaler: (meterType, code, attribute) => scalers.get(`${meterType}/${code}/${attribute}`),

@@ -1,0 +1,74 @@
+import { Reader } from "../dlms/bytes/reader.ts";
+import type { ObisCode } from "../dlms/cosem/obis-code.ts";
+import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
+import type { ScopedLists } from "./capture-lists.ts";
+import { type CapturedPush, capturedColumn, printableText } from "./captured.ts";
+import { recogniseIs15959 } from "./layout-is15959.ts";
+import { recogniseObisValues } from "./layout-obis-values.ts";
+import { readKnownObjectList, recogniseObjectList } from "./layout-object-list.ts";
+import { recognisePositional } from "./layout-positional.ts";
+
+/** What a body is decoded with: the lists that may explain it, and the limits of the decoder. */
+export interface DecodeContext {
+  readonly lists: ScopedLists;
+  readonly limits: DataLimits;
+}
+
+type Recogniser = (root: Data, context: DecodeContext, body: Buffer) => CapturedPush | null;
+
+/** In this order: what describes itself fully goes first, what only a configuration explains last. */
+const RECOGNISERS: readonly Recogniser[] = [
+  (root, { lists, limits }, body) => recogniseObjectList(root, lists, body, limits),
+  (root, { lists }) => recogniseIs15959(root, lists),
+  (root, { lists }) => recogniseObisValues(root, lists),
+  (root, { lists }) => recognisePositional(root, lists),
+];
+
+/**
+ * The typed values of a notification's body, with the list that names them. Values are views of `body`.
+ * A body that nothing explains has no list, and a problem that says why. Throws DecodeError where the octets are no Data.
+ */
+export function decodePush(body: Buffer, context: DecodeContext): CapturedPush {
+  const known = readKnownObjectList(body, context.lists, context.limits);
+  if (known !== null) return known;
+  const reader = new Reader(body);
+  const root = readData(reader, context.limits);
+  reader.expectEnd();
+  for (const recognise of RECOGNISERS) {
+    const push = recognise(root, context, body);
+    if (push !== null) return push;
+  }
+  return unexplained(root);
+}
+
+/** The one attribute that an event-notification carries. */
+export function captureAttribute(
+  attribute: { classId: number; logicalName: ObisCode; attributeIndex: number },
+  value: Data,
+  lists: ScopedLists,
+): CapturedPush {
+  const column = capturedColumn(attribute.logicalName, attribute.classId, attribute.attributeIndex, 0);
+  const list = lists.ofColumns([column], "single");
+  const identifiers = list.identifierColumns.flatMap(() => printableText(value) ?? []);
+  return {
+    layout: "attribute",
+    identifiers,
+    pushSetup: null,
+    clock: null,
+    list,
+    first: 0,
+    rows: [[value]],
+    problem: null,
+  };
+}
+
+/** Even so, texts in front may say whose body it is. */
+function unexplained(root: Data): CapturedPush {
+  const elements = root.type === "structure" ? root.value : [];
+  const identifiers = elements.slice(0, 3).flatMap((element) => printableText(element) ?? []);
+  const problem =
+    root.type === "structure"
+      ? `no list of ${elements.length} values is configured for bodies without names`
+      : `the body is one ${root.type}, which no layout explains`;
+  return { layout: null, identifiers, pushSetup: null, clock: null, list: null, first: 0, rows: [], problem };
+}

@@ -1,0 +1,151 @@
+import { formatObis, type ObisCode, parseObis } from "../dlms/cosem/obis-code.ts";
+import { type CapturedColumn, type CaptureList, capturedColumn, captureList } from "./captured.ts";
+import type { ListRecord, ListScope, MappingConfiguration } from "./configuration.ts";
+import type { CaptureSource } from "./rows.ts";
+
+/** Object lists that meters of one scope send in front of their values, remembered by their octets. */
+const DESCRIBED_MAX = 8;
+/** Lists made of bodies that name their own values, per scope; the oldest goes first. */
+const NAMED_MAX = 256;
+
+export interface DescribedList {
+  /** The octets of the push object list as sent, tag and count included. */
+  readonly octets: Buffer;
+  readonly list: CaptureList;
+  readonly pushSetup: ObisCode | null;
+}
+
+function compile(record: ListRecord): CaptureList {
+  const columns = record.entries.map((entry) =>
+    capturedColumn(parseObis(entry.code), entry.classId, entry.attribute, entry.dataIndex),
+  );
+  return captureList(columns, record.kind, record);
+}
+
+/** The lists of one meter type (or one meter), found by what a body shows of itself. */
+export class ScopedLists {
+  readonly scope: ListScope;
+  readonly configuration: MappingConfiguration;
+  private readonly bySetup = new Map<ObisCode | null, Map<number, CaptureList>>();
+  private readonly named = new Map<string, CaptureList>();
+  private readonly compiled: Map<ListRecord, CaptureList>;
+  /** The latest used first. */
+  private readonly describedLists: DescribedList[] = [];
+
+  constructor(configuration: MappingConfiguration, scope: ListScope, compiled: Map<ListRecord, CaptureList>) {
+    this.configuration = configuration;
+    this.scope = scope;
+    this.compiled = compiled;
+  }
+
+  /** The list with so many columns that a push setup (null: a body that names none) carries. */
+  withLength(pushSetup: ObisCode | null, length: number): CaptureList | undefined {
+    return this.ofSetup(pushSetup).get(length);
+  }
+
+  /** Lengths of all lists of a push setup, for messages. */
+  lengths(pushSetup: ObisCode | null): number[] {
+    return [...this.ofSetup(pushSetup).keys()].sort((a, b) => a - b);
+  }
+
+  /** The kind of profile that a push setup carries; `single` where none is configured. */
+  kindOf(pushSetup: ObisCode | null): CaptureSource {
+    if (pushSetup === null) return "single";
+    const first = this.ofSetup(pushSetup).values().next();
+    return first.done ? "single" : first.value.kind;
+  }
+
+  private ofSetup(pushSetup: ObisCode | null): Map<number, CaptureList> {
+    const known = this.bySetup.get(pushSetup);
+    if (known !== undefined) return known;
+    const name = pushSetup === null ? null : formatObis(pushSetup);
+    const { meterId, meterType, category } = this.scope;
+    const anybody = meterId === null && meterType === null && category === null;
+    const records =
+      anybody && name !== null
+        ? this.configuration.listsOfSetup(name)
+        : this.configuration.lists(name, this.scope);
+    const lists = new Map<number, CaptureList>();
+    for (const record of records) {
+      if (!lists.has(record.entries.length)) lists.set(record.entries.length, this.listOf(record));
+    }
+    if (this.bySetup.size < NAMED_MAX) this.bySetup.set(pushSetup, lists);
+    return lists;
+  }
+
+  private listOf(record: ListRecord): CaptureList {
+    const known = this.compiled.get(record);
+    if (known !== undefined) return known;
+    const list = compile(record);
+    this.compiled.set(record, list);
+    return list;
+  }
+
+  /** The remembered object list that stands in `body` at `offset`, octet by octet. */
+  described(body: Buffer, offset: number): DescribedList | undefined {
+    const lists = this.describedLists;
+    for (let i = 0; i < lists.length; i++) {
+      const candidate = lists[i]!;
+      const { octets } = candidate;
+      const end = offset + octets.length;
+      if (end > body.length || body.compare(octets, 0, octets.length, offset, end) !== 0) continue;
+      if (i > 0) {
+        lists.splice(i, 1);
+        lists.unshift(candidate);
+      }
+      return candidate;
+    }
+    return undefined;
+  }
+
+  remember(described: DescribedList): void {
+    this.describedLists.unshift(described);
+    if (this.describedLists.length > DESCRIBED_MAX) this.describedLists.pop();
+  }
+
+  /** One shared list for all bodies that name the same values in the same order. */
+  ofColumns(columns: readonly CapturedColumn[], kind: CaptureSource): CaptureList {
+    let key: string = kind;
+    for (const c of columns)
+      key += `|${c.obis},${c.classId},${c.attribute},${c.dataIndex},${c.scaler},${c.unit}`;
+    const known = this.named.get(key);
+    if (known !== undefined) return known;
+    const list = captureList(columns, kind, null);
+    this.named.set(key, list);
+    if (this.named.size > NAMED_MAX) this.named.delete(this.named.keys().next().value!);
+    return list;
+  }
+}
+
+/** All lists under one configuration. Made anew when the configuration changes, so that nothing stale survives. */
+export class CaptureLists {
+  readonly configuration: MappingConfiguration;
+  private readonly scopes = new Map<string, ScopedLists>();
+  private readonly compiled = new Map<ListRecord, CaptureList>();
+
+  constructor(configuration: MappingConfiguration) {
+    this.configuration = configuration;
+  }
+
+  /** For a meter; meters of one type share unless lists are configured for the meter itself. */
+  for(meter: { id: string; meterType: string; category: string }): ScopedLists {
+    const own = this.configuration.hasOwnLists(meter.id);
+    const key = own ? `meter/${meter.id}` : `type/${meter.meterType}/${meter.category}`;
+    const known = this.scopes.get(key);
+    if (known !== undefined) return known;
+    const scope = { meterId: own ? meter.id : null, meterType: meter.meterType, category: meter.category };
+    const lists = new ScopedLists(this.configuration, scope, this.compiled);
+    this.scopes.set(key, lists);
+    return lists;
+  }
+
+  /** For a body of which nobody knows the meter: whatever list of its push setup fits. */
+  forAnybody(): ScopedLists {
+    const known = this.scopes.get("");
+    if (known !== undefined) return known;
+    const scope = { meterId: null, meterType: null, category: null };
+    const lists = new ScopedLists(this.configuration, scope, this.compiled);
+    this.scopes.set("", lists);
+    return lists;
+  }
+}

@@ -1,0 +1,185 @@
+import type { Data } from "../dlms/encoding/data.ts";
+import { type CellValue, cellOf, convert, textOf, UNSTORABLE } from "./convert.ts";
+import type { ColumnPlan, MappingPlan, PlannedTable } from "./plan.ts";
+import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
+import { type Cell, METER_EVENTS, METER_READINGS, type Row, type Table } from "./rows.ts";
+import { UnmappableError } from "./unmappable.ts";
+
+/** The rows of tables that one row of a capture becomes, while its values are put in one by one. */
+export class CaptureRow {
+  readonly statusWords: StatusWord[] = [];
+  /** Objects whose integers can't be stored, because nobody knows their scaler. */
+  readonly unscaled: string[] = [];
+  valueCount = 0;
+  private readonly plan: MappingPlan;
+  private readonly how: PushOrigin;
+  private readonly time: RowTime;
+  /** Cells of the plan's tables, once something is to stand in them. */
+  private readonly slots: (Cell[] | undefined)[];
+  private readonly readings: Row[] = [];
+  /** Values without a column, and the context of an event. */
+  private named: Record<string, CellValue> | null = null;
+  private eventCode: number | null = null;
+  private eventSequence = 0;
+
+  constructor(plan: MappingPlan, how: PushOrigin, time: RowTime) {
+    this.plan = plan;
+    this.how = how;
+    this.time = time;
+    this.slots = new Array(plan.tables.length);
+    if (plan.profileSlot >= 0) this.cells(plan.profileSlot);
+  }
+
+  /** Throws UnmappableError where an event's number or a status word is none. */
+  add(data: Data, column: ColumnPlan): void {
+    if (data.type === "null-data" || data.type === "dont-care") return;
+    this.valueCount++;
+    if (column.role === "event-code") this.eventCode = wholeNumber(data, column);
+    else if (column.role === "event-sequence") this.eventSequence = wholeNumber(data, column);
+    else if (column.role === "status-word") this.addStatusWord(data, column);
+    else this.addValue(data, column);
+  }
+
+  private addValue(data: Data, column: ColumnPlan): void {
+    const value = convert(data, column, this.how.zone);
+    if (value === undefined) {
+      this.unscaled.push(column.name);
+      return;
+    }
+    const placed = this.place(value, column);
+    if (column.leftover === "context") this.name(value, column);
+    else if (placed) return;
+    else if (column.leftover === "extra") this.name(value, column);
+    else this.readings.push(readingRow(value, column, this.plan.source, this.how, this.time.ms));
+  }
+
+  /** Writes a value into all its cells; false where the profile's row, or any row at all, has none that can hold it. */
+  private place(value: CellValue, { targets }: ColumnPlan): boolean {
+    let inProfile = this.plan.profileSlot < 0;
+    let everywhere = targets.length > 0;
+    for (const { slot, position, type } of targets) {
+      const cell = cellOf(value, type);
+      if (cell === UNSTORABLE) everywhere = false;
+      else this.cells(slot)[position] = cell;
+      inProfile ||= slot === this.plan.profileSlot;
+    }
+    return everywhere && inProfile;
+  }
+
+  private name(value: CellValue, column: ColumnPlan): void {
+    this.named ??= {};
+    this.named[column.name] = value;
+  }
+
+  private addStatusWord(data: Data, column: ColumnPlan): void {
+    if (data.type !== "bit-string") {
+      throw new UnmappableError("unmappable", `${column.name} is a ${data.type}, not a bit-string`);
+    }
+    const bits = textOf(convert(data, column, this.how.zone)!);
+    this.readings.push(readingRow(bits, column, "event", this.how, this.time.ms));
+    this.statusWords.push({ timeMs: this.time.ms, code: column.column.code, codeId: column.codeId!, bits });
+  }
+
+  private cells(slot: number): Cell[] {
+    let cells = this.slots[slot];
+    if (cells === undefined) {
+      cells = newCells(this.plan.tables[slot]!, this.plan, this.how, this.time);
+      this.slots[slot] = cells;
+    }
+    return cells;
+  }
+
+  finish(out: Row[]): void {
+    const { plan, slots, named } = this;
+    if (named !== null && plan.profileSlot >= 0)
+      this.cells(plan.profileSlot)[plan.extra] = JSON.stringify(named);
+    for (let slot = 0; slot < slots.length; slot++) {
+      const cells = slots[slot];
+      if (cells !== undefined) out.push({ table: plan.tables[slot]!.table, cells });
+    }
+    if (this.eventCode !== null) out.push(this.event(this.eventCode));
+    for (const reading of this.readings) out.push(reading);
+  }
+
+  private event(code: number): Row {
+    const { plan, eventSequence: sequence, named: context } = this;
+    const log = plan.log!;
+    const known = plan.configuration.event(plan.category, log, code);
+    const name = known?.name ?? `event ${code}`;
+    const severity = known?.severity ?? "info";
+    const clears = known?.clears ?? null;
+    const event = { log, code, sequence, name, severity, active: clears === null, clears, context };
+    return meterEventRow(event, this.how, this.time.ms);
+  }
+}
+
+function newCells(table: PlannedTable, plan: MappingPlan, how: PushOrigin, time: RowTime): Cell[] {
+  const cells: Cell[] = new Array(table.width).fill(null);
+  cells[table.time] = time.ms;
+  cells[table.meterId] = how.meterId;
+  cells[table.origin] = how.origin;
+  cells[table.receivedAt] = how.receivedAtMs;
+  if (table.source >= 0) cells[table.source] = plan.source;
+  if (table.clockStatus >= 0) cells[table.clockStatus] = time.status;
+  if (table.clockDeviation >= 0) cells[table.clockDeviation] = time.deviation;
+  if (table.intervalSeconds >= 0) cells[table.intervalSeconds] = plan.intervalSeconds;
+  return cells;
+}
+
+const READING = positions(METER_READINGS, "time", "meter_id", "obis_code_id", "attribute", "source");
+const READING_HOW = positions(METER_READINGS, "origin", "received_at", "value", "value_text", "unit");
+const EVENT = positions(METER_EVENTS, "time", "meter_id", "log", "code", "sequence");
+const EVENT_HOW = positions(METER_EVENTS, "name", "severity", "origin", "received_at", "active");
+const EVENT_MORE = positions(METER_EVENTS, "clears_code", "context");
+
+function positions(table: Table, ...names: string[]): number[] {
+  return names.map((name) => table.position.get(name)!);
+}
+
+function fill(cells: Cell[], at: readonly number[], ...values: Cell[]): void {
+  for (let i = 0; i < at.length; i++) cells[at[i]!] = values[i];
+}
+
+function readingRow(
+  value: CellValue,
+  column: ColumnPlan,
+  source: string,
+  how: PushOrigin,
+  timeMs: number,
+): Row {
+  const cells: Cell[] = new Array(METER_READINGS.columns.length).fill(null);
+  const numeric = typeof value === "number" && Number.isFinite(value) ? value : null;
+  const text = numeric === null ? textOf(value) : null;
+  fill(cells, READING, timeMs, how.meterId, column.codeId, column.column.attribute, source);
+  fill(cells, READING_HOW, how.origin, how.receivedAtMs, numeric, text, column.unit);
+  return { table: METER_READINGS, cells };
+}
+
+/** An event of a meter, before it is a row of `meter_events`. */
+export interface MeterEvent {
+  readonly log: string;
+  readonly code: number;
+  readonly sequence: number;
+  readonly name: string;
+  readonly severity: string;
+  readonly active: boolean | null;
+  /** The code whose event this one ends. */
+  readonly clears: number | null;
+  readonly context: Record<string, CellValue> | null;
+}
+
+export function meterEventRow(event: MeterEvent, how: PushOrigin, timeMs: number): Row {
+  const { log, code, sequence, name, severity, active, clears, context } = event;
+  const cells: Cell[] = new Array(METER_EVENTS.columns.length).fill(null);
+  fill(cells, EVENT, timeMs, how.meterId, log, code, sequence);
+  fill(cells, EVENT_HOW, name, severity, how.origin, how.receivedAtMs, active);
+  fill(cells, EVENT_MORE, clears, context === null ? null : JSON.stringify(context));
+  return { table: METER_EVENTS, cells };
+}
+
+function wholeNumber(data: Data, column: ColumnPlan): number {
+  if (typeof data.value === "number" && Number.isInteger(data.value) && Math.abs(data.value) <= 0x7fffffff) {
+    return data.value;
+  }
+  throw new UnmappableError("unmappable", `${column.name} is a ${data.type}, not the number of an event`);
+}

@@ -1,0 +1,129 @@
+import { formatObis, type ObisCode } from "../dlms/cosem/obis-code.ts";
+import type { Data } from "../dlms/encoding/data.ts";
+import type { ListRecord } from "./configuration.ts";
+import type { MappingPlan } from "./plan.ts";
+import type { CaptureSource } from "./rows.ts";
+
+/** How a notification's body says what its values are. */
+export type Layout =
+  | "is15959-flat"
+  | "is15959-nested"
+  | "is15959-esw"
+  | "push-object-list"
+  | "obis-value-scaler"
+  | "obis-value"
+  | "positional"
+  | "attribute";
+
+/** What stands at one position of a row. */
+export interface CapturedColumn {
+  readonly obis: ObisCode;
+  /** The same as text. */
+  readonly code: string;
+  readonly classId: number;
+  readonly attribute: number;
+  readonly dataIndex: number;
+  /** As the frame says; null where it does not. */
+  readonly scaler: number | null;
+  /** Number of the unit, as the frame says. */
+  readonly unit: number | null;
+}
+
+/** A list of columns, shared by all pushes that carry it; plans compiled for it hang on it. */
+export interface CaptureList {
+  readonly columns: readonly CapturedColumn[];
+  readonly kind: CaptureSource;
+  /** The configured list that it is, if it is one. */
+  readonly record: ListRecord | null;
+  /** Positions of device id, serial number and logical device name. */
+  readonly identifierColumns: readonly number[];
+  /** By meter type. */
+  readonly plans: Map<string, MappingPlan>;
+}
+
+/**
+ * A body taken apart: rows of values beside the list that names them. Position `first + i` of a row is column `i` of the list.
+ * Values are views of the body.
+ */
+export interface CapturedPush {
+  readonly layout: Layout | null;
+  /** Device id, serial number, logical device name: whatever the body says about whose it is. */
+  readonly identifiers: readonly string[];
+  /** Logical name of the push setup that the body names. */
+  readonly pushSetup: ObisCode | null;
+  /** The clock that stands in front of a nested buffer. */
+  readonly clock: Data | null;
+  /** null where nothing explains the values; `problem` says why. */
+  readonly list: CaptureList | null;
+  readonly first: number;
+  readonly rows: readonly (readonly Data[])[];
+  readonly problem: string | null;
+}
+
+/** One value with its name, for people: what `hes decode` prints. */
+export interface CapturedValue {
+  readonly obis: ObisCode;
+  readonly attribute: number;
+  readonly classId: number;
+  readonly dataIndex: number;
+  readonly data: Data;
+  readonly scaler: number | null;
+  readonly unit: number | null;
+}
+
+/** The rows of a push as values with names; empty where nothing explains them. */
+export function capturesOf(push: CapturedPush): CapturedValue[][] {
+  const { list, first } = push;
+  if (list === null) return [];
+  return push.rows.map((row) =>
+    list.columns.flatMap((column, index) => {
+      const data = row[first + index];
+      if (data === undefined) return [];
+      const { obis, attribute, classId, dataIndex, scaler, unit } = column;
+      return [{ obis, attribute, classId, dataIndex, data, scaler, unit }];
+    }),
+  );
+}
+
+/** Objects whose value says whose body it is: device id, serial number, logical device name. */
+const IDENTIFIER_CODES: ReadonlySet<string> = new Set(["0.0.96.1.0.255", "0.0.96.1.2.255", "0.0.42.0.0.255"]);
+
+export function isIdentifierCode(code: string): boolean {
+  return IDENTIFIER_CODES.has(code);
+}
+
+export function captureList(
+  columns: readonly CapturedColumn[],
+  kind: CaptureSource,
+  record: ListRecord | null,
+): CaptureList {
+  const identifierColumns = columns.flatMap((column, index) =>
+    column.attribute === 2 && isIdentifierCode(column.code) ? [index] : [],
+  );
+  return { columns, kind, record, identifierColumns, plans: new Map() };
+}
+
+export function capturedColumn(
+  obis: ObisCode,
+  classId: number,
+  attribute: number,
+  dataIndex: number,
+  scaler: number | null = null,
+  unit: number | null = null,
+): CapturedColumn {
+  return { obis, code: formatObis(obis), classId, attribute, dataIndex, scaler, unit };
+}
+
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
+/** The text of a visible-string or of an octet-string that holds printable characters; else null. */
+export function printableText(data: Data | undefined): string | null {
+  if (data === undefined) return null;
+  if (data.type === "visible-string" || data.type === "utf8-string") {
+    const text = data.value.trim();
+    return PRINTABLE.test(text) ? text : null;
+  }
+  if (data.type !== "octet-string" || data.value.length === 0 || data.value.length > 64) return null;
+  const text = data.value.toString("latin1").replace(/\0+$/, "").trim();
+  return PRINTABLE.test(text) ? text : null;
+}

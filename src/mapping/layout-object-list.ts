@@ -1,0 +1,91 @@
+import { Reader } from "../dlms/bytes/reader.ts";
+import { type PushObject, pushObjectListFromData } from "../dlms/cosem/push-object.ts";
+import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
+import { readLength } from "../dlms/encoding/length.ts";
+import type { DescribedList, ScopedLists } from "./capture-lists.ts";
+import { type CapturedColumn, type CapturedPush, capturedColumn, printableText } from "./captured.ts";
+
+/*
+ * A structure whose first element is the push object list itself (class 40, attribute 2) and whose other elements are the values in that
+ * order. The list may name itself (class 40) first: then its own value is the list, and structure and list are equally long.
+ */
+
+const PUSH_SETUP_CLASS = 40;
+const LIST_ITSELF: Data = { type: "null-data", value: null };
+
+/** The hot path: an object list seen before is recognised by its octets and not decoded again. */
+export function readKnownObjectList(
+  body: Buffer,
+  lists: ScopedLists,
+  limits: DataLimits,
+): CapturedPush | null {
+  if (body[0] !== 0x02 || body[1]! >= 0x80 || body[2] !== 0x01) return null;
+  const described = lists.described(body, 2);
+  if (described === undefined) return null;
+  const count = body[1]!;
+  const reader = new Reader(body, 2 + described.octets.length);
+  const row: Data[] = new Array(count);
+  row[0] = LIST_ITSELF;
+  for (let i = 1; i < count; i++) {
+    const value = readData(reader, limits);
+    if (value.type === "array" || value.type === "structure") return null;
+    row[i] = value;
+  }
+  reader.expectEnd();
+  return named(described, row);
+}
+
+export function recogniseObjectList(
+  root: Data,
+  lists: ScopedLists,
+  body: Buffer,
+  limits: DataLimits,
+): CapturedPush | null {
+  if (root.type !== "structure" || root.value.length < 2) return null;
+  const objects = pushObjectListFromData(root.value[0]!);
+  if (objects === null) return null;
+  const pushSetup = objects.find((object) => object.classId === PUSH_SETUP_CLASS)?.logicalName ?? null;
+  const columns = objects.map(columnOf);
+  const described: DescribedList = {
+    octets: octetsOfList(body, limits),
+    list: lists.ofColumns(columns, lists.kindOf(pushSetup)),
+    pushSetup,
+  };
+  const push = named(described, root.value);
+  if (push.list !== null) lists.remember(described);
+  return push;
+}
+
+function columnOf(object: PushObject): CapturedColumn {
+  return capturedColumn(object.logicalName, object.classId, object.attributeIndex, object.dataIndex);
+}
+
+/** The octets of the list, from its tag; copied, because they outlive the body. */
+function octetsOfList(body: Buffer, limits: DataLimits): Buffer {
+  const reader = new Reader(body, 1);
+  readLength(reader);
+  const from = reader.offset;
+  readData(reader, limits);
+  return Buffer.from(body.subarray(from, reader.offset));
+}
+
+function named({ list, pushSetup }: DescribedList, row: readonly Data[]): CapturedPush {
+  const columns = list.columns.length;
+  const first = row.length === columns ? 0 : 1;
+  const identifiers: string[] = [];
+  for (const column of list.identifierColumns) {
+    const text = printableText(row[first + column]);
+    if (text !== null) identifiers.push(text);
+  }
+  const push = {
+    layout: "push-object-list" as const,
+    identifiers,
+    pushSetup,
+    clock: null,
+    first,
+    rows: [row],
+  };
+  if (row.length - first === columns) return { ...push, list, problem: null };
+  const problem = `the push object list names ${columns} objects, ${row.length - 1} values follow it`;
+  return { ...push, list: null, problem };
+}

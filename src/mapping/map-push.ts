@@ -1,0 +1,115 @@
+import type { Data } from "../dlms/encoding/data.ts";
+import { readEpochMs, type ZoneRule } from "../dlms/encoding/date-time.ts";
+import { CaptureRow } from "./capture-row.ts";
+import type { CapturedPush } from "./captured.ts";
+import type { MappingPlan } from "./plan.ts";
+import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
+import type { Cell, Row } from "./rows.ts";
+import { UnmappableError } from "./unmappable.ts";
+
+export interface MappedPush {
+  readonly rows: Row[];
+  readonly valueCount: number;
+  readonly statusWords: readonly StatusWord[];
+}
+
+/** Before this no meter captured anything: its clock was never set. */
+const EARLIEST_MS = Date.UTC(2005, 0, 1);
+/** A clock may run ahead; a year it does not. */
+const AHEAD_MAX_MS = 366 * 86_400_000;
+
+/**
+ * Rows of tables from the rows of a push. Nothing in them is a view of the body.
+ * Throws UnmappableError. `plan.unknown` must be empty: its objects are registered first.
+ */
+export function mapPush(push: CapturedPush, plan: MappingPlan, how: PushOrigin): MappedPush {
+  const rows: Row[] = [];
+  const statusWords: StatusWord[] = [];
+  const unscaled: string[] = [];
+  let valueCount = 0;
+  let previousMs: number | null = null;
+  for (const row of push.rows) {
+    const time = rowTime(push, row, plan, how, previousMs);
+    const capture = new CaptureRow(plan, how, time);
+    for (const column of plan.columns) {
+      const data = row[push.first + column.index];
+      if (data !== undefined && column.role !== "none" && column.role !== "time") capture.add(data, column);
+    }
+    capture.finish(rows);
+    statusWords.push(...capture.statusWords);
+    unscaled.push(...capture.unscaled);
+    valueCount += capture.valueCount;
+    previousMs = time.ms;
+  }
+  if (unscaled.length > 0) throw scalerUnknown(unscaled);
+  return { rows: push.rows.length > 1 ? merged(rows) : rows, valueCount, statusWords };
+}
+
+function scalerUnknown(unscaled: readonly string[]): UnmappableError {
+  const objects = [...new Set(unscaled)].join(", ");
+  return new UnmappableError(
+    "scaler_unknown",
+    `integers without a known scaler: ${objects}; configure them for the meter type with \`hes meter-types import\`, then run \`hes replay\``,
+  );
+}
+
+/** When a row was captured: by its clock, else by the clock in front of the buffer, else by the notification, else now. */
+function rowTime(
+  push: CapturedPush,
+  row: readonly Data[],
+  plan: MappingPlan,
+  how: PushOrigin,
+  previousMs: number | null,
+): RowTime {
+  const own = plan.timeColumn < 0 ? undefined : row[push.first + plan.timeColumn];
+  const time = own === undefined ? null : clockTime(own, how.zone);
+  if (time !== null) return plausible(time, how);
+  if (previousMs !== null && plan.intervalSeconds !== null) {
+    return plausible({ ms: previousMs + plan.intervalSeconds * 1_000, status: null, deviation: null }, how);
+  }
+  if (plan.source === "block" || plan.source === "daily" || plan.source === "billing" || plan.log !== null) {
+    throw new UnmappableError("unmappable", `a row of kind ${plan.source} without the time of its capture`);
+  }
+  const before = push.clock === null ? null : clockTime(push.clock, how.zone);
+  if (before !== null) return plausible(before, how);
+  return plausible({ ms: how.notifiedAtMs ?? how.receivedAtMs, status: null, deviation: null }, how);
+}
+
+function plausible(time: RowTime, how: PushOrigin): RowTime {
+  if (time.ms >= EARLIEST_MS && time.ms <= how.receivedAtMs + AHEAD_MAX_MS) return time;
+  const text = `captured at ${new Date(time.ms).toISOString()}: the meter's clock is wrong`;
+  throw new UnmappableError("time_implausible", text);
+}
+
+function clockTime(data: Data, zone: ZoneRule): RowTime | null {
+  if (data.type !== "date-time" && data.type !== "octet-string") return null;
+  const octets = data.value;
+  if (octets.length !== 12) return null;
+  const ms = readEpochMs(octets, 0, zone);
+  if (ms === null) return null;
+  const deviation = octets.readInt16BE(9);
+  return {
+    ms,
+    status: octets[11] === 0xff ? null : octets[11]!,
+    deviation: deviation === -0x8000 ? null : deviation,
+  };
+}
+
+/** Rows of one push with the same key: missing cells are filled in; rows that contradict are left to the database to tell. */
+function merged(rows: readonly Row[]): Row[] {
+  const kept = new Map<string, Row>();
+  const contradicting: Row[] = [];
+  for (const row of rows) {
+    const key = `${row.table.name}|${row.table.key.map((name) => row.cells[row.table.position.get(name)!]).join("|")}`;
+    const first = kept.get(key);
+    if (first === undefined) kept.set(key, row);
+    else if (!fillFrom(first.cells, row.cells)) contradicting.push(row);
+  }
+  return [...kept.values(), ...contradicting];
+}
+
+function fillFrom(cells: Cell[], others: readonly Cell[]): boolean {
+  const agree = others.every((cell, i) => cell == null || cells[i] == null || cells[i] === cell);
+  if (agree) for (let i = 0; i < cells.length; i++) cells[i] ??= others[i];
+  return agree;
+}
