@@ -1,0 +1,46 @@
+import { choice, octetString, optional, sequence, unsigned8, type ValueOf } from "../encoding/codec.ts";
+
+/**
+ * Envelopes of ciphered APDUs. What stands in `content` is for the security part: security control 1, invocation
+ * counter 4, octets, and where it is authenticated a tag of 12.
+ *
+ * general-glo-ciphering (DB), general-ded-ciphering (DC): system title (length 00 or 08) · content with its length
+ * Service-specific (C8 glo-get-request …): content with its length
+ */
+export const generalGloCiphering = sequence({ systemTitle: octetString, content: octetString });
+
+export type GeneralGloCiphering = {
+  apdu: "general-glo-ciphering" | "general-ded-ciphering";
+} & ValueOf<typeof generalGloCiphering>;
+
+export const serviceSpecificCiphering = sequence({ content: octetString });
+
+const agreedKey = sequence({ parameters: octetString, cipheredData: octetString });
+const wrappedKey = sequence({ keyEncryptionKeyId: unsigned8, cipheredKey: octetString });
+const identifiedKey = sequence({ keyId: unsigned8 });
+
+const keyInfo = choice("Key-Info", {
+  0: ["identified-key", identifiedKey],
+  1: ["wrapped-key", wrappedKey],
+  2: ["agreed-key", agreedKey],
+});
+
+export type KeyInfo = ValueOf<typeof keyInfo>;
+
+const header = {
+  transactionId: octetString,
+  originatorSystemTitle: octetString,
+  recipientSystemTitle: octetString,
+  dateTime: octetString,
+  otherInformation: octetString,
+};
+
+/** general-ciphering (DD): the header's five octet-strings · key-info 00, or 01 and a choice · content. */
+export const generalCiphering = sequence({
+  ...header,
+  keyInfo: optional(keyInfo),
+  content: octetString,
+});
+
+/** general-signing (DF): the header's five octet-strings · content · signature (raw r and s). */
+export const generalSigning = sequence({ ...header, content: octetString, signature: octetString });
