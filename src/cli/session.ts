@@ -1,0 +1,35 @@
+import { loadConfig } from "../config.ts";
+import { openConfiguredDatabase, requireMigrated } from "../configured-database.ts";
+import { createLog, type Log } from "../log.ts";
+import type { Config } from "../settings.ts";
+import type { Database } from "../storage/database.ts";
+import type { Program } from "./program.ts";
+
+/** What a command that works on the database gets. */
+export interface Session {
+  readonly config: Config;
+  readonly database: Database;
+  readonly log: Log;
+}
+
+/** Connections a command may use: it does one thing after the other. */
+const POOL_MAX = 3;
+
+/** Opens the configured database, migrates it where it is empty, runs `work`, and closes everything again. */
+export async function withSession(
+  program: Program,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const { config } = loadConfig(program.configFile());
+  const log = createLog({
+    level: config.log.level === "info" ? "warn" : config.log.level,
+    format: config.log.format,
+  });
+  const opened = await openConfiguredDatabase(config, { log, poolMax: POOL_MAX });
+  try {
+    await requireMigrated(config, opened.database);
+    await work({ config, database: opened.database, log });
+  } finally {
+    await opened.close();
+  }
+}

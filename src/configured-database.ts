@@ -1,0 +1,80 @@
+import { EXIT, UserError } from "./exit.ts";
+import type { Config } from "./settings.ts";
+import { type Database, openDatabase, ping } from "./storage/database.ts";
+import { type EmbeddedLog, startEmbeddedPostgres } from "./storage/embedded-server.ts";
+import { type MigrationReport, migrate, pendingMigrations } from "./storage/migrate.ts";
+import { StorageError } from "./storage/storage-error.ts";
+
+export interface ConfiguredDatabase {
+  readonly database: Database;
+  /** True for the embedded PostgreSQL. */
+  readonly embedded: boolean;
+  /** Pid of the embedded postmaster now. */
+  embeddedPid(): number | null;
+  /** Closes connections; stops the embedded server unless another process uses it. */
+  close(): Promise<void>;
+}
+
+export interface ConfiguredDatabaseOptions {
+  readonly log: EmbeddedLog;
+  readonly poolMax?: number;
+  readonly onIdleError?: (error: StorageError) => void;
+  readonly onEmbeddedExit?: (reason: string) => void;
+}
+
+/** Opens the database that the configuration names: one by URL, or the embedded one, which is started where it isn't running. */
+export async function openConfiguredDatabase(
+  config: Config,
+  options: ConfiguredDatabaseOptions,
+): Promise<ConfiguredDatabase> {
+  const { url, schema, poolMax } = config.database;
+  const server =
+    url === "" ? await startEmbeddedPostgres({ dataDir: config.dataDir, log: options.log }) : null;
+  if (server && options.onEmbeddedExit) server.onExit(options.onEmbeddedExit);
+  const database = openDatabase({
+    url: server?.url ?? url,
+    schema,
+    poolMax: options.poolMax ?? poolMax,
+    ...(options.onIdleError ? { onIdleError: options.onIdleError } : {}),
+  });
+  const close = async () => {
+    await database.close();
+    await server?.stop();
+  };
+  try {
+    await ping(database);
+  } catch (error) {
+    await close();
+    throw unreachable(url, error);
+  }
+  return { database, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
+}
+
+function unreachable(url: string, error: unknown): unknown {
+  if (!(error instanceof StorageError)) return error;
+  const where = URL.canParse(url) ? ` at ${new URL(url).host}` : "";
+  return new UserError(
+    EXIT.unavailable,
+    `The database${where} can't be used: ${error.message} (setting database.url)`,
+    {
+      cause: error,
+    },
+  );
+}
+
+/** An empty database gets its tables; one that an older version made is left for `hes migrate`, which its operator runs. */
+export async function requireMigrated(config: Config, database: Database): Promise<MigrationReport | null> {
+  const pending = await pendingMigrations(database);
+  if (pending.length === 0) return null;
+  const fresh = await isFresh(database);
+  if (fresh) return migrate(database, { timeZone: config.time.zone });
+  throw new UserError(
+    EXIT.unavailable,
+    `The database lacks ${pending.join(", ")}: run \`hes migrate\` first (\`hes serve\` does it by itself).`,
+  );
+}
+
+async function isFresh(database: Database): Promise<boolean> {
+  const [row] = await database.query("SELECT to_regclass('public.meters') IS NULL AS fresh");
+  return row?.["fresh"] === true;
+}

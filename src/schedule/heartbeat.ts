@@ -1,0 +1,77 @@
+import { schedule } from "node-cron";
+
+/** Something that is due now and then. What is due is computed from the clock at a tick, never from the tick itself. */
+export interface Duty {
+  readonly name: string;
+  /** Least time between two runs. */
+  readonly everyMs: number;
+  run(now: number): Promise<void>;
+}
+
+export interface Heartbeat {
+  /** Runs everything that is due; what still runs from an earlier tick is left alone. For tests and for the start. */
+  beat(now: number): Promise<void>;
+  /** No more ticks; resolves when what runs has ended. */
+  stop(): Promise<void>;
+}
+
+export interface HeartbeatLog {
+  error(fields: object, text: string): void;
+}
+
+/** Every ten seconds, in UTC: see docs/adr/0005-node-cron-is-a-tick.md. */
+const TICK = "*/10 * * * * *";
+
+/**
+ * The daemon's only periodic task. A duty that fails is logged and tried again at its next time.
+ * A clock that was set back doesn't stop it: a last run that lies in the future counts as never.
+ */
+export function startHeartbeat(
+  duties: readonly Duty[],
+  log: HeartbeatLog,
+  now: () => number = Date.now,
+): Heartbeat {
+  const lastRun = new Map<Duty, number>();
+  const running = new Map<Duty, Promise<void>>();
+
+  const perform = async (duty: Duty, at: number): Promise<void> => {
+    try {
+      await duty.run(at);
+    } catch (error) {
+      log.error(
+        { err: error, duty: duty.name },
+        "a periodic duty failed; it is tried again at its next time",
+      );
+    } finally {
+      running.delete(duty);
+    }
+  };
+  const isDue = (duty: Duty, at: number): boolean => {
+    const last = lastRun.get(duty);
+    return !running.has(duty) && (last === undefined || at - last >= duty.everyMs || last > at);
+  };
+  const beat = async (at: number): Promise<void> => {
+    const started = duties
+      .filter((duty) => isDue(duty, at))
+      .map((duty) => {
+        lastRun.set(duty, at);
+        const run = perform(duty, at);
+        running.set(duty, run);
+        return run;
+      });
+    await Promise.all(started);
+  };
+
+  const task = schedule(TICK, () => beat(now()), {
+    timezone: "Etc/UTC",
+    // Missed ticks after a step of the clock mean nothing here, and node-cron would report each of them.
+    suppressMissedWarning: true,
+  });
+  return {
+    beat,
+    stop: async () => {
+      await task.destroy();
+      await Promise.all(running.values());
+    },
+  };
+}
