@@ -36,7 +36,7 @@ export class CaptureRow {
     this.valueCount++;
     if (column.role === "event-code") this.eventCode = wholeNumber(data, column);
     else if (column.role === "event-sequence") this.eventSequence = wholeNumber(data, column);
-    else if (column.role === "status-word") this.addStatusWord(data, column);
+    else if (column.role === "status-word" && data.type === "bit-string") this.addStatusWord(data, column);
     else this.addValue(data, column);
   }
 
@@ -72,9 +72,6 @@ export class CaptureRow {
   }
 
   private addStatusWord(data: Data, column: ColumnPlan): void {
-    if (data.type !== "bit-string") {
-      throw new UnmappableError("unmappable", `${column.name} is a ${data.type}, not a bit-string`);
-    }
     const bits = textOf(convert(data, column, this.how.zone)!);
     this.readings.push(readingRow(bits, column, "event", this.how, this.time.ms));
     this.statusWords.push({ timeMs: this.time.ms, code: column.column.code, codeId: column.codeId!, bits });

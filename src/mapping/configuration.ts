@@ -71,7 +71,7 @@ export interface ScalerRecord {
 export interface EventCodeRecord {
   /** null: every category. */
   readonly category: string | null;
-  /** `voltage`, `current`, `power`, `transaction`, `other`, `non-rollover`, `control`; as in `meter_events.log`. */
+  /** `voltage`, `current`, `power`, `transaction`, `other`, `non-rollover`, `control`; as in `meter_events.log`; `*`: every log. */
   readonly log: string;
   readonly code: number;
   readonly name: string;
@@ -123,6 +123,8 @@ export interface MappingConfiguration {
   hasOwnLists(meterId: string): boolean;
   event(category: string, log: string, code: number): EventCodeRecord | undefined;
   statusBit(category: string, code: string, bit: number): StatusBitRecord | undefined;
+  /** Whether bits of this object are known: a bit-string that comes is a status word. */
+  isStatusWord(code: string): boolean;
 }
 
 let versions = 0;
@@ -156,6 +158,7 @@ export function configureMapping(records: MappingRecords): MappingConfiguration 
   const events = new Map(records.events.map((e) => [`${e.category ?? ""}/${e.log}/${e.code}`, e]));
   const bits = new Map(records.statusBits.map((b) => [`${b.category ?? ""}/${b.code}/${b.bit}`, b]));
   const bySetup = grouped(records.lists, (list) => list.pushSetup ?? "");
+  const statusWords = new Set(records.statusBits.map((bit) => bit.code));
   const owners = new Set(records.lists.flatMap((list) => (list.meterId === null ? [] : [list.meterId])));
   return {
     version: ++versions,
@@ -170,6 +173,7 @@ export function configureMapping(records: MappingRecords): MappingConfiguration 
         .sort((a, b) => specificity(b) - specificity(a)),
     listsOfSetup: (pushSetup) => bySetup.get(pushSetup) ?? [],
     event: (category, log, code) => events.get(`${category}/${log}/${code}`) ?? events.get(`/${log}/${code}`),
+    isStatusWord: (code) => statusWords.has(code),
     statusBit: (category, code, bit) => bits.get(`${category}/${code}/${bit}`) ?? bits.get(`/${code}/${bit}`),
   };
 }

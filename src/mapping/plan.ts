@@ -76,7 +76,6 @@ const CLOCK = "0.0.1.0.0.255";
 const BILLING_DATE = "0.0.0.1.2.255";
 const LOAD_LIMIT = "0.0.17.0.0.255";
 const ACTIVE_POWER = "1.0.1.7.0.255";
-const EVENT_STATUS_WORD = "0.0.94.91.18.255";
 const PUSH_SETUP_CLASS = 40;
 const BLOCK_SECONDS = 1_800;
 /** Logs of IS 15959 by the last group but one of 0.0.96.11.x (event code) and 0.0.96.15.x (sequence number). */
@@ -117,7 +116,7 @@ export function compilePlan(
   const taken = new Set<string>();
   const columns = list.columns.map((column, index) => {
     const object = configuration.object(column.code, column.attribute);
-    const role = index === timeColumn ? "time" : roleOf(list, column, log !== undefined);
+    const role = index === timeColumn ? "time" : roleOf(list, column, log !== undefined, configuration);
     const targets = role === "value" ? targetsOf(object, column, tables, profile, taken) : [];
     return columnPlan(list, column, index, role, targets, meterType.name, configuration);
   });
@@ -152,10 +151,15 @@ function timeColumnOf({ kind, columns }: CaptureList): number {
   return billing >= 0 ? billing : clock;
 }
 
-function roleOf(list: CaptureList, column: CapturedColumn, isLog: boolean): ColumnPlan["role"] {
+function roleOf(
+  list: CaptureList,
+  column: CapturedColumn,
+  isLog: boolean,
+  configuration: MappingConfiguration,
+): ColumnPlan["role"] {
   if (column.classId === PUSH_SETUP_CLASS) return "none";
   if (list.identifierColumns.includes(list.columns.indexOf(column))) return "none";
-  if (column.code === EVENT_STATUS_WORD && column.attribute === 2) return "status-word";
+  if (column.attribute === 2 && configuration.isStatusWord(column.code)) return "status-word";
   if (isLog && column.attribute === 2 && EVENT_CODE.test(column.code)) return "event-code";
   if (isLog && column.attribute === 2 && EVENT_SEQUENCE.test(column.code)) return "event-sequence";
   return "value";
@@ -200,7 +204,7 @@ function columnPlan(
   configuration: MappingConfiguration,
 ): ColumnPlan {
   const object = configuration.object(column.code, column.attribute);
-  const codeId = configuration.codeId(column.code) ?? null;
+  const codeId = object?.id ?? configuration.codeId(column.code) ?? null;
   const inProfile = PROFILES[list.kind] !== undefined;
   return {
     index,
