@@ -172,7 +172,10 @@ export function configureMapping(records: MappingRecords): MappingConfiguration 
         .filter((list) => isFor(list, scope))
         .sort((a, b) => specificity(b) - specificity(a)),
     listsOfSetup: (pushSetup) => bySetup.get(pushSetup) ?? [],
-    event: (category, log, code) => events.get(`${category}/${log}/${code}`) ?? events.get(`/${log}/${code}`),
+    event: (category, log, code) =>
+      events.get(`${category}/${log}/${code}`) ??
+      events.get(`${category}/*/${code}`) ??
+      events.get(`/${log}/${code}`),
     isStatusWord: (code) => statusWords.has(code),
     statusBit: (category, code, bit) => bits.get(`${category}/${code}/${bit}`) ?? bits.get(`/${code}/${bit}`),
   };

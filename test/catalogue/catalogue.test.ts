@@ -156,7 +156,44 @@ describe("events", () => {
   });
 });
 
+describe("the companion specifications of Europe", () => {
+  it("have their event codes in every log, and alarms by bit", () => {
+    const event = (category: string, code: number) =>
+      catalogue.events.find((e) => e.category === category && e.code === code);
+    expect(event("IDIS", 41)).toMatchObject({ log: "*", name: "terminal cover closed", clears: 40 });
+    expect(event("DSMR", 103)).toMatchObject({
+      name: "M-Bus channel 1: fraud attempt",
+      severity: "critical",
+    });
+    const alarm = (code: string, bit: number) =>
+      catalogue.alarms.find((a) => a.category === "DSMR" && a.code === code && a.bit === bit)?.name;
+    expect(alarm("0.0.97.98.0.255", 13)).toBe("fraud attempt");
+    expect(alarm("0.0.97.98.1.255", 3)).toBe("voltage swell L1");
+    expect(alarm("0.0.97.98.2.255", 0)).toBe("last gasp");
+  });
+
+  it("have the lists of values without names, by their length", () => {
+    const kaifa = catalogue.pushLists.filter(({ category }) => category === "KAIFA-HAN");
+    expect(kaifa.map(({ entries }) => entries.length).sort((a, b) => a - b)).toEqual([1, 9, 13, 14, 18]);
+  });
+
+  it("have Kamstrup's codes of channel 1 where those of channel 0 go", () => {
+    expect(catalogue.byCode("1.1.1.8.0.255", 2)).toMatchObject({ column: "active_import_wh", unit: "Wh" });
+    expect(catalogue.byCode("1.1.72.7.0.255", 2)).toMatchObject({ column: "voltage_l3_v", unit: "V" });
+  });
+});
+
 describe("meter types and example scalers", () => {
+  it("name types and objects that are there", () => {
+    for (const file of ["simulated.csv", "customer-interfaces.csv"]) {
+      const scalers = readScalers(join(catalogueFolder(), "example-scalers", file));
+      for (const { meterType, code, attribute, unit } of scalers) {
+        expect(catalogue.meterTypes.map(({ name }) => name)).toContain(meterType);
+        expect(catalogue.byCode(code, attribute)?.unit ?? null, `${code} of ${meterType}`).toBe(unit);
+      }
+    }
+  });
+
   it("give each simulated type a scaler for every scaled number that it pushes", () => {
     const scalers = readScalers(join(catalogueFolder(), "example-scalers", "simulated.csv"));
     const known = new Set(scalers.map((s) => `${s.meterType}/${s.code}/${s.attribute}`));
