@@ -1,0 +1,124 @@
+import { OVERVIEW_TABLES, type Overview } from "../../storage/overview.ts";
+
+/** Everything that the table shows at one moment. */
+export interface DemoSnapshot {
+  /** Milliseconds since 1970 UTC. */
+  readonly now: number;
+  readonly elapsedSeconds: number;
+  /** `6 D1, 4 D2, 2 D3` */
+  readonly fleet: string;
+  readonly listenAddress: string;
+  readonly httpAddress: string;
+  /** What the daemon says of itself: ready, degraded … */
+  readonly readiness: string;
+  readonly embeddedPid: number | null;
+  /** Pushes that the simulated meters sent, by kind. */
+  readonly sent: Readonly<Record<string, number>>;
+  /** Pushes by what the daemon did with them. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly connectionsOpen: number;
+  readonly overview: Overview;
+  /** The rows of the snapshot before, and its time. */
+  readonly before: { readonly now: number; readonly rows: Readonly<Record<string, number>> } | null;
+}
+
+export const WHAT_IT_HOLDS: Readonly<Record<(typeof OVERVIEW_TABLES)[number], string>> = {
+  instant_profile: "instantaneous captures, whole",
+  block_load_profile: "block load captures, whole",
+  daily_load_profile: "days: registers, consumption, extremes",
+  billing_profile: "billing captures, whole",
+  energy_measurements: "Wh, varh, VAh of every capture",
+  power_readings: "W, var, VA, power factor, Hz, demand",
+  voltage_measurements: "V by phase",
+  current_measurements: "A by phase",
+  meter_readings: "values without a column of their own",
+  meter_events: "event logs and event status bits",
+  push_history: "one row a push",
+  raw_frames: "each accepted APDU as received",
+};
+
+const BOLD = "\u001b[1m";
+const DIM = "\u001b[2m";
+const PLAIN = "\u001b[0m";
+
+const total = (numbers: Readonly<Record<string, number>>): number =>
+  Object.values(numbers).reduce((sum, n) => sum + n, 0);
+
+const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19);
+
+/** The whole screen, for a terminal of `columns`; no line is wider. */
+export function drawTable(snapshot: DemoSnapshot, columns: number): string {
+  const lines = [
+    ...head(snapshot),
+    "",
+    ...arrivals(snapshot),
+    "",
+    ...tables(snapshot),
+    "",
+    ...pushes(snapshot),
+  ];
+  return lines.map((line) => clip(line, columns)).join("\n");
+}
+
+function head(s: DemoSnapshot): string[] {
+  const database = s.embeddedPid === null ? "PostgreSQL" : `embedded PostgreSQL ${s.embeddedPid}`;
+  return [
+    `${BOLD}dlms-hes demo${PLAIN}  ${clock(s.now)} UTC  ${s.elapsedSeconds.toFixed(0)} s  Ctrl-C ends it`,
+    `${s.fleet} simulated meters → ${s.listenAddress} (${s.connectionsOpen} connected) → ${database}  ${s.readiness}`,
+    `health and metrics: ${s.httpAddress}`,
+  ];
+}
+
+function arrivals(s: DemoSnapshot): string[] {
+  const kinds = Object.entries(s.sent).map(([kind, n]) => `${kind} ${n}`);
+  const verdicts = Object.entries(s.verdicts)
+    .filter(([verdict, n]) => n > 0 || verdict === "applied")
+    .map(([verdict, n]) => `${verdict} ${n}`);
+  return [
+    `${BOLD}SENT${PLAIN}      ${total(s.sent)} pushes: ${kinds.join(", ")}`,
+    `${BOLD}RECEIVED${PLAIN}  ${verdicts.join(", ")}`,
+  ];
+}
+
+function tables(s: DemoSnapshot): string[] {
+  const seconds = s.before ? (s.now - s.before.now) / 1000 : 0;
+  const rows = OVERVIEW_TABLES.map((table) => {
+    const count = s.overview.rows[table];
+    const growth = s.before && seconds > 0 ? (count - (s.before.rows[table] ?? 0)) / seconds : 0;
+    const rate = growth > 0 ? `+${growth.toFixed(growth < 10 ? 1 : 0)}/s` : "";
+    return `${table.padEnd(22)}${String(count).padStart(8)}  ${rate.padStart(8)}  ${DIM}${WHAT_IT_HOLDS[table]}${PLAIN}`;
+  });
+  return [`${BOLD}${"STORED IN".padEnd(22)}${"ROWS".padStart(8)}${PLAIN}`, ...rows];
+}
+
+function pushes(s: DemoSnapshot): string[] {
+  const rows = s.overview.recent.map(
+    (p) =>
+      `${clock(p.startedAt)}  ${p.meterNumber.padEnd(14)} ${p.meterType.padEnd(5)} ${p.kind.padEnd(8)} ${p.verdict.padEnd(12)}` +
+      ` ${String(p.values ?? "-").padStart(4)} values ${String(p.rows ?? "-").padStart(3)} rows ${String(p.octets ?? "-").padStart(5)} octets`,
+  );
+  return [`${BOLD}LAST PUSHES${PLAIN}`, ...rows];
+}
+
+/** Cuts what is visible; colours take no room. */
+function clip(line: string, columns: number): string {
+  let visible = 0;
+  let out = "";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+  for (const part of line.split(/(\u001b\[\d+m)/)) {
+    if (part.startsWith("\u001b")) {
+      out += part;
+      continue;
+    }
+    const room = Math.max(0, columns - visible);
+    out += part.slice(0, room);
+    visible += part.length;
+  }
+  return out;
+}
+
+/** One line for output that is no terminal. */
+export function plainLine(s: DemoSnapshot): string {
+  const rows = OVERVIEW_TABLES.map((table) => `${table} ${s.overview.rows[table]}`).join(" ");
+  return `${clock(s.now)} ${s.readiness}: sent ${total(s.sent)}, applied ${s.verdicts["applied"] ?? 0}; ${rows}`;
+}

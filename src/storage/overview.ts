@@ -1,0 +1,78 @@
+import type { Database } from "./database.ts";
+
+/** What a meter's captures end in, in the order in which it is shown. */
+export const OVERVIEW_TABLES = [
+  "instant_profile",
+  "block_load_profile",
+  "daily_load_profile",
+  "billing_profile",
+  "energy_measurements",
+  "power_readings",
+  "voltage_measurements",
+  "current_measurements",
+  "meter_readings",
+  "meter_events",
+  "push_history",
+  "raw_frames",
+] as const;
+
+export type OverviewTable = (typeof OVERVIEW_TABLES)[number];
+
+export interface RecentPush {
+  readonly id: number;
+  /** Milliseconds since 1970 UTC. */
+  readonly startedAt: number;
+  readonly meterNumber: string;
+  readonly meterType: string;
+  readonly kind: string;
+  readonly verdict: string;
+  readonly values: number | null;
+  readonly rows: number | null;
+  readonly octets: number | null;
+}
+
+export interface Overview {
+  readonly rows: Readonly<Record<OverviewTable, number>>;
+  /** Rows of push_history by verdict. */
+  readonly verdicts: Readonly<Record<string, number>>;
+  /** Newest first. */
+  readonly recent: readonly RecentPush[];
+  /** Frames that are kept because something about them isn't known. */
+  readonly quarantined: number;
+  readonly conflicts: number;
+}
+
+/** Counts every row of every table: for a demonstration and a small site, not for a large one. */
+export async function loadOverview(database: Database, recentMax = 8): Promise<Overview> {
+  const counts = OVERVIEW_TABLES.map((table) => `(SELECT count(*) FROM ${table}) AS ${table}`);
+  const [rows, verdicts, recent] = await Promise.all([
+    database.query(`SELECT ${counts.join(", ")},
+      (SELECT count(*) FROM quarantine WHERE state = 'kept') AS quarantined,
+      (SELECT count(*) FROM reading_conflicts) AS conflicts`),
+    database.query("SELECT verdict, count(*) AS pushes FROM push_history GROUP BY verdict"),
+    database.query(
+      `SELECT h.id, h.started_at, m.meter_number, m.meter_type, h.kind, h.verdict, h.value_count, h.row_count, h.octet_count
+         FROM push_history h JOIN public.meters m ON m.id = h.meter_id
+        ORDER BY h.started_at DESC, h.id DESC LIMIT $1`,
+      [recentMax],
+    ),
+  ]);
+  const { quarantined, conflicts, ...tables } = rows[0]!;
+  return {
+    rows: tables as Record<OverviewTable, number>,
+    verdicts: Object.fromEntries(verdicts.map((row) => [row["verdict"], row["pushes"]])),
+    recent: recent.map((row) => ({
+      id: row["id"],
+      startedAt: row["started_at"],
+      meterNumber: row["meter_number"],
+      meterType: row["meter_type"],
+      kind: row["kind"],
+      verdict: row["verdict"],
+      values: row["value_count"],
+      rows: row["row_count"],
+      octets: row["octet_count"],
+    })),
+    quarantined,
+    conflicts,
+  };
+}
