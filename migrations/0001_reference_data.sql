@@ -43,7 +43,8 @@ CREATE TABLE meter_types (
   name text PRIMARY KEY,
   category text NOT NULL,
   description text NOT NULL DEFAULT '',
-  block_interval_seconds integer NOT NULL DEFAULT 1800 CHECK (block_interval_seconds > 0),
+  -- capture period of the block load profile; null: 1,800
+  interval_seconds integer CHECK (interval_seconds > 0),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -61,7 +62,9 @@ CREATE TABLE meter_type_scalers (
 );
 
 CREATE TABLE event_codes (
-  category text NOT NULL,
+  -- '': every category
+  category text NOT NULL DEFAULT '',
+  -- '*': every log of the category
   log text NOT NULL,
   code integer NOT NULL,
   name text NOT NULL,
@@ -71,4 +74,17 @@ CREATE TABLE event_codes (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (category, log, code)
+);
+
+-- Bits of event status words (numbered as they come on the wire) and of alarm registers (0 is the least significant).
+CREATE TABLE status_bits (
+  category text NOT NULL DEFAULT '',
+  obis_code text NOT NULL,
+  bit smallint NOT NULL,
+  name text NOT NULL,
+  severity text NOT NULL DEFAULT 'info',
+  numbering text NOT NULL DEFAULT 'wire' CHECK (numbering IN ('wire', 'significance')),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (category, obis_code, bit)
 );

@@ -23,7 +23,6 @@ CREATE TABLE event_logs (
   time timestamptz NOT NULL DEFAULT now(),
   level text NOT NULL CHECK (level IN ('debug', 'info', 'warn', 'error')),
   component text NOT NULL,
-  event text NOT NULL,
   meter_id uuid REFERENCES public.meters ON DELETE SET NULL,
   message text NOT NULL,
   data jsonb
@@ -31,23 +30,19 @@ CREATE TABLE event_logs (
 
 CREATE INDEX event_logs_time ON event_logs (time);
 
--- A rule matches where all columns that aren't null do.
+-- Which events raise an alert. A null column matches everything.
 CREATE TABLE alert_rules (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE,
-  source text NOT NULL CHECK (source IN ('meter_event', 'event_log')),
+  source text NOT NULL CHECK (source IN ('meter_events', 'event_logs')),
   enabled boolean NOT NULL DEFAULT true,
+  -- meter_events.log or event_logs.component
   log text,
   code integer,
-  event_name text,
-  component text,
-  severity_min text CHECK (severity_min IN ('info', 'warning', 'critical')),
-  category text,
-  -- of the alert
-  severity text NOT NULL DEFAULT 'warning' CHECK (severity IN ('info', 'warning', 'critical')),
-  title text,
-  -- an alert seen again within this time only counts up
-  quiet_seconds integer NOT NULL DEFAULT 3600 CHECK (quiet_seconds >= 0),
+  -- this severity or a higher one
+  severity text CHECK (severity IN ('info', 'warning', 'critical')),
+  -- within this time what happens again counts up the alert that is there
+  hold_seconds integer NOT NULL DEFAULT 3600 CHECK (hold_seconds >= 0),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -58,8 +53,7 @@ CREATE TABLE alerts (
   dedup_key text NOT NULL,
   meter_id uuid REFERENCES public.meters ON DELETE CASCADE,
   severity text NOT NULL,
-  title text NOT NULL,
-  context jsonb NOT NULL DEFAULT '{}',
+  message text NOT NULL,
   occurrences integer NOT NULL DEFAULT 1,
   first_at timestamptz NOT NULL,
   last_at timestamptz NOT NULL,
@@ -69,13 +63,13 @@ CREATE TABLE alerts (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE UNIQUE INDEX alerts_one_open ON alerts (dedup_key) WHERE state <> 'closed';
+CREATE INDEX alerts_dedup_key ON alerts (dedup_key, last_at);
 CREATE INDEX alerts_last_at ON alerts (last_at);
 
 CREATE FUNCTION notify_alert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_notify('hes_alerts', json_build_object('id', NEW.id, 'meter_id', NEW.meter_id,
-    'severity', NEW.severity, 'title', left(NEW.title, 500), 'at', NEW.first_at)::text);
+    'severity', NEW.severity, 'message', left(NEW.message, 500), 'at', NEW.first_at)::text);
   RETURN NULL;
 END
 $$;

@@ -47,11 +47,14 @@ CREATE TABLE quarantine (
   meter_id uuid REFERENCES public.meters ON DELETE CASCADE,
   -- address it came from
   source text NOT NULL,
-  -- what it says about who sent it: system title, logical device name, number
+  -- what a ring is kept by: the system title that it claims, or the address
   identifier text,
+  system_title text,
   reason text NOT NULL,
   message text NOT NULL DEFAULT '',
   framing text NOT NULL,
+  client_sap integer,
+  server_sap integer,
   apdu bytea NOT NULL,
   frame_id bigint,
   state text NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'adopted')),
@@ -60,7 +63,7 @@ CREATE TABLE quarantine (
 
 CREATE INDEX quarantine_meter ON quarantine (meter_id) WHERE state = 'kept' AND meter_id IS NOT NULL;
 CREATE INDEX quarantine_identifier ON quarantine (identifier, id) WHERE state = 'kept';
-CREATE INDEX quarantine_source ON quarantine (source, id) WHERE state = 'kept' AND meter_id IS NULL;
+CREATE INDEX quarantine_unknown ON quarantine (id) WHERE state = 'kept' AND meter_id IS NULL;
 
 -- A second capture of the same instant with other values: the original stays, the other one stands here.
 CREATE TABLE reading_conflicts (

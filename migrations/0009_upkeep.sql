@@ -22,13 +22,13 @@ DO $$
 DECLARE
   t regclass;
 BEGIN
-  FOREACH t IN ARRAY ARRAY['obis_codes', 'meter_types', 'meter_type_scalers', 'event_codes', 'meters',
+  FOREACH t IN ARRAY ARRAY['obis_codes', 'meter_types', 'meter_type_scalers', 'event_codes', 'status_bits', 'meters',
     'meter_associations', 'meter_keys', 'push_schedules', 'push_setups', 'push_objects', 'push_object_entries',
     'schedule_entries', 'alert_rules', 'alerts', 'storage_policies']::regclass[]
   LOOP
     EXECUTE format('CREATE TRIGGER keep_updated_at BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION keep_updated_at()', t);
   END LOOP;
-  FOREACH t IN ARRAY ARRAY['obis_codes', 'meter_types', 'meter_type_scalers', 'event_codes', 'push_setups',
+  FOREACH t IN ARRAY ARRAY['obis_codes', 'meter_types', 'meter_type_scalers', 'event_codes', 'status_bits', 'push_setups',
     'push_objects', 'push_object_entries', 'alert_rules']::regclass[]
   LOOP
     EXECUTE format('CREATE TRIGGER notify AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s EXECUTE FUNCTION notify_configuration()', t);

@@ -64,7 +64,9 @@ export function openDatabase(config: DatabaseConfig): Database {
     onConnect: (client) => client.query(sessionSettings) as unknown as undefined,
   });
   // Without a listener the reset of an idle connection would end the process.
-  pool.on("error", (error) => config.onIdleError?.(storageError(error)));
+  pool.on("error", (error) =>
+    config.onIdleError?.(new StorageError("unavailable", error.message, { cause: error })),
+  );
   const withClient = async <R>(work: (client: Client) => Promise<R>): Promise<R> => {
     const client = await pool.connect().catch((error: unknown) => {
       throw storageError(error);
@@ -79,7 +81,7 @@ export function openDatabase(config: DatabaseConfig): Database {
       return await work(client);
     } catch (error) {
       const known = storageError(error);
-      if (known.code === "unavailable") lost ??= known;
+      if (known instanceof StorageError && known.code === "unavailable") lost ??= known;
       throw known;
     } finally {
       client.off("error", onError);

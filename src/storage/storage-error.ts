@@ -27,15 +27,21 @@ export class StorageError extends Error {
 const PASSING = /^(08|40|53|57|58|55P03)/;
 const CONSTRAINT = /^(22|23)/;
 
-/** What pg and the sockets below it throw, as a StorageError. */
-export function storageError(error: unknown): StorageError {
-  if (error instanceof StorageError) return error;
-  const { code, message } = error as { code?: unknown; message?: string };
-  const text = message ?? String(error);
-  if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code)) {
+/** How pg words the loss of a connection, which it throws as a bare Error. */
+const LOST =
+  /connection terminated|connection ended|client was closed|not queryable|timeout exceeded|timeout expired/i;
+
+/** What pg and the sockets below it throw, as a StorageError; anything else (a caller's own error) as it is. */
+export function storageError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof StorageError) return error;
+  const { code, severity } = error as { code?: unknown; severity?: unknown };
+  if (typeof code === "string" && typeof severity === "string") {
     const kind = PASSING.test(code) ? "unavailable" : CONSTRAINT.test(code) ? "constraint" : "internal";
-    return new StorageError(kind, text, { sqlState: code, cause: error });
+    return new StorageError(kind, error.message, { sqlState: code, cause: error });
   }
-  const lost = typeof code === "string" || /terminat|closed|timeout|ended|not queryable/i.test(text);
-  return new StorageError(lost ? "unavailable" : "internal", text, { cause: error });
+  const socket = typeof code === "string" && /^E[A-Z_]+$/.test(code) && "syscall" in error;
+  if (socket || LOST.test(error.message)) {
+    return new StorageError("unavailable", `The database is away: ${error.message}`, { cause: error });
+  }
+  return error;
 }

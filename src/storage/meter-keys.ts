@@ -1,0 +1,141 @@
+import type { KeyRing } from "../keys/key-ring.ts";
+import type { Client, QueryRow } from "./database.ts";
+import type { MeterKey } from "./meter-record.ts";
+
+/** A key in the clear on its way into an envelope; wiped when it is sealed. */
+export interface NewKey {
+  readonly meterId: string;
+  readonly kind: MeterKey["kind"];
+  readonly clientSap: number | null;
+  readonly secret: Buffer;
+}
+
+interface StoredKey {
+  readonly id: number;
+  readonly meterId: string;
+  readonly kind: MeterKey["kind"];
+  readonly clientSap: number | null;
+  readonly state: MeterKey["state"];
+  readonly envelope: Buffer;
+  readonly systemTitle: string | null;
+}
+
+const slot = (meterId: string, kind: string, clientSap: number | null) =>
+  `${meterId}|${kind}|${clientSap ?? ""}`;
+
+const stored = (row: QueryRow): StoredKey => ({
+  id: row["id"],
+  meterId: row["meter_id"],
+  kind: row["kind"],
+  clientSap: row["client_sap"],
+  state: row["state"],
+  envelope: row["envelope"],
+  systemTitle: row["system_title"],
+});
+
+async function usableKeys(client: Client, meterIds: readonly string[]): Promise<StoredKey[]> {
+  const { rows } = await client.query(
+    `SELECT id, meter_id, kind, client_sap, state, envelope, system_title FROM meter_keys
+      WHERE meter_id = ANY($1) AND state IN ('NEW', 'ACTIVE') ORDER BY id`,
+    [meterIds],
+  );
+  return rows.map(stored);
+}
+
+const opened = (ring: KeyRing, key: StoredKey) =>
+  ring.open(key.envelope, {
+    meterId: key.meterId,
+    kind: key.kind,
+    keyId: key.id,
+    systemTitle: key.systemTitle,
+  });
+
+/** The usable keys of some meters, by meter. A key that can't be opened is left out and told to `onUnusable`. */
+export async function loadKeys(
+  client: Client,
+  ring: KeyRing,
+  meterIds: readonly string[],
+  onUnusable: (error: Error) => void,
+): Promise<Map<string, MeterKey[]>> {
+  const found = new Map<string, MeterKey[]>();
+  for (const key of await usableKeys(client, meterIds)) {
+    try {
+      const usable = {
+        keyId: key.id,
+        kind: key.kind,
+        clientSap: key.clientSap,
+        state: key.state,
+        key: opened(ring, key),
+      };
+      const list = found.get(key.meterId);
+      if (list) list.push(usable);
+      else found.set(key.meterId, [usable]);
+    } catch (error) {
+      onUnusable(error as Error);
+    }
+  }
+  return found;
+}
+
+/**
+ * Makes `keys` the active ones of their meters. A key that is active already stays; another one is expired, so that its counters
+ * and history keep their meaning. Answers how many were new.
+ */
+export async function storeKeys(client: Client, ring: KeyRing, keys: readonly NewKey[]): Promise<number> {
+  if (keys.length === 0) return 0;
+  const meterIds = [...new Set(keys.map(({ meterId }) => meterId))];
+  const active = new Map(
+    (await usableKeys(client, meterIds))
+      .filter(({ state }) => state === "ACTIVE")
+      .map((key) => [slot(key.meterId, key.kind, key.clientSap), key]),
+  );
+  const fresh = keys.filter((key) => {
+    const current = active.get(slot(key.meterId, key.kind, key.clientSap));
+    return !current || !isSame(ring, current, key.secret);
+  });
+  if (fresh.length === 0) return 0;
+  const replaced = fresh.flatMap((key) => active.get(slot(key.meterId, key.kind, key.clientSap))?.id ?? []);
+  await client.query("UPDATE meter_keys SET state = 'EXPIRED' WHERE id = ANY($1)", [replaced]);
+  const { rows: ids } = await client.query(
+    "SELECT nextval(pg_get_serial_sequence('meter_keys', 'id')) AS id FROM generate_series(1, $1)",
+    [fresh.length],
+  );
+  const { rows: titles } = await client.query(
+    "SELECT id, system_title FROM public.meters WHERE id = ANY($1)",
+    [meterIds],
+  );
+  const titleOf = new Map(titles.map((row) => [row.id as string, row.system_title as string | null]));
+  const sealed = fresh.map((key, index) => {
+    const keyId = ids[index]!.id as number;
+    const systemTitle = titleOf.get(key.meterId) ?? null;
+    const { meterId, kind } = key;
+    return {
+      ...key,
+      keyId,
+      systemTitle,
+      envelope: ring.seal(key.secret, { meterId, kind, keyId, systemTitle }),
+    };
+  });
+  await client.query(
+    `INSERT INTO meter_keys (id, meter_id, kind, client_sap, envelope, system_title)
+     SELECT * FROM unnest($1::int[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[])`,
+    [
+      sealed.map((key) => key.keyId),
+      sealed.map((key) => key.meterId),
+      sealed.map((key) => key.kind),
+      sealed.map((key) => key.clientSap),
+      sealed.map((key) => key.envelope),
+      sealed.map((key) => key.systemTitle),
+    ],
+  );
+  return fresh.length;
+}
+
+function isSame(ring: KeyRing, current: StoredKey, secret: Buffer): boolean {
+  try {
+    return opened(ring, current).export().equals(secret);
+  } catch {
+    // Sealed with a key-encryption key that is gone: the new one takes its place.
+    return false;
+  }
+}

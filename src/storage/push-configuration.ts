@@ -1,0 +1,114 @@
+import {
+  configureMapping,
+  type EventCodeRecord,
+  type ListEntryRecord,
+  type ListRecord,
+  type MappingConfiguration,
+  type MappingRecords,
+  type MeterTypeRecord,
+  type ObjectRecord,
+  type ScalerRecord,
+  type StatusBitRecord,
+} from "../mapping/configuration.ts";
+import type { Client, Database, Listener } from "./database.ts";
+
+/** Everything that the mapping is configured with, read in one snapshot. */
+export async function loadMappingConfiguration(database: Database): Promise<MappingConfiguration> {
+  const records = await database.transaction(async (client) => {
+    await client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    return mappingRecords(client);
+  });
+  return configureMapping(records);
+}
+
+async function mappingRecords(client: Client): Promise<MappingRecords> {
+  const rows = async <T>(sql: string): Promise<T[]> => (await client.query(sql)).rows as T[];
+  const objects = await rows<ObjectRecord>(
+    `SELECT id, code, class_id AS "classId", attribute, description, unit, destination_table AS "table",
+            destination_column AS "column", profile_column AS "profileColumn"
+       FROM obis_codes WHERE enabled ORDER BY id DESC`,
+  );
+  const meterTypes = await rows<MeterTypeRecord>(
+    'SELECT name, category, interval_seconds AS "intervalSeconds" FROM meter_types',
+  );
+  const scalers = await rows<ScalerRecord>(
+    'SELECT meter_type AS "meterType", obis_code AS code, attribute, scaler, unit FROM meter_type_scalers',
+  );
+  const events = await rows<EventCodeRecord>(
+    `SELECT nullif(category, '') AS category, log, code, name, severity, clears_code AS clears FROM event_codes`,
+  );
+  const statusBits = await rows<StatusBitRecord>(
+    `SELECT nullif(category, '') AS category, obis_code AS code, bit, name, severity FROM status_bits`,
+  );
+  const lists = await rows<Omit<ListRecord, "entries">>(
+    `SELECT o.id, o.push_setup_id AS "setupId", o.name, s.logical_name AS "pushSetup",
+            coalesce(o.meter_id, s.meter_id) AS "meterId", coalesce(o.meter_type, s.meter_type) AS "meterType",
+            coalesce(o.category, s.category) AS category, o.profile_kind AS kind
+       FROM push_objects o LEFT JOIN push_setups s ON s.id = o.push_setup_id
+      WHERE o.enabled AND coalesce(s.enabled, true) ORDER BY o.id`,
+  );
+  const entries = await rows<ListEntryRecord & { readonly list: number }>(
+    `SELECT push_object_id AS list, class_id AS "classId", logical_name AS code, attribute, data_index AS "dataIndex"
+       FROM push_object_entries ORDER BY push_object_id, position`,
+  );
+  const entriesOf = new Map<number, ListEntryRecord[]>();
+  for (const { list, ...entry } of entries) {
+    const known = entriesOf.get(list);
+    if (known) known.push(entry);
+    else entriesOf.set(list, [entry]);
+  }
+  return {
+    objects,
+    lists: lists.map((list) => ({ ...list, entries: entriesOf.get(list.id ?? 0) ?? [] })),
+    meterTypes,
+    scalers,
+    events,
+    statusBits,
+  };
+}
+
+export interface WatchedConfiguration {
+  current(): MappingConfiguration;
+  /** Reads it again; concurrent calls share one reading that began after they asked. */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Changes that come in one go, such as an import, are read once, this long after the first. */
+const SETTLE_MS = 100;
+
+/** The mapping's configuration, read again whenever one of its tables changes. */
+export async function watchMappingConfiguration(
+  database: Database,
+  onReload: (outcome: { error: unknown } | { version: number }) => void = () => undefined,
+): Promise<WatchedConfiguration> {
+  let configuration = await loadMappingConfiguration(database);
+  let reading: Promise<void> = Promise.resolve();
+  let next: Promise<void> | null = null;
+  const reload = (): Promise<void> => {
+    next ??= reading.then(async () => {
+      next = null;
+      configuration = await loadMappingConfiguration(database);
+      onReload({ version: configuration.version });
+    });
+    reading = next.catch(() => undefined);
+    return next;
+  };
+  let timer: NodeJS.Timeout | null = null;
+  const changed = () => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      reload().catch((error: unknown) => onReload({ error }));
+    }, SETTLE_MS).unref();
+  };
+  const listener: Listener = await database.listen("hes_configuration", changed, changed);
+  return {
+    current: () => configuration,
+    reload,
+    close: async () => {
+      if (timer) clearTimeout(timer);
+      await listener.close();
+      await reading;
+    },
+  };
+}

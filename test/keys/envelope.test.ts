@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { EnvelopeError, open, seal } from "../../src/keys/envelope.ts";
+import { fileKek, kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
+import { KeyRing } from "../../src/keys/key-ring.ts";
+import { parseSecret } from "../../src/keys/secret-text.ts";
+
+const keks = kekProvider(keyEncryptionKey(Buffer.alloc(32, 7)));
+const binding = { meterId: "m", kind: "guek", keyId: 5, systemTitle: "4142430000000001" };
+const secret = () => Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
+
+describe("an envelope", () => {
+  it("opens for the row that it was sealed for, and for no other", () => {
+    const envelope = seal(secret(), binding, keks);
+    expect(open(envelope, binding, keks)).toEqual(secret());
+    for (const other of [{ meterId: "n" }, { kind: "gak" }, { keyId: 6 }, { systemTitle: null }]) {
+      expect(() => open(envelope, { ...binding, ...other }, keks)).toThrow(EnvelopeError);
+    }
+  });
+
+  it("holds no octet of the key in the clear", () => {
+    expect(seal(secret(), binding, keks).includes(secret().subarray(0, 4))).toBe(false);
+  });
+
+  it("doesn't open when any octet was changed", () => {
+    const envelope = seal(secret(), binding, keks);
+    for (let index = 0; index < envelope.length; index += 1) {
+      const changed = Buffer.from(envelope);
+      changed[index]! ^= 1;
+      expect(() => open(changed, binding, keks)).toThrow(EnvelopeError);
+    }
+    expect(() => open(envelope.subarray(0, 20), binding, keks)).toThrow(EnvelopeError);
+  });
+
+  it("opens after a rotation with the former key-encryption key, and says which one is missing", () => {
+    const envelope = seal(secret(), binding, keks);
+    const next = keyEncryptionKey(Buffer.alloc(32, 8));
+    expect(open(envelope, binding, kekProvider(next, [keks.current()]))).toEqual(secret());
+    expect(() => open(envelope, binding, kekProvider(next))).toThrow(keks.current().id);
+  });
+});
+
+describe("the key ring", () => {
+  it("wipes what it seals and hands out KeyObjects", () => {
+    const ring = new KeyRing(keks);
+    const octets = secret();
+    const envelope = ring.seal(octets, binding);
+    expect(octets.every((octet) => octet === 0)).toBe(true);
+    const key = ring.open(envelope, binding);
+    expect(key.export()).toEqual(secret());
+    expect(ring.open(envelope, binding)).toBe(key);
+    expect(JSON.stringify(key)).toBe("{}");
+  });
+});
+
+describe("the key-encryption key's file", () => {
+  const directory = mkdtempSync(join(tmpdir(), "hes-kek-"));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it("is made with mode 0400 where it is missing, and is the same the next time", () => {
+    const path = join(directory, "sub/kek");
+    const first = fileKek(path).current().id;
+    expect(statSync(path).mode & 0o777).toBe(0o400);
+    expect(fileKek(path).current().id).toBe(first);
+    expect(readFileSync(path, "utf8")).toMatch(/^[0-9a-f]{64}\n$/);
+  });
+
+  it("is refused, with its line, where it holds something else or nothing", () => {
+    const path = join(directory, "bad");
+    writeFileSync(path, `${randomBytes(32).toString("hex")}\nhello\n`);
+    expect(() => fileKek(path)).toThrow(/bad, line 2/);
+    chmodSync(path, 0o600);
+    writeFileSync(path, "");
+    expect(() => fileKek(path)).toThrow(/empty/);
+  });
+});
+
+describe("a secret as people write it", () => {
+  it.each([
+    ["000102", "000102"],
+    ["0x00 01:02", "000102"],
+    ["text:00112233", "3030313132323333"],
+  ])("%s", (text, hex) => expect(parseSecret(text).toString("hex")).toBe(hex));
+  it.each(["", "0", "zz", "text:", "text:é"])("refuses %j", (text) => {
+    expect(() => parseSecret(text)).toThrow(RangeError);
+  });
+});
