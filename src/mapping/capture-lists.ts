@@ -8,6 +8,9 @@ const DESCRIBED_MAX = 8;
 /** Lists made of bodies that name their own values, per scope; the oldest goes first. */
 const NAMED_MAX = 256;
 
+/** Block load capture period where a meter type has none configured. */
+export const BLOCK_SECONDS = 1_800;
+
 export interface DescribedList {
   /** The octets of the push object list as sent, tag and count included. */
   readonly octets: Buffer;
@@ -53,6 +56,13 @@ export class ScopedLists {
     if (pushSetup === null) return "single";
     const first = this.ofSetup(pushSetup).values().next();
     return first.done ? "single" : first.value.kind;
+  }
+
+  /** Block load capture period of the meter type. */
+  blockSeconds(): number {
+    const { meterType } = this.scope;
+    const type = meterType === null ? undefined : this.configuration.meterType(meterType);
+    return type?.intervalSeconds ?? BLOCK_SECONDS;
   }
 
   private ofSetup(pushSetup: ObisCode | null): Map<number, CaptureList> {

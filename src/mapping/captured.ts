@@ -114,6 +114,7 @@ export function capturedColumn(
   return { obis, code: formatObis(obis), classId, attribute, dataIndex, scaler, unit };
 }
 
+const TRAILING_ZEROS = /\0+$/;
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** The text of a visible-string or of an octet-string that holds printable characters; else null. */
@@ -124,6 +125,6 @@ export function printableText(data: Data | undefined): string | null {
     return PRINTABLE.test(text) ? text : null;
   }
   if (data.type !== "octet-string" || data.value.length === 0 || data.value.length > 64) return null;
-  const text = data.value.toString("latin1").replace(/\0+$/, "").trim();
+  const text = data.value.toString("latin1").replace(TRAILING_ZEROS, "").trim();
   return PRINTABLE.test(text) ? text : null;
 }

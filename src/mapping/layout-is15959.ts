@@ -1,7 +1,8 @@
 import { formatObis, type ObisCode, obisFromOctets, parseObis } from "../dlms/cosem/obis-code.ts";
 import type { Data } from "../dlms/encoding/data.ts";
+import { expandProfileRows } from "../dlms/encoding/profile-compression.ts";
 import type { ScopedLists } from "./capture-lists.ts";
-import { type CapturedPush, type CaptureList, capturedColumn, printableText } from "./captured.ts";
+import { type CapturedPush, capturedColumn, printableText } from "./captured.ts";
 
 /*
  * IS 15959 parts 2 and 3: a structure of
@@ -14,6 +15,7 @@ import { type CapturedPush, type CaptureList, capturedColumn, printableText } fr
 
 const CLOCK = parseObis("0.0.1.0.0.255");
 const EVENT_STATUS_WORD = parseObis("0.0.94.91.18.255");
+const DAY_SECONDS = 86_400;
 const IDENTIFIERS_BEFORE_SETUP = 2;
 const STATUS_WORD_COLUMNS = [capturedColumn(CLOCK, 8, 2, 0), capturedColumn(EVENT_STATUS_WORD, 1, 2, 0)];
 
@@ -34,21 +36,17 @@ export function recogniseIs15959(root: Data, lists: ScopedLists): CapturedPush |
   const first = at + 1;
   const last = elements[elements.length - 1]!;
   const count = elements.length - first;
-  const body = { identifiers, pushSetup, clock: null, first, rows: [elements], problem: null };
+  const rows = [elements];
   if (count <= 2 && last.type === "array") {
-    return nested(last.value, lists, { ...body, clock: count === 2 ? elements[first]! : null, first: 0 });
+    const clock = count === 2 ? elements[first]! : null;
+    return nested(last.value, lists, { identifiers, pushSetup, clock, first: 0, rows: [], problem: null });
   }
-  if (count === 2 && last.type === "bit-string") {
-    const list = lists.withLength(pushSetup, 2) ?? lists.ofColumns(STATUS_WORD_COLUMNS, "event");
-    return { ...body, layout: "is15959-esw", list };
-  }
-  const list = lists.withLength(pushSetup, count) ?? null;
-  return {
-    ...body,
-    layout: "is15959-flat",
-    list,
-    problem: list === null ? noList(pushSetup, count, lists) : null,
-  };
+  const isAlert = count === 2 && last.type === "bit-string";
+  const layout = isAlert ? "is15959-esw" : "is15959-flat";
+  const list =
+    lists.withLength(pushSetup, count) ?? (isAlert ? lists.ofColumns(STATUS_WORD_COLUMNS, "event") : null);
+  const problem = list === null ? noList(pushSetup, count, lists) : null;
+  return { layout, identifiers, pushSetup, clock: null, list, first, rows, problem };
 }
 
 /** Rows of a profile's buffer; columns that are null-data or delta values are filled from the row before. */
@@ -57,26 +55,24 @@ function nested(
   lists: ScopedLists,
   body: Omit<CapturedPush, "layout" | "list">,
 ): CapturedPush {
-  const rows: Data[][] = [];
-  for (const row of buffer) {
-    if (row.type !== "structure")
-      return {
-        ...body,
-        layout: "is15959-nested",
-        list: null,
-        rows: [],
-        problem: "a row of the buffer is no structure",
-      };
-    rows.push(row.value);
+  const layout = "is15959-nested";
+  if (buffer.length === 0) {
+    return { ...body, layout, list: lists.ofColumns([], lists.kindOf(body.pushSetup)), rows: [] };
   }
-  const count = rows[0]?.length ?? 0;
-  let list: CaptureList | null = lists.withLength(body.pushSetup, count) ?? null;
-  let problem: string | null = null;
-  if (rows.length === 0) list = lists.ofColumns([], lists.kindOf(body.pushSetup));
-  else if (rows.some((row) => row.length !== count))
-    [list, problem] = [null, "rows of the buffer differ in length"];
-  else if (list === null) problem = noList(body.pushSetup!, count, lists);
-  return { ...body, layout: "is15959-nested", list, rows, problem };
+  const count = elementsOf(buffer[0]!).length;
+  if (count === 0 || buffer.some((row) => elementsOf(row).length !== count)) {
+    return { ...body, layout, list: null, problem: "rows of the buffer are no structures of one length" };
+  }
+  const list = lists.withLength(body.pushSetup, count) ?? null;
+  if (list === null) return { ...body, layout, list, problem: noList(body.pushSetup!, count, lists) };
+  const clockColumn = list.columns.findIndex(({ obis, attribute }) => obis === CLOCK && attribute === 2);
+  const capturePeriodSeconds = list.kind === "block" ? lists.blockSeconds() : DAY_SECONDS;
+  const compression = { clockColumn: clockColumn < 0 ? null : clockColumn, capturePeriodSeconds };
+  return { ...body, layout, list, rows: expandProfileRows(buffer, compression).map(elementsOf) };
+}
+
+function elementsOf(row: Data): readonly Data[] {
+  return row.type === "structure" ? row.value : [];
 }
 
 function noList(pushSetup: ObisCode, count: number, lists: ScopedLists): string {

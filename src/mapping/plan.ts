@@ -1,4 +1,5 @@
 import { unitSymbol } from "../dlms/cosem/unit.ts";
+import { BLOCK_SECONDS } from "./capture-lists.ts";
 import type { CapturedColumn, CaptureList } from "./captured.ts";
 import type { MappingConfiguration, MeterTypeRecord, ObjectRecord } from "./configuration.ts";
 import {
@@ -77,7 +78,6 @@ const BILLING_DATE = "0.0.0.1.2.255";
 const LOAD_LIMIT = "0.0.17.0.0.255";
 const ACTIVE_POWER = "1.0.1.7.0.255";
 const PUSH_SETUP_CLASS = 40;
-const BLOCK_SECONDS = 1_800;
 /** Logs of IS 15959 by the last group but one of 0.0.96.11.x (event code) and 0.0.96.15.x (sequence number). */
 const LOGS = ["voltage", "current", "power", "transaction", "other", "non-rollover", "control"];
 const EVENT_CODE = /^0\.0\.96\.11\.(\d+)\.255$/;
