@@ -3,7 +3,12 @@ import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { configCommand } from "./config-command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
+import { keysCommand } from "./keys-command.ts";
+import { metersCommand } from "./meters-command.ts";
+import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
+import { quarantineCommand } from "./quarantine-command.ts";
+import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
 
 const PROCESS_OUTPUT: Output = {
   write: (text) => void process.stdout.write(text),
@@ -43,7 +48,15 @@ export function rootCommand(
     complain: (text) => out.error(`${text}\n`),
     finish,
   };
-  for (const command of [configCommand(program)]) root.addCommand(command);
+  const commands = [
+    migrateCommand,
+    configCommand,
+    metersCommand,
+    keysCommand,
+    meterTypesCommand,
+    obisCommand,
+  ];
+  for (const command of [...commands, quarantineCommand]) root.addCommand(command(program));
   inherit(root, out);
   return root;
 }

@@ -1,5 +1,7 @@
 import { loadConfig } from "../config.ts";
 import { openConfiguredDatabase, requireMigrated } from "../configured-database.ts";
+import { fileKek } from "../keys/kek-provider.ts";
+import { KeyRing } from "../keys/key-ring.ts";
 import { createLog, type Log } from "../log.ts";
 import type { Config } from "../settings.ts";
 import type { Database } from "../storage/database.ts";
@@ -10,6 +12,8 @@ export interface Session {
   readonly config: Config;
   readonly database: Database;
   readonly log: Log;
+  /** Reads the key-encryption key, or makes one: only for commands that need keys. */
+  ring(): KeyRing;
 }
 
 /** Connections a command may use: it does one thing after the other. */
@@ -28,7 +32,12 @@ export async function withSession(
   const opened = await openConfiguredDatabase(config, { log, poolMax: POOL_MAX });
   try {
     await requireMigrated(config, opened.database);
-    await work({ config, database: opened.database, log });
+    await work({
+      config,
+      database: opened.database,
+      log,
+      ring: () => new KeyRing(fileKek(config.security.kekFile)),
+    });
   } finally {
     await opened.close();
   }
