@@ -33,9 +33,9 @@ function leaves(command: Command): Command[] {
 function section(command: Command): string[] {
   const path: string[] = [];
   for (let at: Command | null = command; at; at = at.parent) path.unshift(at.name());
-  const args = command.registeredArguments.map(({ required, variadic, name }) => {
-    const shown = `${name().toUpperCase()}${variadic ? "…" : ""}`;
-    return required ? shown : `[${shown}]`;
+  const args = command.registeredArguments.map((argument) => {
+    const shown = `${argument.name().toUpperCase()}${argument.variadic ? "…" : ""}`;
+    return argument.required ? shown : `[${shown}]`;
   });
   const about = command.registeredArguments
     .filter(({ description }) => description !== "")
