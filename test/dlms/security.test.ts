@@ -100,7 +100,7 @@ describe("key wrap", () => {
 
 describe("the verdict on a counter", () => {
   const digest = (text: string) => frameDigest(Buffer.from(text));
-  const after = (...accepted: [number, string][]): CounterState => {
+  const havingAccepted = (...accepted: [number, string][]): CounterState => {
     const state: CounterState = { high: null, digests: [] };
     for (const [counter, text] of accepted) acceptCounter(state, counter, digest(text));
     return state;
@@ -112,15 +112,15 @@ describe("the verdict on a counter", () => {
   });
 
   it.each([
-    ["the first frame ever, with counter 0", after(), 0, "a", "fresh"],
-    ["one more", after([7, "a"]), 8, "b", "fresh"],
-    ["far above 2³¹", after([0x80000000, "a"]), 0xffffffff, "b", "fresh"],
-    ["higher, though the octets are known", after([7, "a"]), 8, "a", "fresh"],
-    ["the same frame again", after([7, "a"]), 7, "a", "retransmission"],
-    ["an earlier frame again", after([7, "a"], [9, "b"]), 7, "a", "retransmission"],
-    ["the same counter on other octets", after([7, "a"]), 7, "b", "replay"],
-    ["a lower counter", after([7, "a"]), 6, "b", "replay"],
-    ["the digest of another counter", after([7, "a"], [9, "b"]), 7, "b", "replay"],
+    ["the first frame ever, with counter 0", havingAccepted(), 0, "a", "fresh"],
+    ["one more", havingAccepted([7, "a"]), 8, "b", "fresh"],
+    ["far above 2³¹", havingAccepted([0x80000000, "a"]), 0xffffffff, "b", "fresh"],
+    ["higher, though the octets are known", havingAccepted([7, "a"]), 8, "a", "fresh"],
+    ["the same frame again", havingAccepted([7, "a"]), 7, "a", "retransmission"],
+    ["an earlier frame again", havingAccepted([7, "a"], [9, "b"]), 7, "a", "retransmission"],
+    ["the same counter on other octets", havingAccepted([7, "a"]), 7, "b", "replay"],
+    ["a lower counter", havingAccepted([7, "a"]), 6, "b", "replay"],
+    ["the digest of another counter", havingAccepted([7, "a"], [9, "b"]), 7, "b", "replay"],
   ] as const)("%s", (_what, state, counter, text, verdict) => {
     const before = structuredClone({ high: state.high, kept: state.digests.length });
     expect(judgeCounter(state, counter, digest(text))).toBe(verdict);
@@ -128,22 +128,26 @@ describe("the verdict on a counter", () => {
   });
 
   it("lets a counter stand still only where that is allowed", () => {
-    const state = after([0, "a"]);
+    const state = havingAccepted([0, "a"]);
     expect(judgeCounter(state, 0, digest("b"))).toBe("replay");
     expect(judgeCounter(state, 0, digest("b"), { mayStandStill: true })).toBe("fresh");
     expect(judgeCounter(state, 0, digest("a"), { mayStandStill: true })).toBe("retransmission");
-    expect(judgeCounter(after([0, "a"], [5, "b"]), 0, digest("c"), { mayStandStill: true })).toBe("replay");
+    expect(judgeCounter(havingAccepted([0, "a"], [5, "b"]), 0, digest("c"), { mayStandStill: true })).toBe(
+      "replay",
+    );
   });
 
   it("remembers 64 frames", () => {
-    const state = after(...Array.from({ length: 65 }, (_, at): [number, string] => [at, `frame ${at}`]));
+    const state = havingAccepted(
+      ...Array.from({ length: 65 }, (_, at): [number, string] => [at, `frame ${at}`]),
+    );
     expect(state.digests).toHaveLength(64);
     expect(judgeCounter(state, 1, digest("frame 1"))).toBe("retransmission");
     expect(judgeCounter(state, 0, digest("frame 0"))).toBe("replay");
   });
 
   it("never lets the highest counter go back", () => {
-    const state = after([9, "a"]);
+    const state = havingAccepted([9, "a"]);
     acceptCounter(state, 3, digest("b"));
     expect(state.high).toBe(9);
   });
