@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import type { Identity } from "./capture.ts";
+import type { Model } from "./model.ts";
+import type { BodyStyle, Layout } from "./push-body.ts";
+
+/** What a meter is called, how it protects and how it sends. */
+export interface MeterPlan {
+  readonly index: number;
+  readonly meterNumber: string;
+  readonly identity: Identity;
+  /** Eight octets. */
+  readonly systemTitle: Buffer;
+  readonly guek: Buffer;
+  readonly gak: Buffer;
+  /** 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
+  readonly protection: 0x20 | 0x30;
+  readonly framing: "wrapper" | "hdlc";
+  readonly style: BodyStyle;
+  readonly deviationSign: "standard" | "reversed";
+}
+
+/** Fixed for all meters, or null: meters differ, each by its number. */
+export interface PlanChoices {
+  readonly protection: 0x20 | 0x30 | null;
+  readonly framing: "wrapper" | "hdlc" | null;
+  readonly layout: Layout | null;
+}
+
+const DEVIATION = 330;
+
+/** A key of 16 octets that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
+function keyOf(seed: number, meterNumber: string, purpose: string): Buffer {
+  return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, 16);
+}
+
+/** Plan of meter number `index`, 0 …; within a few meters every way of sending occurs. */
+export function planMeter(seed: number, index: number, model: Model, choices: PlanChoices): MeterPlan {
+  const serial = String(10_000_001 + index);
+  const meterNumber = `SIM${serial}`;
+  const systemTitle = Buffer.alloc(8);
+  systemTitle.write("SIM", "latin1");
+  systemTitle.writeUInt32BE(10_000_001 + index, 4);
+  // Every fifth meter tells no deviation, every fifth its sign the other way round.
+  const sign = index % 5;
+  return {
+    index,
+    meterNumber,
+    identity: {
+      serial,
+      deviceId: meterNumber,
+      manufacturer: "Simulated Meters",
+      firmware: "1.0.0",
+      meterType: model.typeCode,
+      category: model.name,
+      currentRating: model.currentRating,
+      year: 2026,
+      logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
+    },
+    systemTitle,
+    guek: keyOf(seed, meterNumber, "guek"),
+    gak: keyOf(seed, meterNumber, "gak"),
+    protection: choices.protection ?? (index % 3 === 2 ? 0x20 : 0x30),
+    framing: choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
+    style: {
+      layout: choices.layout ?? (index % 2 === 1 ? "nested" : "flat"),
+      deviation: sign === 3 ? null : sign === 4 ? DEVIATION : -DEVIATION,
+      deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
+    },
+    deviationSign: sign === 4 ? "reversed" : "standard",
+  };
+}
+
+const PROTECTION_NAMES = { 32: "encrypted", 48: "authenticated+encrypted" } as const;
+
+/** A file for `hes meters import`. `meterType` gives the type of each meter. */
+export function importCsv(plans: readonly MeterPlan[], meterType: (plan: MeterPlan) => string): string {
+  const lines = plans.map((plan) =>
+    [
+      ...[plan.meterNumber, meterType(plan), plan.identity.manufacturer, plan.identity.category],
+      ...[plan.identity.logicalDeviceName, plan.systemTitle.toString("hex")],
+      ...[PROTECTION_NAMES[plan.protection], "0", plan.guek.toString("hex"), plan.gak.toString("hex")],
+      ...[plan.framing, "listen", plan.deviationSign, "Asia/Kolkata", "simulated"],
+    ].join(","),
+  );
+  const header =
+    "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,framing,mode,deviation_sign,time_zone,group";
+  return `${[header, ...lines].join("\n")}\n`;
+}
+
+/** A file for `hes keys import`: the push association of each meter, with the meter's own keys. */
+export function keysCsv(plans: readonly MeterPlan[]): string {
+  const lines = plans.map((plan) => `${plan.meterNumber},64,none`);
+  return `${["meter_number,client_sap,mechanism", ...lines].join("\n")}\n`;
+}

@@ -1,0 +1,242 @@
+import type { Capture, Counts } from "./capture.ts";
+import { emptySample, measure } from "./grid.ts";
+import type { MeterPlan } from "./identity.ts";
+import { type EventRow, eventRows, INCIDENTS, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
+import type { Site } from "./load-curve.ts";
+import { isLocalMidnight, monthStart } from "./local-time.ts";
+import type { Model, ModelList, PushKind } from "./model.ts";
+import { flatBody, nestedBody, type PushContent, rowOf } from "./push-body.ts";
+import { between, fraction, mix } from "./random.ts";
+import { Registers } from "./registers.ts";
+
+/** When a meter pushes what. */
+export interface MeterSchedule {
+  /** Period of instantaneous pushes in seconds, 0: none. */
+  readonly instantSeconds: number;
+  /** Rows that a nested block load push carries; flat ones carry one. */
+  readonly blocksPerPush: number;
+  /** Incidents a day on average, 0: none. */
+  readonly incidentsPerDay: number;
+  /** Whether demands and counts of the running month are built up first, block by block, as if the meter had been there. */
+  readonly history: boolean;
+}
+
+const MS_PER_MINUTE = 60_000;
+const MS_PER_DAY = 86_400_000;
+
+/** One simulated meter: what it has counted and what it pushes next. Everything follows from its seed and its plan. */
+export class SimulatedMeter {
+  readonly plan: MeterPlan;
+  readonly model: Model;
+  readonly #site: Site;
+  readonly #schedule: MeterSchedule;
+  readonly #capture: Capture;
+  readonly #counts: Counts;
+  readonly #registers: Registers;
+  readonly #sequences = new Uint32Array(7);
+  readonly #blockMs: number;
+  #nextInstantMs: number;
+  #incidents = 0;
+  /** Event rows to come, the soonest first. */
+  #events: EventRow[] = [];
+  /** Rows of a nested block push that is not full yet, with their times. */
+  #rows: { row: Buffer; atMs: number }[] = [];
+  #greeted = false;
+
+  /** @param startMs first instant of its life, epoch ms; what was captured before is not pushed */
+  constructor(seed: number, plan: MeterPlan, model: Model, schedule: MeterSchedule, startMs: number) {
+    this.plan = plan;
+    this.model = model;
+    this.#schedule = schedule;
+    this.#blockMs = model.blockSeconds * 1_000;
+    const own = mix(seed, plan.index + 1);
+    const averageW = between(own, 1, model.averageW.from, model.averageW.to);
+    const solarPeakW = fraction(own, 2) < 0.4 ? averageW * between(own, 3, 3, 6) : 0;
+    this.#site = { seed: own, kind: model.name === "D3" ? "factory" : "household", averageW, solarPeakW };
+    const boundary = Math.floor(startMs / this.#blockMs) * this.#blockMs;
+    const { phases, resolution } = model;
+    this.#registers = new Registers(
+      this.#site,
+      phases,
+      boundary,
+      this.#blockMs,
+      resolution,
+      schedule.history,
+    );
+    const period = Math.max(1, schedule.instantSeconds) * 1_000;
+    const offset = Math.floor(fraction(own, 4) * (period / 1_000)) * 1_000;
+    this.#nextInstantMs =
+      schedule.instantSeconds === 0
+        ? Number.POSITIVE_INFINITY
+        : Math.ceil((startMs - offset) / period) * period + offset;
+    this.#counts = this.#firstCounts(own, boundary);
+    this.#capture = {
+      atMs: boundary,
+      sample: emptySample(phases),
+      registers: this.#registers,
+      counts: this.#counts,
+      statusWord: Buffer.alloc(STATUS_WORD_BITS / 8),
+      identity: plan.identity,
+      eventCode: 0,
+      eventSequence: 0,
+    };
+    this.#planIncident();
+  }
+
+  #firstCounts(own: number, boundary: number): Counts {
+    const months = Math.floor(between(own, 5, 6, 30));
+    const begin = monthStart(boundary);
+    const minutes = Math.floor((boundary - begin) / MS_PER_MINUTE);
+    return {
+      powerOnMin: months * 30 * 1_440 + minutes,
+      billingPowerOnMin: minutes,
+      powerOffMin: Math.floor(between(own, 6, 0, 3_000)),
+      powerFailures: Math.floor(between(own, 7, 0, 200)),
+      tampers: 0,
+      billingTampers: 0,
+      billings: months,
+      programmings: 1,
+      lastBillingMs: begin,
+      averagePowerFactor: between(own, 8, 0.86, 0.99),
+      relayConnected: true,
+      loadLimitW: Math.ceil((this.#site.averageW * 8) / 500) * 500,
+      signalDbm: 0,
+    };
+  }
+
+  /** When it has something to push next, epoch ms. */
+  get dueMs(): number {
+    if (!this.#greeted) return this.#registers.atMs;
+    return Math.min(
+      this.#nextInstantMs,
+      this.#registers.atMs + this.#blockMs,
+      this.#events[0]?.atMs ?? Infinity,
+    );
+  }
+
+  /** What it pushes at `dueMs`, in order. */
+  next(): PushContent[] {
+    const now = this.dueMs;
+    this.#capture.atMs = now;
+    if (!this.#greeted) {
+      this.#greeted = true;
+      return [this.#flat("name-plate", this.model.namePlate)];
+    }
+    const pushes: PushContent[] = [];
+    if (now === this.#registers.atMs + this.#blockMs) this.#endBlock(now, pushes);
+    if (now === this.#events[0]?.atMs) this.#happen(this.#events.shift()!, pushes);
+    if (now === this.#nextInstantMs) {
+      this.#nextInstantMs += this.#schedule.instantSeconds * 1_000;
+      this.#look(now);
+      pushes.push(this.#flat("instant", this.model.instant));
+    }
+    return pushes;
+  }
+
+  #look(now: number): void {
+    this.#capture.atMs = now;
+    measure(this.#site, now, this.#capture.sample);
+    this.#counts.signalDbm = Math.round(
+      between(mix(this.#site.seed, 51), Math.floor(now / MS_PER_MINUTE), -98, -62),
+    );
+  }
+
+  #flat(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
+    const { atMs } = this.#capture;
+    const body = flatBody(list, this.#capture, this.plan.style);
+    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, body };
+  }
+
+  /** The row of a profile, flat, or alone in an array. */
+  #profileRow(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
+    const { style, identity } = this.plan;
+    if (style.layout === "flat") return this.#flat(kind, list, eventCode);
+    const { atMs } = this.#capture;
+    const row = rowOf(list, this.#capture, style.deviation);
+    const body = nestedBody(list, identity.deviceId, [row], atMs, style);
+    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, body };
+  }
+
+  #endBlock(now: number, pushes: PushContent[]): void {
+    const minutes = this.#blockMs / MS_PER_MINUTE;
+    this.#counts.powerOnMin += minutes;
+    this.#counts.billingPowerOnMin += minutes;
+    this.#registers.advance();
+    this.#look(now);
+    this.#pushBlock(now, pushes);
+    if (isLocalMidnight(now)) pushes.push(this.#profileRow("daily", this.model.daily));
+    if (now === monthStart(now)) this.#bill(now, pushes);
+  }
+
+  #pushBlock(now: number, pushes: PushContent[]): void {
+    const list = this.model.block;
+    const { style, identity } = this.plan;
+    if (style.layout === "flat" || this.#schedule.blocksPerPush <= 1) {
+      pushes.push(this.#profileRow("block", list));
+      return;
+    }
+    this.#rows.push({ row: rowOf(list, this.#capture, style.deviation), atMs: now });
+    if (this.#rows.length < this.#schedule.blocksPerPush) return;
+    const rows = this.#rows;
+    this.#rows = [];
+    pushes.push({
+      kind: "block",
+      pushSetup: list.pushSetup,
+      times: rows.map(({ atMs }) => atMs),
+      eventCode: null,
+      body: nestedBody(
+        list,
+        identity.deviceId,
+        rows.map(({ row }) => row),
+        now,
+        style,
+      ),
+    });
+  }
+
+  #bill(now: number, pushes: PushContent[]): void {
+    this.#counts.billings++;
+    this.#counts.lastBillingMs = now;
+    pushes.push(this.#profileRow("billing", this.model.billing));
+    this.#counts.billingPowerOnMin = 0;
+    this.#counts.billingTampers = 0;
+    this.#registers.resetDemand();
+  }
+
+  /** The next incident: its kind by turns, its time by chance. */
+  #planIncident(): void {
+    const { incidentsPerDay } = this.#schedule;
+    if (incidentsPerDay <= 0) return;
+    const kinds = INCIDENTS.filter(({ phases }) => phases <= this.model.phases);
+    const incident = kinds[(this.plan.index + this.#incidents) % kinds.length]!;
+    const gap = (MS_PER_DAY / incidentsPerDay) * between(mix(this.#site.seed, 52), this.#incidents, 0.5, 1.5);
+    this.#incidents++;
+    // Full seconds, and never two rows of one meter in the same second.
+    const at = Math.ceil((this.#capture.atMs + gap) / 1_000) * 1_000 + 1_000;
+    this.#events.push(...eventRows(incident, at));
+  }
+
+  #happen({ incident, code, ends }: EventRow, pushes: PushContent[]): void {
+    const capture = this.#capture;
+    const counts = this.#counts;
+    this.#look(capture.atMs);
+    capture.eventCode = code;
+    capture.eventSequence = ++this.#sequences[incident.log]!;
+    if (incident.tamper && !ends) {
+      counts.tampers++;
+      counts.billingTampers++;
+    }
+    if (incident.code === 301) counts.relayConnected = ends;
+    if (incident.code === 101) {
+      if (ends) counts.powerOffMin += Math.round(incident.seconds / 60);
+      else counts.powerFailures++;
+    }
+    if (incident.bit !== null) {
+      setStatusBit(capture.statusWord, incident.bit, !ends);
+      if (incident.endBit !== null) setStatusBit(capture.statusWord, incident.endBit, ends);
+      pushes.push(this.#flat("alert", this.model.alert));
+    }
+    pushes.push(this.#profileRow("event", this.model.events[incident.log]!, code));
+    if (ends || incident.restoration === null) this.#planIncident();
+  }
+}

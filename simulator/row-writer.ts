@@ -1,0 +1,76 @@
+import type { Writer } from "../src/dlms/bytes/writer.ts";
+import { type Data, writeData } from "../src/dlms/encoding/data.ts";
+import { dateTimeAt, writeDateTime } from "../src/dlms/encoding/date-time.ts";
+import { type Capture, type Source, sourceOf } from "./capture.ts";
+import { OFFSET_MINUTES } from "./local-time.ts";
+
+/** How a meter tells its offset: minutes as sent, null: 8000, unspecified. */
+export type SentDeviation = number | null;
+
+/** One column of a row: what it is, as what it is sent, and 10^scaler. */
+export interface RowColumn {
+  readonly code: string;
+  readonly attribute: number;
+  /** Type in the Blue Book's spelling. */
+  readonly dataType: string;
+  readonly scaler: number;
+}
+
+/** Writes the value of one column, tag included. */
+export type CellWriter = (writer: Writer, capture: Capture, deviation: SentDeviation) => void;
+
+/** A time as octet-string of twelve octets, the way IS 15959 meters send them. */
+export function writeTime(writer: Writer, atMs: number | null, deviation: SentDeviation): void {
+  writer.unsigned8(0x09);
+  writer.unsigned8(12);
+  writer.octets(
+    atMs === null
+      ? Buffer.alloc(12, 0xff)
+      : writeDateTime({ ...dateTimeAt(atMs, deviation, OFFSET_MINUTES), dayOfWeek: null }),
+  );
+}
+
+/** @throws Error where no simulated meter has such an object, or not as such a type */
+export function cellWriter({ code, attribute, dataType, scaler }: RowColumn): CellWriter {
+  const source = sourceOf(code, attribute);
+  switch (source.kind) {
+    case "time":
+      return (writer, capture, deviation) => writeTime(writer, source.of(capture), deviation);
+    case "flag":
+      return (writer, capture) => writeData(writer, { type: "boolean", value: source.of(capture) });
+    case "text":
+      return (writer, capture) => writeData(writer, { type: "visible-string", value: source.of(capture) });
+    case "bits":
+      return (writer, capture) => {
+        const octets = source.of(capture);
+        writeData(writer, { type: "bit-string", value: { length: octets.length * 8, octets } });
+      };
+    default:
+      return numberWriter(source, dataType, scaler);
+  }
+}
+
+/** Largest and smallest value of each integer type: what does not fit stands still there, as in a meter. */
+const RANGES: Readonly<Record<string, readonly [from: number, to: number]>> = {
+  unsigned: [0, 0xff],
+  long: [-0x8000, 0x7fff],
+  "long-unsigned": [0, 0xffff],
+  "double-long": [-0x8000_0000, 0x7fff_ffff],
+  "double-long-unsigned": [0, 0xffff_ffff],
+};
+
+function numberWriter(source: Source & { kind: "number" }, dataType: string, scaler: number): CellWriter {
+  if (dataType === "float32") {
+    return (writer, capture) => writeData(writer, { type: "float32", value: source.of(capture) });
+  }
+  const range = RANGES[dataType];
+  if (range === undefined) throw new Error(`simulated meters send no ${dataType}`);
+  const [from, to] = range;
+  const factor = 10 ** Math.abs(scaler);
+  return (writer, capture) => {
+    const value = source.of(capture);
+    // A register shows what it has passed, a measurement what is nearest.
+    const raw = scaler > 0 ? Math.floor(value / factor) : Math.round(value * factor);
+    writeData(writer, { type: dataType, value: Math.max(from, Math.min(to, raw)) } as Data);
+  };
+}
