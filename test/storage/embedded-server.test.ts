@@ -8,13 +8,16 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/storage/
 
 let dataDir: string;
 let server: EmbeddedPostgres;
+/** All that run: each would restart what another one stops. */
+const servers: EmbeddedPostgres[] = [];
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "hes-embedded-"));
   await chmod(dataDir, 0o755);
   server = await startEmbeddedPostgres({ dataDir, durable: false });
+  servers.push(server);
 });
 afterAll(async () => {
-  await server.stop();
+  await Promise.all(servers.map((one) => one.stop()));
   await rm(dataDir, { recursive: true, force: true });
 });
 
@@ -72,6 +75,7 @@ it("survives kill -9 of a backend: the pool gets new connections", async () => {
 
 it("adopts a server that runs already instead of starting a second one", async () => {
   const second = await startEmbeddedPostgres({ dataDir, durable: false });
+  servers.push(second);
   expect(second.pid).toBe(server.pid);
   expect(second.url).toBe(server.url);
 });

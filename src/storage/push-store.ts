@@ -1,0 +1,208 @@
+import { PUSH_HISTORY, RAW_FRAMES, type Table } from "../mapping/rows.ts";
+import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
+import { BinaryCopy } from "./binary-copy.ts";
+import { copyIn } from "./copy-in.ts";
+import { CounterMoves, type RaceVerdict } from "./counter-moves.ts";
+import type { Client, Database } from "./database.ts";
+import { mergeRows } from "./merge.ts";
+import type { Partitions } from "./partitions.ts";
+import { historyCells, type Item, identify, rowsOf, timeOf, verdictOf } from "./push-batch.ts";
+import { PushIds } from "./push-ids.ts";
+import { quarantinePushes, quarantineUnstorable } from "./push-quarantine.ts";
+import { StorageError } from "./storage-error.ts";
+
+const UNIQUE_VIOLATION = "23505";
+const CHECK_VIOLATION = "23514";
+/** A deadlock or a serialisation failure is tried again at once, this often. */
+const ATTEMPTS_MAX = 4;
+
+export interface PushStoreOptions {
+  /** Told of pushes that the database refused; they stand in quarantine then. */
+  readonly onUnstorable?: (error: Error, push: AcceptedPush) => void;
+}
+
+/**
+ * Commits batches of pushes. The happy path is one transaction: each table's rows by one COPY straight into it, then the counters by
+ * compare-and-set. Rows that are there already make the batch go the longer way of merge.ts; a push that the database refuses is
+ * found by halving the batch and put into quarantine, without the others. Several batches may be in flight at once.
+ */
+export function openPushStore(
+  database: Database,
+  partitions: Partitions,
+  options: PushStoreOptions = {},
+): PushStore {
+  return new CopyingPushStore(database, partitions, options);
+}
+
+class CopyingPushStore implements PushStore {
+  private readonly database: Database;
+  private readonly partitions: Partitions;
+  private readonly options: PushStoreOptions;
+  private readonly counters = new CounterMoves();
+  private readonly ids: PushIds;
+
+  constructor(database: Database, partitions: Partitions, options: PushStoreOptions) {
+    this.database = database;
+    this.partitions = partitions;
+    this.options = options;
+    this.ids = new PushIds(database);
+  }
+
+  async commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
+    if (pushes.length === 0) return [];
+    const ids = await this.ids.take(pushes.length);
+    const items = pushes.map((push, index) => identify(push, ids[index]!));
+    this.counters.submit(pushes);
+    // Every batch touches meters in the same order, so that two of them never wait for each other.
+    const ordered = [...items].sort((a, b) =>
+      a.push.meterId < b.push.meterId ? -1 : a.push.meterId > b.push.meterId ? 1 : 0,
+    );
+    await this.commitItems(ordered);
+    return items.map(outcomeOf);
+  }
+
+  /** @throws StorageError, `unavailable` where it is worth trying again */
+  private async commitItems(items: readonly Item[]): Promise<void> {
+    let way: Way = copyRows;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.ensurePartitions(items);
+        await this.transact(items, way);
+        return;
+      } catch (error) {
+        if (error instanceof CountersMoved) continue;
+        if (!(error instanceof StorageError)) {
+          // Encoding: a cell that its column can't hold.
+          if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+          return this.halve(items, error);
+        }
+        if (error.sqlState === UNIQUE_VIOLATION && way === copyRows) {
+          way = mergeAll;
+          continue;
+        }
+        const again = error.sqlState === CHECK_VIOLATION && /no partition/.test(error.message);
+        if (again) await this.partitions.refresh();
+        if (attempt < ATTEMPTS_MAX && (again || error.sqlState?.startsWith("40"))) continue;
+        if (error.code !== "constraint") throw error;
+        return this.halve(items, error);
+      }
+    }
+  }
+
+  private async ensurePartitions(items: readonly Item[]): Promise<void> {
+    const missing: { table: string; time: number }[] = [];
+    for (const item of items) {
+      for (const row of rowsOf(item)) {
+        const time = timeOf(row);
+        if (!this.partitions.covers(row.table.name, time)) missing.push({ table: row.table.name, time });
+      }
+    }
+    if (missing.length > 0) await this.partitions.ensure(missing);
+  }
+
+  private transact(all: readonly Item[], way: Way): Promise<void> {
+    const items = all.filter(({ verdict }) => verdict === null);
+    for (const item of items) item.merged = null;
+    const write = way(items);
+    const moves = items.flatMap(({ push }) => push.counter ?? []);
+    return this.database.transaction(async (client) => {
+      await write(client);
+      const lost = await this.counters.move(
+        client,
+        moves,
+        items.map(({ id }) => id),
+      );
+      if (markLosers(items, lost)) throw new CountersMoved();
+    });
+  }
+
+  /** A push that the database refuses must not take the others of its batch with it. */
+  private async halve(items: readonly Item[], error: Error): Promise<void> {
+    const [only] = items;
+    if (items.length > 1) {
+      const middle = Math.ceil(items.length / 2);
+      await this.commitItems(items.slice(0, middle));
+      await this.commitItems(items.slice(middle));
+      return;
+    }
+    if (!only) return;
+    await this.database.transaction((client) => quarantineUnstorable(client, only, error.message));
+    only.verdict = "quarantined";
+    this.options.onUnstorable?.(error, only.push);
+  }
+}
+
+/** Another daemon was faster with some counters of the batch: all over again without those pushes. */
+class CountersMoved extends Error {}
+
+/** What can be encoded before a connection is taken is. */
+type Way = (items: readonly Item[]) => (client: Client) => Promise<void>;
+
+/** The happy path: all rows are new. */
+const copyRows: Way = (items) => {
+  const copies = new Map<Table, BinaryCopy>();
+  for (const item of items) {
+    for (const { table, cells } of item.push.rows) copyOf(copies, table).append(cells);
+  }
+  appendPushes(items, copies);
+  return (client) => sendAll(client, items, copies);
+};
+
+/** The way of a batch that holds rows which are there already. */
+const mergeAll: Way = (items) => async (client) => {
+  await mergeRows(client, items);
+  const copies = new Map<Table, BinaryCopy>();
+  appendPushes(items, copies);
+  await sendAll(client, items, copies);
+};
+
+/** What is always new: history and frames. */
+function appendPushes(items: readonly Item[], copies: Map<Table, BinaryCopy>): void {
+  for (const item of items) {
+    copyOf(copies, PUSH_HISTORY).append(historyCells(item));
+    copyOf(copies, RAW_FRAMES).append(item.push.frame.cells);
+  }
+}
+
+async function sendAll(
+  client: Client,
+  items: readonly Item[],
+  copies: ReadonlyMap<Table, BinaryCopy>,
+): Promise<void> {
+  // One order of tables for all batches.
+  const sorted = [...copies.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const copy of sorted) await copyIn(client, copy.sql, copy.finish());
+  await quarantinePushes(client, items);
+}
+
+function copyOf(copies: Map<Table, BinaryCopy>, table: Table): BinaryCopy {
+  let copy = copies.get(table);
+  if (!copy) {
+    copy = new BinaryCopy(table);
+    copies.set(table, copy);
+  }
+  return copy;
+}
+
+/** Whether any push of the batch lost its race. */
+function markLosers(items: readonly Item[], lost: ReadonlyMap<unknown, RaceVerdict>): boolean {
+  let any = false;
+  for (const item of items) {
+    const verdict = lost.get(item.push.counter);
+    if (verdict === undefined || verdict === "accepted") continue;
+    item.verdict = verdict;
+    any = true;
+  }
+  return any;
+}
+
+function outcomeOf(item: Item): CommitOutcome {
+  const { push, merged, verdict } = item;
+  const nothing = verdict !== null;
+  return {
+    verdict: verdictOf(item),
+    rowsStored: nothing ? 0 : (merged?.stored ?? push.rows.length),
+    rowsDuplicate: nothing ? 0 : (merged?.duplicate ?? 0),
+    rowsConflicting: nothing ? 0 : (merged?.conflicting ?? 0),
+  };
+}
