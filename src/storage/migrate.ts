@@ -3,8 +3,10 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Catalogue, loadCatalogue } from "../catalogue/catalogue.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
 import { openPartitions } from "./partitions.ts";
+import { seedCatalogue } from "./seed-catalogue.ts";
 import { StorageError } from "./storage-error.ts";
 import { type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
 
@@ -13,6 +15,8 @@ export interface MigrationOptions {
   readonly timeZone?: string;
   /** Where the .sql files lie; default: the package's own. */
   readonly directory?: string;
+  /** What is known of objects, lists and events; default: the package's own. Null: nothing is seeded. */
+  readonly catalogue?: Catalogue | null;
   /** Partitions are made around this instant, in milliseconds. */
   readonly now?: number;
 }
@@ -23,6 +27,8 @@ export interface MigrationReport {
   readonly applied: readonly string[];
   /** Names of all files applied now or before. */
   readonly current: readonly string[];
+  /** Whether the catalogue was new, and its rows were added or renewed. */
+  readonly catalogueSeeded: boolean;
 }
 
 interface Migration {
@@ -68,7 +74,9 @@ export async function migrate(database: Database, options: MigrationOptions = {}
   });
   const partitions = await openPartitions(database);
   await partitions.ensureAround(options.now ?? Date.now());
-  return report;
+  const catalogue = options.catalogue === undefined ? loadCatalogue() : options.catalogue;
+  const catalogueSeeded = catalogue !== null && (await seedCatalogue(database, catalogue));
+  return { ...report, catalogueSeeded };
 }
 
 /** Names of migrations that this program knows and the database lacks; `migrate` would apply them. */
@@ -86,7 +94,7 @@ async function applyAll(
   schema: string,
   migrations: readonly Migration[],
   options: MigrationOptions,
-): Promise<MigrationReport> {
+): Promise<Omit<MigrationReport, "catalogueSeeded">> {
   await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`);
   await client.query(
     `CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL,

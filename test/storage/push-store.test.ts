@@ -20,9 +20,9 @@ const T = Date.UTC(2026, 10, 23, 12);
 beforeAll(async () => {
   test = await createTestDatabase();
   const { database } = test;
-  await database.query("INSERT INTO meter_types (name, category) VALUES ('D1', 'D1')");
+  await database.query("INSERT INTO meter_types (name, category) VALUES ('T1', 'D1')");
   const meters = await database.query(
-    "INSERT INTO public.meters (meter_number, meter_type) VALUES ('1', 'D1'), ('2', 'D1') RETURNING id",
+    "INSERT INTO public.meters (meter_number, meter_type) VALUES ('1', 'T1'), ('2', 'T1') RETURNING id",
   );
   [meter, other] = meters.map((found) => found["id"] as string) as [string, string];
   const [key] = await database.query(

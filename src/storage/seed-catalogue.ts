@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import type { Catalogue } from "../catalogue/catalogue.ts";
+import type { Client, Database } from "./database.ts";
+
+/**
+ * Brings the catalogue of `obis/` into the tables that mapping is configured by: adds what is missing and renews what nobody changed. Rows that a
+ * user wrote or changed stay as they are, and so does what a newer catalogue no longer has. Answers whether there was anything to do.
+ */
+export function seedCatalogue(database: Database, catalogue: Catalogue): Promise<boolean> {
+  const { byCode: _, ...content } = catalogue;
+  const checksum = createHash("sha256").update(JSON.stringify(content)).digest("hex");
+  return database.transaction(async (client) => {
+    await client.query("LOCK TABLE catalogue_seeds IN EXCLUSIVE MODE");
+    const { rows } = await client.query(
+      "SELECT checksum FROM catalogue_seeds ORDER BY seeded_at DESC LIMIT 1",
+    );
+    if (rows[0]?.checksum === checksum) return false;
+    await client.query("SET LOCAL hes.seeding = 'on'");
+    await seedObjects(client, catalogue);
+    await seedMeterTypes(client, catalogue);
+    await seedEvents(client, catalogue);
+    await seedLists(client, catalogue);
+    await client.query(
+      "INSERT INTO catalogue_seeds (checksum) VALUES ($1) ON CONFLICT (checksum) DO UPDATE SET seeded_at = clock_timestamp()",
+      [checksum],
+    );
+    return true;
+  });
+}
+
+async function seedObjects(client: Client, { objects }: Catalogue): Promise<void> {
+  await client.query(
+    `INSERT INTO obis_codes AS o (code, attribute, class_id, description, unit, data_type, quantity, phase, tariff,
+       destination_table, destination_column, profile_column, standard)
+     SELECT DISTINCT ON (n.code, n.attribute) n.code, n.attribute, n."classId", n.description, n.unit, n."dataType", n.quantity, n.phase,
+            n.tariff, n.table, n.column, n."profileColumn", n.standard
+       FROM jsonb_to_recordset($1) AS n(code text, attribute smallint, "classId" int, description text, unit text, "dataType" text,
+         quantity text, phase text, tariff smallint, "table" text, "column" text, "profileColumn" text, standard text)
+      ORDER BY n.code, n.attribute
+     ON CONFLICT (code, attribute) DO UPDATE SET class_id = excluded.class_id, description = excluded.description,
+       unit = excluded.unit, data_type = excluded.data_type, quantity = excluded.quantity, phase = excluded.phase,
+       tariff = excluded.tariff, destination_table = excluded.destination_table, profile_column = excluded.profile_column,
+       destination_column = excluded.destination_column, standard = excluded.standard
+     WHERE NOT o.customised`,
+    [JSON.stringify(objects)],
+  );
+}
+
+async function seedMeterTypes(client: Client, { meterTypes }: Catalogue): Promise<void> {
+  await client.query(
+    `INSERT INTO meter_types AS t (name, category, description, interval_seconds)
+     SELECT DISTINCT ON (name) name, category, description, "intervalSeconds"
+       FROM jsonb_to_recordset($1) AS n(name text, category text, description text, "intervalSeconds" int) ORDER BY name
+     ON CONFLICT (name) DO UPDATE SET category = excluded.category, description = excluded.description,
+       interval_seconds = excluded.interval_seconds
+     WHERE NOT t.customised`,
+    [JSON.stringify(meterTypes)],
+  );
+}
+
+async function seedEvents(client: Client, { events, esw, alarms }: Catalogue): Promise<void> {
+  await client.query(
+    `INSERT INTO event_codes AS e (category, log, code, name, severity, clears_code)
+     SELECT DISTINCT ON (coalesce(category, ''), log, code) coalesce(category, ''), log, code, name, severity, clears
+       FROM jsonb_to_recordset($1) AS n(category text, log text, code int, name text, severity text, clears int)
+      ORDER BY coalesce(category, ''), log, code
+     ON CONFLICT (category, log, code) DO UPDATE SET name = excluded.name, severity = excluded.severity,
+       clears_code = excluded.clears_code
+     WHERE NOT e.customised`,
+    [JSON.stringify(events)],
+  );
+  const bits = [
+    ...esw.map((bit) => ({ ...bit, numbering: "wire" })),
+    ...alarms.map((bit) => ({ ...bit, numbering: "significance" })),
+  ];
+  await client.query(
+    `INSERT INTO status_bits AS b (category, obis_code, bit, name, severity, numbering)
+     SELECT DISTINCT ON (coalesce(category, ''), code, bit) coalesce(category, ''), code, bit, name, severity, numbering
+       FROM jsonb_to_recordset($1) AS n(category text, code text, bit smallint, name text, severity text, numbering text)
+      ORDER BY coalesce(category, ''), code, bit
+     ON CONFLICT (category, obis_code, bit) DO UPDATE SET name = excluded.name, severity = excluded.severity,
+       numbering = excluded.numbering
+     WHERE NOT b.customised`,
+    [JSON.stringify(bits)],
+  );
+}
+
+/** A setup a category and push setup, a list of objects each; the entries of lists that nobody changed are written anew. */
+async function seedLists(client: Client, { pushLists }: Catalogue): Promise<void> {
+  const lists = JSON.stringify(pushLists);
+  await client.query(
+    `INSERT INTO push_setups (name, logical_name, standard, category)
+     SELECT DISTINCT ON ("pushSetup", category) concat_ws(' ', category, "pushSetup"), "pushSetup", standard, category
+       FROM jsonb_to_recordset($1) AS n("pushSetup" text, standard text, category text) WHERE "pushSetup" IS NOT NULL
+      ORDER BY "pushSetup", category
+     ON CONFLICT DO NOTHING`,
+    [lists],
+  );
+  const { rows } = await client.query(
+    `INSERT INTO push_objects AS o (name, push_setup_id, profile_kind, standard, category)
+     SELECT n.name, s.id, n.kind, n.standard, n.category
+       FROM ROWS FROM (jsonb_to_recordset($1) AS (name text, "pushSetup" text, kind text, standard text, category text))
+         WITH ORDINALITY AS n(name, "pushSetup", kind, standard, category, position)
+       LEFT JOIN push_setups s ON s.logical_name = n."pushSetup" AND s.category IS NOT DISTINCT FROM n.category
+         AND s.meter_type IS NULL AND s.meter_id IS NULL
+      ORDER BY n.position
+     ON CONFLICT (name, coalesce(push_setup_id, 0), coalesce(category, ''), coalesce(meter_type, ''), coalesce(meter_id::text, ''))
+     DO UPDATE SET profile_kind = excluded.profile_kind, standard = excluded.standard WHERE NOT o.customised
+     RETURNING id, name, category`,
+    [lists],
+  );
+  const ids = new Map(rows.map((row) => [`${row.category ?? ""}|${row.name}`, row.id as number]));
+  await client.query("DELETE FROM push_object_entries WHERE push_object_id = ANY($1)", [[...ids.values()]]);
+  const entries = pushLists.flatMap(({ category, name, entries: own }) => {
+    const list = ids.get(`${category ?? ""}|${name}`);
+    return list === undefined ? [] : own.map((entry, index) => ({ ...entry, list, position: index + 1 }));
+  });
+  await client.query(
+    `INSERT INTO push_object_entries (push_object_id, position, class_id, logical_name, attribute, data_index)
+     SELECT list, position, "classId", code, attribute, "dataIndex" FROM jsonb_to_recordset($1)
+       AS n(list int, position smallint, "classId" int, code text, attribute smallint, "dataIndex" smallint)`,
+    [JSON.stringify(entries)],
+  );
+}
