@@ -22,27 +22,21 @@ function assembly() {
 }
 
 describe("blocks without acknowledgement", () => {
-  it("become one APDU, whatever their order", () => {
-    for (const order of [
-      [first, second, last],
-      [second, first, last],
-      [last, second, first],
-    ]) {
-      const blocks = assembly();
-      expect(blocks.receive(order[0]!, 0)).toEqual({ kind: "need-more" });
-      expect(blocks.receive(order[1]!, 1)).toEqual({ kind: "need-more" });
-      expect(blocks.receive(order[2]!, 2)).toEqual({ kind: "complete", apdu: parseHex("0102030405") });
-      expect(blocks.deadline()).toBeNull();
-    }
+  it("become one APDU", () => {
+    const blocks = assembly();
+    expect(blocks.receive(first, 0)).toEqual({ kind: "need-more" });
+    expect(blocks.receive(second, 1)).toEqual({ kind: "need-more" });
+    expect(blocks.receive(last, 2)).toEqual({ kind: "complete", apdu: parseHex("0102030405") });
+    expect(blocks.deadline()).toBeNull();
   });
 
   it("are counted once where they come twice", () => {
     const blocks = assembly();
-    const outcomes = [first, first, second, second, last].map((one) => blocks.receive(one, 0).kind);
-    expect(outcomes).toEqual(["need-more", "need-more", "need-more", "need-more", "complete"]);
+    const outcomes = [first, first, second, second, first, last].map((one) => blocks.receive(one, 0).kind);
+    expect(outcomes).toEqual([...Array(5).fill("need-more"), "complete"]);
   });
 
-  it("begin anew when a block comes again with other octets", () => {
+  it("begin anew when the first comes again with other octets", () => {
     const blocks = assembly();
     blocks.receive(first, 0);
     blocks.receive(second, 0);
@@ -55,10 +49,17 @@ describe("blocks without acknowledgement", () => {
     expect(blocks.receive(last, 7)).toEqual({ kind: "complete", apdu: parseHex("1112030405") });
   });
 
-  it("begin anew after a last block when a later one comes", () => {
+  it("are given up where one is missing, comes out of order or has no beginning", () => {
     const blocks = assembly();
-    expect(blocks.receive(last, 0)).toEqual({ kind: "need-more" });
-    expect(blocks.receive(block("E0 40 0004 0000 01 06"), 0)).toMatchObject({ kind: "discarded", count: 1 });
+    blocks.receive(first, 0);
+    expect(blocks.receive(last, 0)).toMatchObject({
+      kind: "discarded",
+      count: 3,
+      text: "block 3 came where block 2 was to come",
+    });
+    expect(blocks.receive(second, 0)).toMatchObject({ text: "block 2 came which none precedes" });
+    expect(blocks.receive({ ...first, blockNumber: 0 }, 0)).toMatchObject({ kind: "discarded" });
+    expect(blocks.deadline()).toBeNull();
   });
 
   it("are given up after their time", () => {

@@ -18,18 +18,17 @@ const BLOCKS_MAX = 4_096;
 
 /**
  * Puts the blocks of one unacknowledged general-block-transfer together. Over UI frames and pushes nothing can be asked
- * for again, so what arrives is all there is: a block that comes twice is ignored, a first block begins anew, blocks
- * that overtake each other wait for those that are missing, up to the limits.
+ * for again, so what arrives is all there is: a block that comes twice is passed over, a first block with other octets
+ * begins anew, and where a block is missing or comes out of order the whole transfer is given up.
  *
  * Knows no clock: who calls it says `now` with each block and asks for `deadline()`.
  */
 export class BlockAssembly {
   readonly #bytesMax: number;
   readonly #timeoutMs: number;
-  /** Block number → octets; copies, because what was received is a view. */
-  readonly #blocks = new Map<number, Buffer>();
+  /** Copies, because what was received is a view. Block n at n − 1. */
+  #blocks: Buffer[] = [];
   #bytes = 0;
-  #lastBlock: number | null = null;
   #startedAt: number | null = null;
 
   /** `bytesMax`: octets of the whole APDU. `timeoutMs`: from the first block to the last. */
@@ -47,62 +46,48 @@ export class BlockAssembly {
   handleTimeout(now: number): BlockOutcome {
     const deadline = this.deadline();
     if (deadline === null || now < deadline) return { kind: "need-more" };
-    return this.#discard("malformed", `blocks are missing after ${this.#timeoutMs} ms`);
+    return this.#discard("malformed", `the last block did not come within ${this.#timeoutMs / 1000} s`, 0);
   }
 
   receive(block: Omit<GeneralBlockTransfer, "apdu">, now: number): BlockOutcome {
-    const { blockNumber, blockData, lastBlock } = block;
-    if (blockNumber === 0) return this.#discard("malformed", "blocks count from 1, not from 0");
-    const known = this.#blocks.get(blockNumber);
-    if (known?.equals(blockData) && (this.#lastBlock === blockNumber) === lastBlock)
-      return { kind: "need-more" };
-    const restart = this.#restarts(blockNumber, known, lastBlock);
-    const given = restart === null ? null : this.#discard("malformed", restart);
-    if (blockData.length === 0 && !lastBlock) return given ?? { kind: "need-more" };
-    if (this.#bytes + blockData.length > this.#bytesMax || this.#blocks.size >= BLOCKS_MAX) {
-      return this.#discard("limit", `more than ${this.#bytesMax} octets or ${BLOCKS_MAX} blocks`);
+    const { blockNumber, blockData } = block;
+    const collected = this.#blocks.length;
+    const repeated = blockNumber > 0 && this.#blocks[blockNumber - 1]?.equals(blockData) === true;
+    if (repeated) return { kind: "need-more" };
+    if (blockNumber !== 1 && blockNumber !== collected + 1) {
+      const wanted = collected === 0 ? "which none precedes" : `where block ${collected + 1} was to come`;
+      return this.#discard("malformed", `block ${blockNumber} came ${wanted}`, blockData.length);
     }
+    if (collected >= BLOCKS_MAX || this.#bytes + blockData.length > this.#bytesMax) {
+      const text = `more than ${this.#bytesMax} octets or ${BLOCKS_MAX} blocks`;
+      return this.#discard("limit", text, blockData.length);
+    }
+    const restart = collected > 0 && blockNumber === 1;
+    const given = restart
+      ? this.#discard("malformed", `block 1 came again after block ${collected}`, 0)
+      : null;
+    return this.#add(block, now) ?? given ?? { kind: "need-more" };
+  }
+
+  #add({ blockData, lastBlock }: Omit<GeneralBlockTransfer, "apdu">, now: number): BlockOutcome | null {
     this.#startedAt ??= now;
-    this.#blocks.set(blockNumber, Buffer.from(blockData));
+    this.#blocks.push(Buffer.from(blockData));
     this.#bytes += blockData.length;
-    if (lastBlock) this.#lastBlock = blockNumber;
-    const whole = this.#whole();
-    if (whole !== null) return { kind: "complete", apdu: whole };
-    return given ?? { kind: "need-more" };
-  }
-
-  /** Why a block can't belong to what has been collected, or null where it can. */
-  #restarts(blockNumber: number, known: Buffer | undefined, lastBlock: boolean): string | null {
-    if (this.#blocks.size === 0) return null;
-    if (known !== undefined) return `block ${blockNumber} came again with other octets`;
-    if (this.#lastBlock !== null && (blockNumber > this.#lastBlock || lastBlock)) {
-      return `block ${blockNumber} came after block ${this.#lastBlock}, which was the last`;
-    }
-    return null;
-  }
-
-  #whole(): Buffer | null {
-    if (this.#lastBlock === null || this.#blocks.size !== this.#lastBlock) return null;
-    const parts: Buffer[] = [];
-    for (let number = 1; number <= this.#lastBlock; number++) {
-      const part = this.#blocks.get(number);
-      if (part === undefined) return null;
-      parts.push(part);
-    }
+    if (!lastBlock) return null;
+    const apdu = Buffer.concat(this.#blocks);
     this.#clear();
-    return Buffer.concat(parts);
+    return { kind: "complete", apdu };
   }
 
-  #discard(reason: "malformed" | "limit", text: string): BlockOutcome {
-    const count = this.#bytes;
+  #discard(reason: "malformed" | "limit", text: string, also: number): BlockOutcome {
+    const count = this.#bytes + also;
     this.#clear();
     return { kind: "discarded", count, reason, text };
   }
 
   #clear(): void {
-    this.#blocks.clear();
+    this.#blocks = [];
     this.#bytes = 0;
-    this.#lastBlock = null;
     this.#startedAt = null;
   }
 }
