@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { configCommand } from "./config-command.ts";
+import { decodeCommand } from "./decode/command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 import { keysCommand } from "./keys-command.ts";
 import { metersCommand } from "./meters-command.ts";
@@ -55,6 +56,7 @@ export function rootCommand(
     keysCommand,
     meterTypesCommand,
     obisCommand,
+    decodeCommand,
   ];
   for (const command of [...commands, quarantineCommand]) root.addCommand(command(program));
   inherit(root, out);

@@ -36,6 +36,16 @@ describe("blocks without acknowledgement", () => {
     expect(outcomes).toEqual([...Array(5).fill("need-more"), "complete"]);
   });
 
+  it("only acknowledge where they have no data and nothing precedes", () => {
+    const blocks = assembly();
+    expect(blocks.receive(block("E0 85 0001 0001 00"), 0)).toEqual({ kind: "need-more" });
+    blocks.receive(first, 0);
+    expect(blocks.receive(block("E0 80 0002 0000 00"), 0)).toEqual({
+      kind: "complete",
+      apdu: parseHex("0102"),
+    });
+  });
+
   it("begin anew when the first comes again with other octets", () => {
     const blocks = assembly();
     blocks.receive(first, 0);

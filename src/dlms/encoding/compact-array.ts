@@ -31,7 +31,15 @@ export function readCompactArray(reader: Reader, budget: Budget, depth: number):
       throw new DecodeError("invalid", start, "rows of a compact-array that take no octets");
     }
   }
+  COMPACT.add(rows);
   return rows;
+}
+
+const COMPACT = new WeakSet<readonly Data[]>();
+
+/** Whether these rows came as a compact-array; for people, it makes no difference to what they mean. */
+export function cameCompact(rows: readonly Data[]): boolean {
+  return COMPACT.has(rows);
 }
 
 /** The type of what stands untagged in the content. */

@@ -52,6 +52,8 @@ export class BlockAssembly {
   receive(block: Omit<GeneralBlockTransfer, "apdu">, now: number): BlockOutcome {
     const { blockNumber, blockData } = block;
     const collected = this.#blocks.length;
+    // Without data it only acknowledges what the other side sent.
+    if (blockData.length === 0 && collected === 0) return { kind: "need-more" };
     const repeated = blockNumber > 0 && this.#blocks[blockNumber - 1]?.equals(blockData) === true;
     if (repeated) return { kind: "need-more" };
     if (blockNumber !== 1 && blockNumber !== collected + 1) {
