@@ -10,6 +10,7 @@ import type {
   UnknownFrameStore,
 } from "../storage/ingest-stores.ts";
 import type { MeterDirectory } from "../storage/meter-record.ts";
+import type { Alerting } from "./alert-feed.ts";
 import type { IngestObserver } from "./observer.ts";
 
 /** As much of a pino logger as the ingest uses. */
@@ -35,6 +36,8 @@ export interface IngestDependencies {
   readonly codes: CodeRegistry;
   readonly statusWords: StatusWordStore;
   readonly registrar: MeterRegistrar | null;
+  /** null: no alerts are raised. */
+  readonly alerting: Alerting | null;
   readonly configuration: () => MappingConfiguration;
   readonly limits: Limits;
   readonly security: IngestSecurity;

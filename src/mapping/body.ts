@@ -1,5 +1,5 @@
 import { Reader } from "../dlms/bytes/reader.ts";
-import type { ObisCode } from "../dlms/cosem/obis-code.ts";
+import type { CosemAttributeDescriptor } from "../dlms/cosem/attribute-descriptor.ts";
 import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
 import type { ScopedLists } from "./capture-lists.ts";
 import { type CapturedPush, capturedColumn, printableText } from "./captured.ts";
@@ -43,11 +43,11 @@ export function decodePush(body: Buffer, context: DecodeContext): CapturedPush {
 
 /** The one attribute that an event-notification carries. */
 export function captureAttribute(
-  attribute: { classId: number; logicalName: ObisCode; attributeIndex: number },
+  attribute: CosemAttributeDescriptor,
   value: Data,
   lists: ScopedLists,
 ): CapturedPush {
-  const column = capturedColumn(attribute.logicalName, attribute.classId, attribute.attributeIndex, 0);
+  const column = capturedColumn(attribute.instanceId, attribute.classId, attribute.attributeId, 0);
   const list = lists.ofColumns([column], "single");
   const identifiers = list.identifierColumns.flatMap(() => printableText(value) ?? []);
   return {

@@ -1,0 +1,159 @@
+import type { AcceptedPush, CommitOutcome, PushStore } from "../storage/accepted-push.ts";
+import type { Log } from "./dependencies.ts";
+import type { IngestObserver } from "./observer.ts";
+import { untilAvailable } from "./steps.ts";
+
+/** A push on its way to the database, and who wants to know when it is there. */
+export interface PendingPush {
+  readonly push: AcceptedPush;
+  /** Octets that it keeps in memory, for back-pressure. */
+  readonly bytes: number;
+  /** null: it was not stored and is not acknowledged. */
+  settled(outcome: CommitOutcome | null): void;
+}
+
+export interface BatchLimits {
+  /** Pushes of one transaction. */
+  readonly pushesMax: number;
+  /** How long a push waits for others while batches are on their way. */
+  readonly ageMs: number;
+  /** Transactions at once. */
+  readonly inFlightMax: number;
+}
+
+export const BATCH_LIMITS: BatchLimits = { pushesMax: 500, ageMs: 5, inFlightMax: 3 };
+
+/**
+ * Gathers pushes into transactions. While none is on its way a push goes at once; while some are, the next batch grows: the slower
+ * the database, the larger the batches. Pushes of one meter never are in two transactions at a time, so their order and their
+ * counters' order hold. While the database is away batches are tried again until it is back; nothing is given up.
+ */
+export class Batcher {
+  private readonly store: PushStore;
+  private readonly limits: BatchLimits;
+  private readonly observer: IngestObserver;
+  private readonly log: Log;
+  private readonly stop: AbortSignal;
+  private queue: PendingPush[] = [];
+  private head = 0;
+  private inFlight = 0;
+  /** Meters with a push in a transaction, and their pushes that wait for its end. */
+  private readonly busy = new Map<string, PendingPush[]>();
+  private timer: NodeJS.Timeout | null = null;
+  private immediate = false;
+  private idle: (() => void)[] = [];
+
+  constructor(
+    store: PushStore,
+    observer: IngestObserver,
+    log: Log,
+    stop: AbortSignal,
+    limits: BatchLimits = BATCH_LIMITS,
+  ) {
+    this.store = store;
+    this.observer = observer;
+    this.log = log;
+    this.stop = stop;
+    this.limits = limits;
+  }
+
+  add(pending: PendingPush): void {
+    this.queue.push(pending);
+    this.schedule();
+  }
+
+  /** Resolves when everything that was added is settled. */
+  drained(): Promise<void> {
+    if (this.isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.idle.push(resolve));
+  }
+
+  private isIdle(): boolean {
+    return this.inFlight === 0 && this.head === this.queue.length;
+  }
+
+  private schedule(): void {
+    const waiting = this.queue.length - this.head;
+    if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
+    if (this.inFlight === 0 || waiting >= this.limits.pushesMax) {
+      if (this.immediate) return;
+      this.immediate = true;
+      // After the sockets that are readable now were read: their pushes come along.
+      setImmediate(() => {
+        this.immediate = false;
+        this.send();
+      });
+    } else {
+      this.timer ??= setTimeout(() => this.send(), this.limits.ageMs);
+    }
+  }
+
+  private send(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    if (this.inFlight >= this.limits.inFlightMax) return;
+    const batch = this.compose();
+    if (batch.length === 0) return;
+    this.inFlight++;
+    this.commit(batch).finally(() => {
+      this.inFlight--;
+      this.release(batch);
+      this.schedule();
+      if (this.isIdle()) for (const resolve of this.idle.splice(0)) resolve();
+    });
+    this.schedule();
+  }
+
+  /** The next pushes, without those of meters that another transaction has. */
+  private compose(): PendingPush[] {
+    const batch: PendingPush[] = [];
+    const others = new Set<string>();
+    while (this.head < this.queue.length && batch.length < this.limits.pushesMax) {
+      const pending = this.queue[this.head++]!;
+      const { meterId } = pending.push;
+      const held = this.busy.get(meterId);
+      if (held !== undefined && !others.has(meterId)) held.push(pending);
+      else {
+        if (held === undefined) this.busy.set(meterId, []);
+        others.add(meterId);
+        batch.push(pending);
+      }
+    }
+    if (this.head === this.queue.length) {
+      this.queue = [];
+      this.head = 0;
+    }
+    return batch;
+  }
+
+  /** Puts what waited for the batch's meters in front of the queue: it is older than what stands there. */
+  private release(batch: readonly PendingPush[]): void {
+    const released: PendingPush[] = [];
+    for (const { push } of batch) {
+      const held = this.busy.get(push.meterId);
+      if (held === undefined) continue;
+      for (const pending of held) released.push(pending);
+      this.busy.delete(push.meterId);
+    }
+    if (released.length === 0) return;
+    this.queue = [...released, ...this.queue.slice(this.head)];
+    this.head = 0;
+  }
+
+  private async commit(batch: readonly PendingPush[]): Promise<void> {
+    const started = performance.now();
+    const pushes = batch.map(({ push }) => push);
+    try {
+      const outcomes = await untilAvailable(() => this.store.commit(pushes), this.stop);
+      this.observer.dbWriteSeconds((performance.now() - started) / 1_000);
+      for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes[i]!);
+    } catch (error) {
+      // The store sets aside what the database refuses; what comes here is a fault of ours, or the end of the daemon.
+      this.log.error(
+        { err: error, pushes: batch.length },
+        "a batch could not be stored and is not acknowledged",
+      );
+      for (const pending of batch) pending.settled(null);
+    }
+  }
+}

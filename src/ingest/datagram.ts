@@ -1,0 +1,68 @@
+import type { Limits } from "../limits.ts";
+import { acknowledgements } from "./acknowledge.ts";
+import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import type { Intake, Sender } from "./intake.ts";
+import type { IngestObserver } from "./observer.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** As much of a datagram as is needed here. */
+export interface ReceivedDatagram {
+  readonly octets: Buffer;
+  readonly remoteAddress: string;
+  readonly reply: (octets: Buffer) => void;
+}
+
+interface DatagramSurroundings {
+  readonly intake: Intake;
+  readonly refusals: Refusals;
+  readonly observer: IngestObserver;
+  readonly limits: Limits;
+  readonly now: () => number;
+}
+
+/** Takes in what one datagram holds; a frame never goes on in the next one. Dropped where too much is not durable yet. */
+export function takeDatagram(datagram: ReceivedDatagram, around: DatagramSurroundings): void {
+  const { intake, refusals, observer, limits } = around;
+  if (intake.undurableBytes > limits.undurableTotalBytesMax) {
+    refusals.add(datagram.remoteAddress, "rate_limited", "too much is waiting for the database", null);
+    return;
+  }
+  const deframer = new StreamDeframer({ framing: "auto", limits });
+  deframer.push(datagram.octets, 0);
+  for (;;) {
+    const next = deframer.next(0);
+    if (next.kind === "need-more") break;
+    if (next.kind === "discarded") {
+      observer.discarded(next.count);
+      refusals.add(datagram.remoteAddress, next.reason, next.text, null);
+    } else {
+      observer.frameReceived(next.value.framing);
+      takeOne(next.value, datagram, around);
+    }
+  }
+}
+
+function takeOne(received: ReceivedApdu, datagram: ReceivedDatagram, around: DatagramSurroundings): void {
+  const sender: Sender = {
+    accepted: () => undefined,
+    durable: (confirm) => {
+      for (const answer of acknowledgements(received, confirm)) {
+        datagram.reply(answer);
+        around.observer.acknowledged();
+      }
+    },
+    settled: () => undefined,
+  };
+  const arrival = {
+    framing: `udp-${received.framing}`,
+    // Copied: several APDUs of a datagram may wait for look-ups at the same time.
+    apdu: Buffer.from(received.apdu),
+    clientSap: received.destinationAddress,
+    serverSap: received.sourceAddress,
+    peer: datagram.remoteAddress,
+    receivedAtMs: around.now(),
+    lastMeter: null,
+    counterRule: "live" as const,
+  };
+  around.intake.take(arrival, sender, () => undefined);
+}

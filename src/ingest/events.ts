@@ -1,0 +1,72 @@
+import { LRUCache } from "lru-cache";
+import { meterEventRow } from "../mapping/capture-row.ts";
+import type { MappingConfiguration } from "../mapping/configuration.ts";
+import type { PushOrigin, StatusWord } from "../mapping/push-origin.ts";
+import type { Row } from "../mapping/rows.ts";
+import type { StatusWordStore } from "../storage/ingest-stores.ts";
+import type { MeterRecord } from "../storage/meter-record.ts";
+import { lookUp, type Steps } from "./steps.ts";
+
+/** `meter_events.log` of the bits of status words; the code is the bit's number, 0 first on the wire. */
+const STATUS_LOG = "status-word";
+const WORDS_MAX = 100_000;
+
+interface LastWord {
+  readonly bits: string;
+  /** −∞ for the word that was read from the database. */
+  readonly timeMs: number;
+}
+
+/** Bits of event status words that come and go: each change is an event, however often the word itself is sent. */
+export class StatusWords {
+  private readonly store: StatusWordStore;
+  private readonly stop: AbortSignal;
+  private readonly last = new LRUCache<string, LastWord>({ max: WORDS_MAX });
+
+  constructor(store: StatusWordStore, stop: AbortSignal) {
+    this.store = store;
+    this.stop = stop;
+  }
+
+  /** Makes sure that the last word is known before a new one is compared with it. */
+  *load(meterId: string, codeIds: readonly number[]): Steps<void> {
+    for (const codeId of codeIds) {
+      const key = `${meterId}/${codeId}`;
+      if (this.last.has(key)) continue;
+      const bits = yield* lookUp(() => this.store.lastStatusWord(meterId, codeId), this.stop);
+      if (!this.last.has(key)) this.last.set(key, { bits: bits ?? "", timeMs: Number.NEGATIVE_INFINITY });
+    }
+  }
+
+  /** Rows for the bits that changed since the last word; all that are set where there was none. */
+  changes(word: StatusWord, meter: MeterRecord, configuration: MappingConfiguration, how: PushOrigin): Row[] {
+    const key = `${meter.id}/${word.codeId}`;
+    const before = this.last.get(key);
+    // A word that was overtaken by a later one says nothing about now.
+    if (before !== undefined && word.timeMs < before.timeMs) return [];
+    this.last.set(key, { bits: word.bits, timeMs: word.timeMs });
+    const rows: Row[] = [];
+    for (let bit = 0; bit < word.bits.length; bit++) {
+      const active = word.bits[bit] === "1";
+      if (active === (before?.bits[bit] === "1")) continue;
+      const known = configuration.statusBit(meter.category, word.code, bit);
+      const event = {
+        log: STATUS_LOG,
+        code: bit,
+        sequence: 0,
+        name: known?.name ?? `bit ${bit} of ${word.code}`,
+        severity: active ? (known?.severity ?? "info") : "info",
+        active,
+        clears: active ? null : bit,
+        context: null,
+      };
+      rows.push(meterEventRow(event, how, word.timeMs));
+    }
+    return rows;
+  }
+
+  /** A word that could not be stored was not the last one. */
+  forget(meterId: string): void {
+    for (const key of [...this.last.keys()]) if (key.startsWith(`${meterId}/`)) this.last.delete(key);
+  }
+}

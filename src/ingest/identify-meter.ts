@@ -1,0 +1,112 @@
+import { LRUCache } from "lru-cache";
+import type { CapturedPush } from "../mapping/captured.ts";
+import type { MeterDirectory, MeterRecord } from "../storage/meter-record.ts";
+import type { Arrival } from "./arrival.ts";
+import type { IngestDependencies } from "./dependencies.ts";
+import { RefusedError } from "./refused-error.ts";
+import { lookUp, type Steps } from "./steps.ts";
+
+/** How sure a body makes us that it is the meter's own. */
+export type Naming =
+  /** It names the meter. */
+  | "named"
+  /** It names nobody. */
+  | "unnamed"
+  /** It bears a name that no meter has. */
+  | "unfamiliar";
+
+/** Names found to be a meter's own, or nobody's, and for how long that is believed. */
+const NAMES_MAX = 50_000;
+const NAMES_MS = 60_000;
+
+/** Whose frame is it: by system title, by a name in the body, or by the address that it came from. */
+export class MeterFinder {
+  private readonly with: IngestDependencies;
+  private readonly directory: MeterDirectory;
+  private readonly stop: AbortSignal;
+  private readonly names = new LRUCache<string, Naming>({ max: NAMES_MAX, ttl: NAMES_MS });
+
+  constructor(dependencies: IngestDependencies, stop: AbortSignal) {
+    this.with = dependencies;
+    this.directory = dependencies.directory;
+    this.stop = stop;
+  }
+
+  /** Throws RefusedError `unknown_system_title`. */
+  *bySystemTitle(systemTitle: string): Steps<MeterRecord> {
+    const known = this.directory.peekBySystemTitle(systemTitle);
+    if (known) return known;
+    const found =
+      known === undefined ? yield* lookUp(() => this.directory.bySystemTitle(systemTitle), this.stop) : known;
+    if (found !== null) return found;
+    const registered = yield* this.registered(systemTitle, systemTitle);
+    if (registered !== null) return registered;
+    const keep = this.with.security.unknownMeters !== "refuse";
+    throw new RefusedError(
+      "unknown_system_title",
+      `no meter has the system title ${systemTitle}`,
+      null,
+      keep,
+    );
+  }
+
+  /** For frames without a system title: the connection's meter, or the one that calls from there. */
+  *byConnection({ lastMeter, peer }: Arrival): Steps<MeterRecord> {
+    if (lastMeter !== null) return lastMeter;
+    const found = yield* lookUp(() => this.directory.byHost(peer), this.stop);
+    if (found !== null) return found;
+    throw new RefusedError(
+      "unknown_meter",
+      "ciphered without a system title, and no meter is bound to this address",
+    );
+  }
+
+  /** For a notification in clear: by what it says of itself, else by its address. Throws RefusedError `unknown_meter`. */
+  *byBody({ identifiers }: CapturedPush, { peer }: Arrival): Steps<MeterRecord> {
+    for (const identifier of identifiers) {
+      const found = yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+      if (found !== null) return found;
+    }
+    const caller = yield* lookUp(() => this.directory.byHost(peer), this.stop);
+    if (caller !== null) return caller;
+    const name = identifiers[0];
+    const registered = name === undefined ? null : yield* this.registered(name, null);
+    if (registered !== null) return registered;
+    const keep = this.with.security.unknownMeters !== "refuse";
+    const text =
+      name === undefined
+        ? "the body names no meter, and none is bound to this address"
+        : `no meter has the name ${name}`;
+    throw new RefusedError("unknown_meter", text, null, keep);
+  }
+
+  private *registered(meterNumber: string, systemTitle: string | null): Steps<MeterRecord | null> {
+    const { registrar, security } = this.with;
+    if (registrar === null || security.unknownMeters !== "register") return null;
+    return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.stop);
+  }
+
+  /** Throws RefusedError `identity_mismatch` where the body bears another meter's name. */
+  *naming(identifiers: readonly string[], meter: MeterRecord): Steps<Naming> {
+    let naming: Naming = "unnamed";
+    for (const identifier of identifiers) {
+      if (identifier === meter.meterNumber || identifier === meter.logicalDeviceName) {
+        naming = "named";
+        continue;
+      }
+      const key = `${meter.id}/${identifier}`;
+      const known = this.names.get(key) ?? (yield* this.look(identifier, meter));
+      this.names.set(key, known);
+      if (naming !== "named") naming = known;
+    }
+    return naming;
+  }
+
+  private *look(identifier: string, meter: MeterRecord): Steps<Naming> {
+    const found = yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+    if (found === null) return "unfamiliar";
+    if (found.id === meter.id) return "named";
+    const text = `sent as ${meter.meterNumber}, but the body names ${identifier}`;
+    throw new RefusedError("identity_mismatch", text, meter.id);
+  }
+}

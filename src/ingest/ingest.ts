@@ -1,0 +1,152 @@
+import type { ByteConnection } from "../transports/connection.ts";
+import { AlertFeed } from "./alert-feed.ts";
+import type { Arrival } from "./arrival.ts";
+import { Batcher } from "./batcher.ts";
+import { Counters } from "./counters.ts";
+import { type ReceivedDatagram, takeDatagram } from "./datagram.ts";
+import type { IngestDependencies } from "./dependencies.ts";
+import { StatusWords } from "./events.ts";
+import { MeterFinder } from "./identify-meter.ts";
+import { Intake } from "./intake.ts";
+import { PushSession, type SessionSurroundings } from "./push-session.ts";
+import { PushReceiver } from "./receive-push.ts";
+import { Refusals } from "./refusals.ts";
+import { UnknownFrames } from "./unknown-frames.ts";
+
+/** How often timeouts are looked at, and sums and kept frames are written. */
+const TICK_MS = 1_000;
+
+/** Everything between the transports and the storage. */
+export interface Ingest {
+  /** Takes in what a connection sends, for as long as it is open. */
+  attach(connection: ByteConnection): void;
+  datagram(datagram: ReceivedDatagram): void;
+  /** Takes in an APDU that was kept; resolves to whether it is stored now. */
+  adopt(arrival: Arrival): Promise<boolean>;
+  /** Resolves when everything that was read is durable and the sums are written. Connections are to be closed before. */
+  drain(): Promise<void>;
+  /** Gives up what waits for a database that is away, so that `drain` ends. Nothing of it was acknowledged. */
+  abandon(): void;
+}
+
+export function createIngest(dependencies: IngestDependencies): Ingest {
+  return new RunningIngest(dependencies);
+}
+
+class RunningIngest implements Ingest {
+  private readonly stop = new AbortController();
+  private readonly batcher: Batcher;
+  private readonly refusals: Refusals;
+  private readonly unknown: UnknownFrames;
+  private readonly alerts: AlertFeed;
+  private readonly intake: Intake;
+  private readonly around: SessionSurroundings;
+  private readonly sessions = new Set<PushSession>();
+  private readonly timer: NodeJS.Timeout;
+  private writing: Promise<unknown> = Promise.resolve();
+  private releasing = false;
+
+  constructor(dependencies: IngestDependencies) {
+    const { store, observer, log, limits, now, securityEvents, quarantine, alerting } = dependencies;
+    const stop = this.stop.signal;
+    this.batcher = new Batcher(store, observer, log, stop);
+    this.refusals = new Refusals({
+      securityEvents,
+      observer,
+      log,
+      now,
+      logLinesPerMinute: limits.logLinesPerMinute,
+    });
+    this.unknown = new UnknownFrames(quarantine, limits.quarantineFramesPerSource, log);
+    this.alerts = new AlertFeed(alerting, log);
+    const receiver = new PushReceiver(dependencies, {
+      finder: new MeterFinder(dependencies, stop),
+      counters: new Counters(dependencies.counters, stop),
+      statusWords: new StatusWords(dependencies.statusWords, stop),
+      stop,
+    });
+    const { batcher, refusals, unknown, alerts } = this;
+    this.intake = new Intake(dependencies, { receiver, batcher, refusals, unknown, alerts });
+    const released = () => this.released();
+    const monotonic = () => performance.now();
+    this.around = {
+      intake: this.intake,
+      refusals,
+      observer,
+      limits,
+      now,
+      monotonic,
+      paused: new Set(),
+      released,
+    };
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.timer.unref();
+  }
+
+  attach(connection: ByteConnection): void {
+    const session = new PushSession(connection, this.around);
+    this.sessions.add(session);
+    this.around.observer.connectionOpened();
+    connection.onClose(() => {
+      this.sessions.delete(session);
+      this.around.paused.delete(session);
+      this.around.observer.connectionClosed();
+    });
+    connection.onData((chunk) => session.read(chunk));
+  }
+
+  datagram(datagram: ReceivedDatagram): void {
+    takeDatagram(datagram, this.around);
+  }
+
+  adopt(arrival: Arrival): Promise<boolean> {
+    return new Promise((resolve) => {
+      let pending = false;
+      let stored = false;
+      const sender = {
+        accepted: () => {
+          pending = true;
+        },
+        durable: () => {
+          stored = true;
+          if (!pending) resolve(true);
+        },
+        settled: () => resolve(stored),
+      };
+      this.intake.take(arrival, sender, () => {
+        if (!pending) resolve(stored);
+      });
+    });
+  }
+
+  async drain(): Promise<void> {
+    await this.intake.idle();
+    await this.batcher.drained();
+    clearInterval(this.timer);
+    await this.writing;
+    await this.write();
+  }
+
+  abandon(): void {
+    this.stop.abort();
+  }
+
+  private tick(): void {
+    for (const session of this.sessions) session.checkTime();
+    this.writing = this.writing.then(() => this.write());
+  }
+
+  private async write(): Promise<void> {
+    await Promise.all([this.refusals.flush(), this.unknown.flush(), this.alerts.flush()]);
+  }
+
+  /** Lets paused sessions read on, once for all pushes of a batch. */
+  private released(): void {
+    if (this.releasing) return;
+    this.releasing = true;
+    setImmediate(() => {
+      this.releasing = false;
+      for (const session of [...this.around.paused]) session.regulate();
+    });
+  }
+}

@@ -1,0 +1,95 @@
+import { toEpochMs } from "../dlms/encoding/date-time.ts";
+import { mapPush } from "../mapping/map-push.ts";
+import { type MappingPlan, planOf } from "../mapping/plan.ts";
+import type { PushOrigin } from "../mapping/push-origin.ts";
+import type { Row } from "../mapping/rows.ts";
+import { UnmappableError } from "../mapping/unmappable.ts";
+import { isZone, zoneRule } from "../mapping/zone.ts";
+import type { QuarantineReason } from "../storage/accepted-push.ts";
+import type { MeterRecord } from "../storage/meter-record.ts";
+import type { Arrival } from "./arrival.ts";
+import type { IngestDependencies } from "./dependencies.ts";
+import type { StatusWords } from "./events.ts";
+import type { Notification } from "./notification.ts";
+import { lookUp, type Steps } from "./steps.ts";
+
+interface Readable {
+  readonly meter: MeterRecord;
+  readonly notification: Notification | null;
+  readonly problem: string | null;
+}
+
+/** Codes that nobody knows are registered once; if the configuration still lacks them, something else is wrong. */
+const REGISTRATIONS_MAX = 2;
+
+/** The plan for a push, with everything that it needs loaded; null where nothing explains the body. */
+export function* preparePlan(
+  { meter, notification }: Readable,
+  dependencies: IngestDependencies,
+  statusWords: StatusWords,
+  stop: AbortSignal,
+): Steps<MappingPlan | null> {
+  const list = notification?.push.list ?? null;
+  if (list === null) return null;
+  const type = { name: meter.meterType, category: meter.category };
+  let plan = planOf(list, type, dependencies.configuration());
+  for (let i = 0; plan.unknown.length > 0 && i < REGISTRATIONS_MAX; i++) {
+    const objects = plan.unknown.map(({ code, classId, attribute }) => ({ code, classId, attribute }));
+    yield* lookUp(() => dependencies.codes.register(objects), stop);
+    plan = planOf(list, type, dependencies.configuration());
+  }
+  if (plan.unknown.length > 0) return null;
+  const words = plan.columns.filter(({ role }) => role === "status-word");
+  if (words.length > 0) {
+    const ids = words.map(({ codeId }) => codeId!);
+    yield* statusWords.load(meter.id, ids);
+  }
+  return plan;
+}
+
+export interface MappedNotification {
+  readonly rows: Row[];
+  readonly valueCount: number;
+  readonly quarantine: QuarantineReason | null;
+}
+
+/** Rows, or the reason why there are none. */
+export function mapNotification(
+  { meter, notification, problem }: Readable,
+  plan: MappingPlan | null,
+  arrival: Arrival,
+  { zone, observer }: IngestDependencies,
+  statusWords: StatusWords,
+): MappedNotification {
+  if (notification === null) return setAside("undecodable", problem ?? "");
+  const { push } = notification;
+  if (plan === null) return setAside("unmappable", push.problem ?? "its codes could not be registered");
+  const rule = zoneRule(zoneOf(meter, zone), meter.deviationSign);
+  const how: PushOrigin = {
+    meterId: meter.id,
+    zone: rule,
+    origin: "push",
+    receivedAtMs: arrival.receivedAtMs,
+    notifiedAtMs: notification.time === null ? null : toEpochMs(notification.time, rule),
+  };
+  const started = performance.now();
+  try {
+    const mapped = mapPush(push, plan, how);
+    for (const word of mapped.statusWords) {
+      mapped.rows.push(...statusWords.changes(word, meter, plan.configuration, how));
+    }
+    observer.decodeSeconds((performance.now() - started) / 1_000);
+    return { rows: mapped.rows, valueCount: mapped.valueCount, quarantine: null };
+  } catch (error) {
+    if (error instanceof UnmappableError) return setAside(error.reason, error.message);
+    throw error;
+  }
+}
+
+function setAside(reason: string, text: string): MappedNotification {
+  return { rows: [], valueCount: 0, quarantine: { reason, text } };
+}
+
+function zoneOf({ timeZone }: MeterRecord, configured: string): string {
+  return timeZone !== null && isZone(timeZone) ? timeZone : configured;
+}

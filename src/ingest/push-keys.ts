@@ -1,0 +1,76 @@
+import type { ProtectionKeys } from "../dlms/security/protection.ts";
+import {
+  AUTHENTICATED,
+  describeProtection,
+  protectionOf,
+  suiteOf,
+} from "../dlms/security/security-control.ts";
+import type { MeterKey, MeterRecord } from "../storage/meter-record.ts";
+import { RefusedError } from "./refused-error.ts";
+
+/** Keys under which a push may be protected, and the row of the encryption key, whose counter it moves. */
+export interface KeyPair extends ProtectionKeys {
+  readonly keyId: number;
+}
+
+/** Key changes leave an old and a new key of each kind at most. */
+const PAIRS_MAX = 4;
+
+const pairs = new WeakMap<MeterRecord, Map<number, readonly KeyPair[]>>();
+
+/** Pairs to try, in this order: the association's own before the meter's, ACTIVE before NEW. */
+export function keyPairs(meter: MeterRecord, clientSap: number): readonly KeyPair[] {
+  let bySap = pairs.get(meter);
+  if (bySap === undefined) {
+    bySap = new Map();
+    pairs.set(meter, bySap);
+  }
+  let found = bySap.get(clientSap);
+  if (found === undefined) {
+    found = combine(meter, clientSap);
+    bySap.set(clientSap, found);
+  }
+  return found;
+}
+
+function combine(meter: MeterRecord, clientSap: number): KeyPair[] {
+  const encryption = candidates(meter, "guek", clientSap);
+  const authentication = candidates(meter, "gak", clientSap);
+  const combined = encryption.flatMap((guek) => {
+    const pair = (gak: MeterKey | null): KeyPair => ({
+      keyId: guek.keyId,
+      encryption: guek.key,
+      authentication: gak?.key ?? null,
+    });
+    // Keys of one state were loaded together and are likely to be used together.
+    const ordered = [...authentication].sort(
+      (a, b) => Number(b.state === guek.state) - Number(a.state === guek.state),
+    );
+    return ordered.length === 0 ? [pair(null)] : ordered.map(pair);
+  });
+  return combined.slice(0, PAIRS_MAX);
+}
+
+function candidates(meter: MeterRecord, kind: MeterKey["kind"], clientSap: number): MeterKey[] {
+  const rank = (key: MeterKey) => (key.clientSap === null ? 2 : 0) + (key.state === "NEW" ? 1 : 0);
+  return meter.keys
+    .filter((key) => key.kind === kind && (key.clientSap === null || key.clientSap === clientSap))
+    .sort((a, b) => rank(a) - rank(b));
+}
+
+/** Throws RefusedError `weak_protection` or `wrong_suite`. */
+export function checkPolicy(meter: MeterRecord, control: number): void {
+  const missing = meter.requiredProtection & ~control;
+  if (missing !== 0) {
+    const text = `${meter.meterNumber} must send ${describeProtection(meter.requiredProtection)}, this is ${describeProtection(control)}`;
+    throw new RefusedError("weak_protection", text, meter.id);
+  }
+  if (protectionOf(control) !== 0 && suiteOf(control) !== meter.securitySuite) {
+    const text = `${meter.meterNumber} has security suite ${meter.securitySuite}, this is suite ${suiteOf(control)}`;
+    throw new RefusedError("wrong_suite", text, meter.id);
+  }
+}
+
+export function isAuthenticated(control: number): boolean {
+  return (control & AUTHENTICATED) !== 0;
+}

@@ -1,0 +1,201 @@
+import { DecodeError } from "../dlms/bytes/errors.ts";
+import { readApdu } from "../dlms/xdlms/apdu.ts";
+import { BlockAssembly, type BlockOutcome } from "../dlms/xdlms/block-assembly.ts";
+import type { Limits } from "../limits.ts";
+import type { MeterRecord } from "../storage/meter-record.ts";
+import type { ByteConnection } from "../transports/connection.ts";
+import { acknowledgements } from "./acknowledge.ts";
+import type { Arrival } from "./arrival.ts";
+import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import type { Intake, Sender } from "./intake.ts";
+import type { IngestObserver } from "./observer.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** What all sessions share. */
+export interface SessionSurroundings {
+  readonly intake: Intake;
+  readonly refusals: Refusals;
+  readonly observer: IngestObserver;
+  readonly limits: Limits;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
+  readonly now: () => number;
+  /** Sessions that do not read for now. */
+  readonly paused: Set<PushSession>;
+  /** Called when a session has let go of octets, so that paused ones may read on. */
+  readonly released: () => void;
+}
+
+const GENERAL_BLOCK_TRANSFER = 0xe0;
+/** Octets that belong to nothing on a wrapper connection: some meters append a few, a header's worth is no accident. */
+const STRAY_OCTETS_MAX = 7;
+
+/**
+ * One connection: octets → frames → APDUs, each taken in before the next is looked at, so that a meter's order holds. What goes wrong on
+ * it stays on it.
+ */
+export class PushSession {
+  private readonly connection: ByteConnection;
+  private readonly around: SessionSurroundings;
+  private readonly deframer: StreamDeframer;
+  private readonly blocks: BlockAssembly;
+  /** Arrived while an APDU waits for a look-up. */
+  private readonly chunks: Buffer[] = [];
+  private waiting = false;
+  private heldBytes = 0;
+  private paused = false;
+  private meter: MeterRecord | null = null;
+  private lastReadAt: number;
+  private receivedAny = false;
+  private readonly openedAt: number;
+
+  constructor(connection: ByteConnection, around: SessionSurroundings) {
+    this.connection = connection;
+    this.around = around;
+    const { limits, monotonic } = around;
+    this.deframer = new StreamDeframer({ framing: "auto", limits });
+    this.blocks = new BlockAssembly({ bytesMax: limits.apduBytesMax, timeoutMs: limits.apduMs });
+    this.openedAt = monotonic();
+    this.lastReadAt = this.openedAt;
+  }
+
+  read(chunk: Buffer): void {
+    this.lastReadAt = this.around.monotonic();
+    if (this.waiting) this.chunks.push(chunk);
+    else {
+      this.deframer.push(chunk, this.lastReadAt);
+      this.work();
+    }
+  }
+
+  /** Works off what was read, until an APDU has to wait or nothing whole is left. */
+  private work(): void {
+    while (!this.waiting) {
+      const next = this.deframer.next(this.around.monotonic());
+      if (next.kind === "frame") this.take(next.value);
+      else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
+      else if (this.chunks.length > 0) this.deframer.push(this.chunks.shift()!, this.around.monotonic());
+      else break;
+    }
+    this.reply(this.deframer.takeReply());
+    this.regulate();
+  }
+
+  private take(received: ReceivedApdu): void {
+    this.around.observer.frameReceived(received.framing);
+    this.receivedAny = true;
+    if (received.apdu[0] === GENERAL_BLOCK_TRANSFER) this.takeBlock(received);
+    else this.takeApdu(received, received.apdu);
+  }
+
+  private takeApdu(received: ReceivedApdu, apdu: Buffer): void {
+    this.waiting = true;
+    let working = true;
+    this.around.intake.take(this.arrival(received, apdu), this.sender(received), () => {
+      this.waiting = false;
+      // After a wait: go on with what arrived meanwhile.
+      if (!working) this.work();
+    });
+    working = false;
+    if (this.waiting) this.regulate();
+  }
+
+  private takeBlock(received: ReceivedApdu): void {
+    let outcome: BlockOutcome;
+    try {
+      const block = readApdu(received.apdu, { depthMax: 1, elementsMax: 1 });
+      if (block.apdu !== "general-block-transfer") return;
+      outcome = this.blocks.receive(block, this.around.monotonic());
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.refuse("malformed", error.message);
+      return;
+    }
+    if (outcome.kind === "complete") this.takeApdu(received, outcome.apdu);
+    else if (outcome.kind === "discarded") this.refuse(outcome.reason, outcome.text);
+  }
+
+  private arrival(received: ReceivedApdu, apdu: Buffer): Arrival {
+    return {
+      framing: received.framing,
+      apdu,
+      clientSap: received.destinationAddress,
+      serverSap: received.sourceAddress,
+      peer: this.connection.remoteAddress,
+      receivedAtMs: this.around.now(),
+      lastMeter: this.meter,
+      counterRule: "live",
+    };
+  }
+
+  private sender({ framing, sourceAddress, destinationAddress, hdlc }: ReceivedApdu): Sender {
+    const by = { framing, sourceAddress, destinationAddress, ...(hdlc === undefined ? {} : { hdlc }) };
+    return {
+      accepted: (meter, bytes) => {
+        this.meter = meter;
+        this.heldBytes += bytes;
+      },
+      durable: (confirm) => {
+        for (const answer of acknowledgements(by, confirm)) {
+          this.reply(answer);
+          this.around.observer.acknowledged();
+        }
+      },
+      settled: (bytes) => {
+        this.heldBytes -= bytes;
+        this.around.released();
+      },
+    };
+  }
+
+  private discarded(count: number, reason: "malformed" | "limit", text: string): void {
+    this.around.observer.discarded(count);
+    this.refuse(reason, `${count} octets discarded: ${text}`);
+    // Behind a broken wrapper header nothing says where the next PDU begins.
+    const lost = this.deframer.framing !== "hdlc" && count > STRAY_OCTETS_MAX;
+    if (lost && this.receivedAny && this.connection.transport === "tcp") this.connection.close();
+  }
+
+  private refuse(reason: "malformed" | "limit", text: string): void {
+    this.around.refusals.add(this.connection.remoteAddress, reason, text, this.meter?.id ?? null);
+  }
+
+  private reply(octets: Buffer | null): void {
+    if (octets !== null && !this.connection.closed) this.connection.write(octets);
+  }
+
+  /** Reads no more than can be held, and reads on when it is held no longer. */
+  regulate(): void {
+    const { limits, intake } = this.around;
+    const full =
+      this.waiting ||
+      this.heldBytes > limits.undurableConnectionBytesMax ||
+      intake.undurableBytes > limits.undurableTotalBytesMax;
+    if (full === this.paused || this.connection.closed) return;
+    this.paused = full;
+    if (full) {
+      this.around.paused.add(this);
+      this.connection.pause();
+    } else {
+      this.around.paused.delete(this);
+      this.connection.resume();
+    }
+  }
+
+  /** Gives up frames that never end, and the connection where nothing comes. To be called every second or so. */
+  checkTime(): void {
+    const at = this.around.monotonic();
+    const { limits } = this.around;
+    const outcome = this.blocks.handleTimeout(at);
+    if (outcome.kind === "discarded") this.refuse(outcome.reason, outcome.text);
+    const deadline = this.deframer.deadline();
+    if (!this.waiting && deadline !== null && at >= deadline) {
+      this.deframer.handleTimeout(at);
+      this.work();
+    }
+    if (this.paused || this.connection.transport === "serial") return;
+    const idleMs = this.meter === null ? limits.idleUnidentifiedMs : limits.idleIdentifiedMs;
+    const silent = !this.receivedAny && at - this.openedAt > limits.firstFrameMs;
+    if (silent || at - this.lastReadAt > idleMs) this.connection.close();
+  }
+}

@@ -1,0 +1,191 @@
+import { DecodeError } from "../dlms/bytes/errors.ts";
+import type { DataLimits } from "../dlms/encoding/data.ts";
+import { SecurityError } from "../dlms/security/errors.ts";
+import { frameDigest } from "../dlms/security/invocation-counter.ts";
+import { unprotect } from "../dlms/security/protection.ts";
+import { CaptureLists } from "../mapping/capture-lists.ts";
+import type { MeterRecord } from "../storage/meter-record.ts";
+import type { Acceptance, Protection } from "./accepted.ts";
+import type { Arrival } from "./arrival.ts";
+import { judge } from "./counter-verdict.ts";
+import type { Counters } from "./counters.ts";
+import type { IngestDependencies } from "./dependencies.ts";
+import type { Envelope } from "./envelope.ts";
+import type { StatusWords } from "./events.ts";
+import type { MeterFinder } from "./identify-meter.ts";
+import { mapNotification, preparePlan } from "./map-notification.ts";
+import { type Notification, readNotification } from "./notification.ts";
+import { checkPolicy, isAuthenticated, keyPairs } from "./push-keys.ts";
+import { RefusedError } from "./refused-error.ts";
+import type { Steps } from "./steps.ts";
+
+/** A notification in clear whose meter is known. */
+export interface Opened {
+  readonly meter: MeterRecord;
+  /** null: authentic, but `problem` says why nobody can read it. */
+  readonly notification: Notification | null;
+  readonly problem: string | null;
+  readonly protection: Protection | null;
+}
+
+export type Received =
+  | { readonly kind: "accepted"; readonly acceptance: Acceptance; readonly confirm: number | null }
+  /** Octet for octet what was accepted before: to be acknowledged again, and nothing else. */
+  | {
+      readonly kind: "retransmission";
+      readonly meter: MeterRecord;
+      readonly digest: Buffer;
+      readonly confirm: number | null;
+    };
+
+type Ciphered = Extract<Envelope, { kind: "ciphered" }>;
+
+/** What becomes of one APDU, from its envelope to the rows that are to be stored. */
+export class PushReceiver {
+  readonly counters: Counters;
+  readonly statusWords: StatusWords;
+  private readonly with: IngestDependencies;
+  private readonly finder: MeterFinder;
+  private readonly stop: AbortSignal;
+  private readonly limits: DataLimits;
+  private lists: CaptureLists;
+
+  constructor(
+    dependencies: IngestDependencies,
+    parts: { finder: MeterFinder; counters: Counters; statusWords: StatusWords; stop: AbortSignal },
+  ) {
+    this.with = dependencies;
+    this.finder = parts.finder;
+    this.counters = parts.counters;
+    this.statusWords = parts.statusWords;
+    this.stop = parts.stop;
+    this.limits = {
+      depthMax: dependencies.limits.depthMax,
+      elementsMax: dependencies.limits.pushElementsMax,
+    };
+    this.lists = new CaptureLists(dependencies.configuration());
+  }
+
+  /**
+   * Waits only where a meter, a counter, a status word or a code is not in memory. Nothing has moved before the last step, which runs in
+   * one go. Throws RefusedError, DecodeError or SecurityError for what is refused.
+   */
+  *receive(arrival: Arrival, envelope: Envelope): Steps<Received> {
+    const opened = yield* this.open(arrival, envelope);
+    const identifiers = opened.notification?.push.identifiers ?? [];
+    const naming = yield* this.finder.naming(identifiers, opened.meter);
+    refuseUnproven(opened, naming === "named");
+    const state =
+      opened.protection === null ? null : yield* this.counters.load(nameOf(opened.protection, arrival));
+    const plan = yield* preparePlan(opened, this.with, this.statusWords, this.stop);
+    const confirm = opened.notification?.confirm ?? null;
+    const { counterJumpMax } = this.with.security;
+    const verdict = judge(opened, state, { arrival, named: naming === "named", counterJumpMax });
+    if (verdict.kind === "retransmission") {
+      return { kind: "retransmission", meter: opened.meter, digest: opened.protection!.digest, confirm };
+    }
+    const mapped = mapNotification(opened, plan, arrival, this.with, this.statusWords);
+    const acceptance: Acceptance = {
+      ...{ arrival, meter: opened.meter, protection: opened.protection, counter: verdict.move },
+      list: opened.notification?.push.list ?? null,
+      rows: verdict.quarantine === null ? mapped.rows : [],
+      valueCount: mapped.valueCount,
+      quarantine: verdict.quarantine ?? mapped.quarantine,
+    };
+    return { kind: "accepted", acceptance, confirm };
+  }
+
+  private *open(arrival: Arrival, envelope: Envelope): Steps<Opened> {
+    if (envelope.kind === "plain") return yield* this.openPlain(arrival);
+    if (envelope.kind === "ciphered") return yield* this.openCiphered(arrival, envelope);
+    const name = envelope.kind === "unsupported" ? envelope.name : "general-block-transfer";
+    throw new RefusedError("unsupported", `${name} is nothing that a meter pushes`);
+  }
+
+  private *openPlain(arrival: Arrival): Steps<Opened> {
+    // Whose lists explain it is known only once it is known whose it is.
+    const first = readNotification(arrival.apdu, this.current().forAnybody(), this.limits);
+    const meter = yield* this.finder.byBody(first.push, arrival);
+    if (meter.requiredProtection !== 0) {
+      const text = `${meter.meterNumber} must cipher what it sends, this came in clear`;
+      throw new RefusedError("plaintext_refused", text, meter.id);
+    }
+    const notification = readNotification(arrival.apdu, this.current().for(meter), this.limits);
+    return { meter, notification, problem: null, protection: null };
+  }
+
+  private *openCiphered(arrival: Arrival, { systemTitle, header, content }: Ciphered): Steps<Opened> {
+    const meter =
+      systemTitle === null
+        ? yield* this.finder.byConnection(arrival)
+        : yield* this.finder.bySystemTitle(systemTitle.toString("hex"));
+    checkPolicy(meter, header.control);
+    const title = systemTitle ?? Buffer.from(meter.systemTitle ?? "", "hex");
+    const keys = keyPairs(meter, arrival.clientSap);
+    if (keys.length === 0) {
+      const text = `${meter.meterNumber} has no key for client ${arrival.clientSap}; import one with \`hes keys import\``;
+      throw new RefusedError("key_missing", text, meter.id, true);
+    }
+    let refused: unknown = null;
+    for (const key of keys) {
+      try {
+        const { plaintext, control, counter, verified } = unprotect(content, title, key);
+        const digest = frameDigest(arrival.apdu);
+        const originator = title.toString("hex");
+        const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
+        return this.read(meter, plaintext, protection);
+      } catch (error) {
+        if (!(error instanceof SecurityError || error instanceof DecodeError)) throw error;
+        refused = error;
+      }
+    }
+    throw withMeter(refused, meter, header.control);
+  }
+
+  /** Throws DecodeError for what no tag proves: a wrong key gives such octets too. */
+  private read(meter: MeterRecord, plaintext: Buffer, protection: Protection): Opened {
+    try {
+      const notification = readNotification(plaintext, this.current().for(meter), this.limits);
+      return { meter, notification, problem: null, protection };
+    } catch (error) {
+      const unreadable = error instanceof DecodeError || error instanceof RefusedError;
+      if (!unreadable) throw error;
+      if (!protection.verified)
+        throw new DecodeError("invalid", 0, "does not decode: another key, or changed on the way");
+      return { meter, notification: null, problem: error.message, protection };
+    }
+  }
+
+  /** Lists of the present configuration. */
+  private current(): CaptureLists {
+    const configuration = this.with.configuration();
+    if (this.lists.configuration !== configuration) this.lists = new CaptureLists(configuration);
+    return this.lists;
+  }
+}
+
+function nameOf({ keyId, systemTitle }: Protection, { clientSap }: Arrival) {
+  return { keyId, systemTitle, clientSap };
+}
+
+/** Without a tag only a body that makes sense, or names its meter, shows that the key was the right one. */
+function refuseUnproven({ meter, notification, protection }: Opened, named: boolean): void {
+  if (protection === null || protection.verified || named) return;
+  if (notification !== null && notification.push.list !== null) return;
+  throw new RefusedError("malformed", "encrypted without a tag, and the body makes no sense", meter.id);
+}
+
+function withMeter(error: unknown, meter: MeterRecord, control: number): unknown {
+  if (error instanceof SecurityError) {
+    return new RefusedError(
+      error.reason,
+      `${meter.meterNumber}: ${error.message}`,
+      meter.id,
+      error.reason === "key_missing",
+    );
+  }
+  if (error instanceof DecodeError && !isAuthenticated(control)) {
+    return new RefusedError("malformed", `${meter.meterNumber}: ${error.message}`, meter.id);
+  }
+  return error;
+}

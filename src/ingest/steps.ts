@@ -1,0 +1,65 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StorageError } from "../storage/storage-error.ts";
+
+/**
+ * Steps that run without waiting while everything they need is in memory, and wait where it is not. A push that is served from
+ * caches passes in one go, without a promise; `yield*` a `lookUp` where the database has to be asked.
+ */
+export type Steps<T> = Generator<Promise<unknown>, T, unknown>;
+
+/** Runs steps; calls `done` at once where they never wait, else when they are through. */
+export function run<T>(steps: Steps<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
+  advance(steps, () => steps.next(), done, failed);
+}
+
+function advance<T>(
+  steps: Steps<T>,
+  step: () => IteratorResult<Promise<unknown>, T>,
+  done: (value: T) => void,
+  failed: (error: unknown) => void,
+): void {
+  let result: IteratorResult<Promise<unknown>, T>;
+  try {
+    result = step();
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (result.done) {
+    done(result.value);
+    return;
+  }
+  result.value.then(
+    (value) => advance(steps, () => steps.next(value), done, failed),
+    (error) => advance(steps, () => steps.throw(error), done, failed),
+  );
+}
+
+/** Thrown into steps that wait for a database when the daemon stops. */
+export class StoppedError extends Error {
+  constructor() {
+    super("stopped while waiting for the database");
+    this.name = "StoppedError";
+  }
+}
+
+const RETRY_MS = [100, 200, 500, 1_000, 2_000];
+
+/** Waits for an answer of the database, for as long as the database is away. Throws StoppedError after an abort. */
+export function* lookUp<T>(ask: () => Promise<T>, stop: AbortSignal): Steps<T> {
+  return (yield untilAvailable(ask, stop)) as T;
+}
+
+/** The same as a promise. */
+export async function untilAvailable<T>(ask: () => Promise<T>, stop: AbortSignal): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof StorageError && error.retryable)) throw error;
+    }
+    if (stop.aborted) throw new StoppedError();
+    const pauseMs = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!;
+    await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,270 @@
+import { createSecretKey } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import type { IngestDependencies } from "../../src/ingest/dependencies.ts";
+import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
+import type { PushVerdict } from "../../src/ingest/observer.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../src/limits.ts";
+import { recordsOfCatalogue } from "../../src/mapping/catalogue-records.ts";
+import { configureMapping, type ScalerRecord } from "../../src/mapping/configuration.ts";
+import type { Cell, Row } from "../../src/mapping/rows.ts";
+import type { AcceptedPush, CommitOutcome } from "../../src/storage/accepted-push.ts";
+import type { SecurityEvent, StoredCounter, UnknownFrame } from "../../src/storage/ingest-stores.ts";
+import type { MeterRecord } from "../../src/storage/meter-record.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
+import type { ByteConnection } from "../../src/transports/connection.ts";
+import type { TransportError } from "../../src/transports/errors.ts";
+
+/** A push that another implementation framed and ciphered; the note beside the file says how it was made. */
+export interface PushVector {
+  readonly id: string;
+  readonly framing: "hdlc" | "wrapper";
+  readonly hex: string;
+  readonly keys: { readonly guek: string; readonly gak: string; readonly system_title: string } | null;
+  readonly meter: { readonly category: string; readonly device_id: string; readonly system_title: string };
+  readonly push_setup: string;
+  readonly deviation_sign: "standard" | "reversed";
+  readonly security: "none" | "e" | "ae";
+  readonly body: string;
+  readonly rows: readonly (readonly {
+    readonly obis: string;
+    readonly attribute: number;
+    readonly type: string;
+    readonly scaler: number;
+    readonly unit: string;
+  }[])[];
+}
+
+const file = new URL("../vectors/other-implementations/is15959-pushes.jsonl", import.meta.url);
+export const pushVectors = readFileSync(file, "utf8")
+  .trim()
+  .split("\n")
+  .map((line) => JSON.parse(line) as PushVector);
+
+export function vectorOf(id: string): PushVector {
+  const found = pushVectors.find((vector) => vector.id === `india-${id}`);
+  if (found === undefined) throw new Error(`no vector ${id}`);
+  return found;
+}
+
+const catalogue = loadCatalogue();
+const REQUIRED = { none: 0, e: 0x20, ae: 0x30 };
+const UNSCALED = ["f32", "f64", "dt", "bits", "bool"];
+
+/** The meter of a vector: its type is the vector's own, so that its scalers are. */
+export function meterOf(vector: PushVector, changes: Partial<MeterRecord> = {}): MeterRecord {
+  const key = (octets: string) => createSecretKey(Buffer.from(octets, "hex"));
+  const { guek, gak } = vector.keys ?? { guek: "00".repeat(16), gak: "00".repeat(16) };
+  return {
+    id: `id of ${vector.meter.device_id}`,
+    meterNumber: vector.meter.device_id,
+    meterType: vector.id,
+    category: vector.meter.category,
+    manufacturer: null,
+    model: null,
+    logicalDeviceName: null,
+    systemTitle: vector.meter.system_title,
+    framing: "auto",
+    host: null,
+    requiredProtection: REQUIRED[vector.security],
+    securitySuite: vector.id.endsWith("-s1") ? 1 : 0,
+    counterMayStandStill: false,
+    deviationSign: vector.deviation_sign,
+    timeZone: null,
+    keys: [
+      { keyId: 1, kind: "guek", clientSap: null, state: "ACTIVE", key: key(guek) },
+      { keyId: 2, kind: "gak", clientSap: null, state: "ACTIVE", key: key(gak) },
+    ],
+    ...changes,
+  };
+}
+
+function scalersOf(vector: PushVector): ScalerRecord[] {
+  return (vector.rows ?? [])
+    .flat()
+    .flatMap(({ obis, attribute, type, scaler, unit }) =>
+      UNSCALED.includes(type)
+        ? []
+        : [{ meterType: vector.id, code: obis, attribute, scaler, unit: unit || null }],
+    );
+}
+
+/** A connection whose other end is the test. */
+export class TestConnection implements ByteConnection {
+  readonly transport = "tcp";
+  readonly remotePort = 40_000;
+  readonly remoteAddress: string;
+  readonly written: Buffer[] = [];
+  closed = false;
+  paused = false;
+  private data: (chunk: Buffer) => void = () => undefined;
+  private ended: ((error: TransportError | null) => void)[] = [];
+
+  constructor(remoteAddress = "192.0.2.1") {
+    this.remoteAddress = remoteAddress;
+  }
+
+  receive(octets: Buffer | string): void {
+    this.data(typeof octets === "string" ? Buffer.from(octets, "hex") : octets);
+  }
+
+  onData(listener: (chunk: Buffer) => void): void {
+    this.data = listener;
+  }
+
+  onClose(listener: (error: TransportError | null) => void): void {
+    this.ended.push(listener);
+  }
+
+  write(octets: Buffer): boolean {
+    this.written.push(octets);
+    return true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const listener of this.ended.splice(0)) listener(null);
+  }
+
+  destroy(): void {
+    this.close();
+  }
+}
+
+/** An ingest whose database is a few lists. */
+export class Surroundings {
+  readonly committed: AcceptedPush[] = [];
+  commits = 0;
+  readonly kept: UnknownFrame[] = [];
+  readonly securityEvents: SecurityEvent[] = [];
+  readonly verdicts: PushVerdict[] = [];
+  readonly refused: string[] = [];
+  readonly registered: string[] = [];
+  discarded = 0;
+  acknowledged = 0;
+  lookUps = 0;
+  counter: StoredCounter = { high: null, digests: [] };
+  /** While it is away, everything that asks it fails. */
+  databaseAway = false;
+  /** Holds commits back until it is resolved. */
+  hold: Promise<void> | null = null;
+  readonly meters: MeterRecord[];
+  readonly ingest: Ingest;
+
+  constructor(
+    vectors: readonly PushVector[],
+    options: { limits?: Partial<Limits>; meters?: readonly MeterRecord[] } = {},
+  ) {
+    this.meters = [...(options.meters ?? vectors.map((vector) => meterOf(vector)))];
+    this.ingest = createIngest(this.dependencies(vectors, { ...DEFAULT_LIMITS, ...options.limits }));
+  }
+
+  connect(remoteAddress?: string): TestConnection {
+    const connection = new TestConnection(remoteAddress);
+    this.ingest.attach(connection);
+    return connection;
+  }
+
+  /** Sends frames on a connection of their own, and waits until everything is settled. */
+  async send(...frames: (Buffer | string)[]): Promise<TestConnection> {
+    const connection = this.connect();
+    for (const frame of frames) connection.receive(frame);
+    await this.ingest.drain();
+    return connection;
+  }
+
+  rows(table: string): Row[] {
+    return this.committed.flatMap((push) => push.rows.filter((row) => row.table.name === table));
+  }
+
+  private async ask<T>(answer: () => T): Promise<T> {
+    this.lookUps++;
+    if (this.databaseAway) throw new StorageError("unavailable", "away");
+    return answer();
+  }
+
+  private find(matches: (meter: MeterRecord) => boolean): Promise<MeterRecord | null> {
+    return this.ask(() => this.meters.find(matches) ?? null);
+  }
+
+  private async commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
+    if (this.hold !== null) await this.hold;
+    return this.ask(() => {
+      this.commits++;
+      this.committed.push(...pushes);
+      return pushes.map((push) => ({
+        verdict: push.quarantine === null ? ("applied" as const) : ("quarantined" as const),
+        rowsStored: push.rows.length,
+        rowsDuplicate: 0,
+        rowsConflicting: 0,
+      }));
+    });
+  }
+
+  private dependencies(vectors: readonly PushVector[], limits: Limits): IngestDependencies {
+    const nothing = () => undefined;
+    let records = recordsOfCatalogue(catalogue, vectors.flatMap(scalersOf));
+    let configuration = configureMapping(records);
+    return {
+      store: { commit: (pushes) => this.commit(pushes) },
+      directory: {
+        peekBySystemTitle: (title) => this.meters.find((meter) => meter.systemTitle === title),
+        bySystemTitle: (title) => this.find((meter) => meter.systemTitle === title),
+        byIdentifier: (name) =>
+          this.find((meter) => meter.meterNumber === name || meter.logicalDeviceName === name),
+        byHost: (host) => this.find((meter) => meter.host === host),
+      },
+      counters: { loadCounter: () => this.ask(() => this.counter) },
+      quarantine: { keep: async (frames) => void this.kept.push(...frames) },
+      securityEvents: { record: async (events) => void this.securityEvents.push(...events) },
+      codes: {
+        register: async (objects) => {
+          this.registered.push(...objects.map(({ code }) => code));
+          const added = objects.map((object, index) => ({
+            ...{ ...object, id: 10_000 + index, description: "", unit: null },
+            ...{ table: null, column: null, profileColumn: null },
+          }));
+          records = { ...records, objects: [...records.objects, ...added] };
+          configuration = configureMapping(records);
+          return new Map();
+        },
+      },
+      statusWords: { lastStatusWord: () => this.ask(() => null) },
+      registrar: null,
+      alerting: null,
+      configuration: () => configuration,
+      limits,
+      security: { unknownMeters: "quarantine", counterJumpMax: 2 ** 24 },
+      zone: "Asia/Kolkata",
+      observer: {
+        connectionOpened: nothing,
+        connectionClosed: nothing,
+        frameReceived: nothing,
+        pushDone: (verdict) => this.verdicts.push(verdict),
+        refused: (reason) => this.refused.push(reason),
+        discarded: (octets) => {
+          this.discarded += octets;
+        },
+        acknowledged: () => {
+          this.acknowledged++;
+        },
+        durableSeconds: nothing,
+        decodeSeconds: nothing,
+        rowsStored: nothing,
+        dbWriteSeconds: nothing,
+      },
+      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+      now: () => Date.UTC(2026, 10, 1),
+    };
+  }
+}
+
+export const cell = (row: Row, name: string): Cell => row.cells[row.table.position.get(name)!];
