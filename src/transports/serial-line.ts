@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
 import type { SerialPort, SerialPortMock } from "serialport";
 import type { ByteConnection } from "./connection.ts";
-import { type TransportError, transportError } from "./errors.ts";
+import { TransportError, transportError } from "./errors.ts";
 
 export interface SerialLineOptions {
   /** "/dev/ttyUSB0" */
@@ -11,6 +12,8 @@ export interface SerialLineOptions {
   readonly stopBits?: 1 | 2;
   /** Another class than `serialport`'s own, as its mock. */
   readonly port?: typeof SerialPort | typeof SerialPortMock;
+  /** How often to look whether the device is still there; 2 s by default. */
+  readonly presenceMs?: number;
 }
 
 /** Opens a serial line, 8N1 unless told otherwise. @throws TransportError */
@@ -23,7 +26,7 @@ export async function openSerialLine(options: SerialLineOptions): Promise<ByteCo
     await new Promise<void>((resolve, reject) => {
       port.open((error) => (error ? reject(error) : resolve()));
     });
-    return new SerialLine(path, port);
+    return new SerialLine(path, port, options.presenceMs ?? 2_000);
   } catch (error) {
     throw transportError(`serial line ${path}`, error);
   }
@@ -39,16 +42,18 @@ class SerialLine implements ByteConnection {
   #closing = false;
   #gone = false;
 
-  constructor(path: string, port: SerialPort | SerialPortMock) {
+  constructor(path: string, port: SerialPort | SerialPortMock, presenceMs: number) {
     this.remoteAddress = path;
     this.#port = port;
     port.on("error", (error: Error) => {
       this.#error ??= transportError(`serial line ${path}`, error);
       this.destroy();
     });
-    // A line that is unplugged closes with an error as argument.
+    // A line that is unplugged closes with an error as argument, if reading fails. See also #watch.
+    const watch = existsSync(path) ? this.#watch(presenceMs) : undefined;
     port.once("close", (error?: Error | null) => {
       this.#gone = true;
+      clearInterval(watch);
       if (error) this.#error ??= transportError(`serial line ${path}`, error);
       for (const listener of this.#closeListeners) listener(this.#error);
     });
@@ -89,6 +94,18 @@ class SerialLine implements ByteConnection {
     if (this.#gone) return;
     this.#closing = true;
     this.#closePort();
+  }
+
+  /**
+   * Reading from a terminal that has hung up gives nothing instead of an error, and the binding then reads again and
+   * again without end. So the device's file is looked for.
+   */
+  #watch(presenceMs: number): NodeJS.Timeout {
+    return setInterval(() => {
+      if (this.closed || existsSync(this.remoteAddress)) return;
+      this.#error ??= new TransportError("ENODEV", `serial line ${this.remoteAddress}: device has gone`);
+      this.destroy();
+    }, presenceMs);
   }
 
   #closePort(): void {

@@ -15,6 +15,7 @@ import os, pty, select, sys, tty
 ends = [pty.openpty() for _ in range(2)]
 for _, line in ends: tty.setraw(line)
 for _, line in ends: print("PTY is", os.ttyname(line), file=sys.stderr, flush=True)
+print("starting data transfer loop", file=sys.stderr, flush=True)
 a, b = ends[0][0], ends[1][0]
 while True:
     for end in select.select([a, b], [], [])[0]:
@@ -53,7 +54,8 @@ function pathsOf(child: ChildProcess): Promise<[string, string] | null> {
     createInterface({ input: child.stderr! }).on("line", (line) => {
       const path = /PTY is (\S+)/.exec(line)?.[1];
       if (path !== undefined) paths.push(path);
-      if (paths.length === 2) resolve([paths[0]!, paths[1]!]);
+      // Before that, socat has yet to set the lines to raw, which throws away what was written to them.
+      if (line.includes("starting data transfer loop")) resolve([paths[0]!, paths[1]!]);
     });
   });
 }
