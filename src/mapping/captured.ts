@@ -114,17 +114,28 @@ export function capturedColumn(
   return { obis, code: formatObis(obis), classId, attribute, dataIndex, scaler, unit };
 }
 
-const TRAILING_ZEROS = /\0+$/;
+/** Longest octet-string that is looked at for a text. */
+const TEXT_OCTETS_MAX = 64;
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** The text of a visible-string or of an octet-string that holds printable characters; else null. */
 export function printableText(data: Data | undefined): string | null {
   if (data === undefined) return null;
-  if (data.type === "visible-string" || data.type === "utf8-string") {
-    const text = data.value.trim();
-    return PRINTABLE.test(text) ? text : null;
-  }
-  if (data.type !== "octet-string" || data.value.length === 0 || data.value.length > 64) return null;
-  const text = data.value.toString("latin1").replace(TRAILING_ZEROS, "").trim();
+  if (data.type === "octet-string") return printableOctets(data.value);
+  if (data.type !== "visible-string" && data.type !== "utf8-string") return null;
+  const text = data.value.trim();
   return PRINTABLE.test(text) ? text : null;
+}
+
+/** Looked at octet by octet, since every push has such strings; zeros that fill the string up don't count. */
+function printableOctets(octets: Buffer): string | null {
+  if (octets.length > TEXT_OCTETS_MAX) return null;
+  let end = octets.length;
+  while (end > 0 && octets[end - 1] === 0) end--;
+  for (let i = 0; i < end; i++) {
+    const octet = octets[i]!;
+    if (octet < 0x20 || octet > 0x7e) return null;
+  }
+  const text = octets.toString("latin1", 0, end).trim();
+  return text === "" ? null : text;
 }

@@ -33,6 +33,7 @@ interface Found {
 export function recogniseObisValues(root: Data, lists: ScopedLists): CapturedPush | null {
   if (root.type !== "structure" && root.type !== "array") return null;
   const elements = unwrapped(root.value);
+  if (!mayNameValues(elements)) return null;
   const found: Found = { columns: [], values: [], identifiers: [], pushSetup: null, scaled: false };
   let leading = 0;
   for (let at = 0; at < elements.length; ) {
@@ -53,6 +54,15 @@ export function recogniseObisValues(root: Data, lists: ScopedLists): CapturedPus
   const layout = found.scaled ? "obis-value-scaler" : "obis-value";
   const { identifiers, pushSetup, values } = found;
   return { layout, identifiers, pushSetup, clock: null, list, first: 0, rows: [values], problem: null };
+}
+
+/** Whether a code or a structure stands among the first elements: a glance, because bodies without names come this way too. */
+function mayNameValues(elements: readonly Data[]): boolean {
+  for (let at = 0; at <= LEADING_MAX && at < elements.length; at++) {
+    const element = elements[at]!;
+    if (isCompound(element) || (element.type === "octet-string" && element.value.length === 6)) return true;
+  }
+  return false;
 }
 
 /** Some meters put the whole list into one more array. */

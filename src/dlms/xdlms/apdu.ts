@@ -9,6 +9,7 @@ import {
   generalCiphering,
   generalGloCiphering,
   generalSigning,
+  readGeneralGloCiphering,
   serviceSpecificCiphering,
 } from "./ciphered.ts";
 import {
@@ -24,6 +25,8 @@ import { getRequest, getResponse } from "./get.ts";
 import { initiateRequest, initiateResponse } from "./initiate.ts";
 import { confirmedServiceError, exceptionResponse } from "./refusals.ts";
 import { setRequest, setResponse } from "./set.ts";
+
+const GENERAL_GLO_CIPHERING = 0xdb;
 
 /** Data-Notification-Confirm, tag 10: long-invoke-id 4 · date-time 00 or 0C… */
 const dataNotificationConfirm = sequence({ longInvokeId: unsigned32, dateTime: dateTimeField });
@@ -113,6 +116,7 @@ export function readApduFrom(reader: Reader, limits: DataLimits): Apdu {
   const at = reader.offset;
   const tag = reader.unsigned8();
   if (tag === DATA_NOTIFICATION) return readDataNotification(reader);
+  if (tag === GENERAL_GLO_CIPHERING && reader.trace === null) return readGeneralGloCiphering(reader);
   const entry = BY_TAG.get(tag);
   if (entry === undefined) {
     throw new DecodeError(

@@ -1,4 +1,6 @@
+import type { Reader } from "../bytes/reader.ts";
 import { choice, octetString, optional, sequence, unsigned8, type ValueOf } from "../encoding/codec.ts";
+import { readLength } from "../encoding/length.ts";
 
 /**
  * Envelopes of ciphered APDUs. What stands in `content` is for the security part: security control 1, invocation
@@ -12,6 +14,14 @@ export const generalGloCiphering = sequence({ systemTitle: octetString, content:
 export type GeneralGloCiphering = {
   apdu: "general-glo-ciphering" | "general-ded-ciphering";
 } & ValueOf<typeof generalGloCiphering>;
+
+/** What `generalGloCiphering` reads, without the combinators: most pushes of a fleet pass here. */
+export function readGeneralGloCiphering(reader: Reader): GeneralGloCiphering {
+  const systemTitle = reader.octets(readLength(reader));
+  const content = reader.octets(readLength(reader));
+  reader.expectEnd();
+  return { apdu: "general-glo-ciphering", systemTitle, content };
+}
 
 export const serviceSpecificCiphering = sequence({ content: octetString });
 

@@ -1,0 +1,3 @@
+import { benchDecoding } from "./decode.ts";
+
+benchDecoding();
