@@ -46,10 +46,13 @@ export const SYSTEM_TITLE_OCTETS = 8;
 
 /* Node copies what it is given before it returns, and nothing here waits: these are used by one call at a time. */
 const vector = Buffer.alloc(SYSTEM_TITLE_OCTETS + 4);
+const receivedTag = Buffer.alloc(TAG_OCTETS);
 /** Without it, Node would take a tag of four octets for a right one. */
 const OPTIONS = { authTagLength: TAG_OCTETS } as const;
 /** Control octet (written before each use) ‖ authentication key. */
 const additionalData = new WeakMap<Buffer | KeyObject, Buffer>();
+/** Octets of a key, which Node would look up in native code for each APDU. */
+const keyOctets = new WeakMap<KeyObject, number>();
 
 /** @throws SecurityError `malformed` where there are not even five octets */
 export function readSecurityHeader(content: Buffer): SecurityHeader {
@@ -87,7 +90,8 @@ export function unprotect(
 
   decipher.setAAD(authenticatedPrefix(control, keys));
   if (header !== null) decipher.setAAD(header);
-  decipher.setAuthTag(content.subarray(end));
+  for (let at = 0; at < TAG_OCTETS; at++) receivedTag[at] = content[end + at]!;
+  decipher.setAuthTag(receivedTag);
   let plaintext = body;
   if (encrypted) plaintext = decipher.update(body);
   else decipher.setAAD(body);
@@ -145,12 +149,22 @@ function checkControl(control: number, keys: ProtectionKeys): void {
   if (octets === null) {
     throw new SecurityError("unsupported", `security suite ${suiteOf(control)} is not defined`);
   }
-  if (keys.encryption.symmetricKeySize !== octets) {
+  const given = octetsOfKey(keys.encryption);
+  if (given !== octets) {
     throw new SecurityError(
       "wrong_suite",
-      `security suite ${suiteOf(control)} has keys of ${octets} octets, this one has ${keys.encryption.symmetricKeySize}`,
+      `security suite ${suiteOf(control)} has keys of ${octets} octets, this one has ${given}`,
     );
   }
+}
+
+function octetsOfKey(key: KeyObject): number {
+  let octets = keyOctets.get(key);
+  if (octets === undefined) {
+    octets = key.symmetricKeySize ?? 0;
+    keyOctets.set(key, octets);
+  }
+  return octets;
 }
 
 function initialisationVector(systemTitle: Buffer, counter: number): Buffer {
