@@ -54,6 +54,11 @@ export class TcpConnection implements ByteConnection {
     return accepted;
   }
 
+  /** Called whenever what had to wait after a `write` that returned false has been sent. */
+  onDrain(listener: () => void): void {
+    this.#socket.on("drain", listener);
+  }
+
   pause(): void {
     this.#socket.pause();
   }

@@ -1,6 +1,5 @@
 import { connect } from "node:net";
 import { formatSocketAddress } from "./address.ts";
-import type { ByteConnection } from "./connection.ts";
 import { TransportError, transportError } from "./errors.ts";
 import { TcpConnection } from "./tcp-connection.ts";
 
@@ -15,7 +14,7 @@ export interface DialOptions {
 }
 
 /** @throws TransportError */
-export function dialTcp(options: DialOptions): Promise<ByteConnection> {
+export function dialTcp(options: DialOptions): Promise<TcpConnection> {
   const { host, port, timeoutMs = 10_000, keepAliveMs = 60_000, localAddress } = options;
   const what = `tcp ${formatSocketAddress({ host, port })}`;
   return new Promise((resolve, reject) => {
