@@ -44,7 +44,9 @@ export class Naming {
   }
 
   ofAttribute(attribute: Attribute, value: Data): Named {
-    return this.#named(captureAttribute(attribute, value, this.#lists));
+    const { classId, logicalName, attributeIndex } = attribute;
+    const descriptor = { classId, instanceId: logicalName, attributeId: attributeIndex };
+    return this.#named(captureAttribute(descriptor, value, this.#lists));
   }
 
   /** What the catalogue calls an object's attribute, or null. */
