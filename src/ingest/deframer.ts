@@ -69,7 +69,8 @@ export class StreamDeframer {
     this.#fixed = options.framing !== "auto";
     this.#framing = options.framing === "auto" ? "undecided" : options.framing;
     this.#hdlc = new HdlcDeframer({ frameOctetsMax: limits.hdlcFrameBytesMax }, this.#pending);
-    this.#wrapper = new WrapperDeframer({ payloadOctetsMax: limits.wrapperPayloadBytesMax }, this.#pending);
+    const wrapper = { payloadOctetsMax: limits.wrapperPayloadBytesMax, apduTags: APDU_TAGS };
+    this.#wrapper = new WrapperDeframer(wrapper, this.#pending);
     this.#segments = new SegmentReassembly({ apduOctetsMax: limits.apduBytesMax, apduMs: limits.apduMs });
   }
 
@@ -94,7 +95,8 @@ export class StreamDeframer {
       if (attempt.kind === "need-more") return this.#needMore(now);
       this.#frameSince = null;
       if (attempt.kind === "rejected") {
-        const count = this.#framing === "wrapper" ? this.#wrapper.reject() : this.#hdlc.reject(attempt);
+        const count =
+          this.#framing === "wrapper" ? this.#wrapper.reject(attempt) : this.#hdlc.reject(attempt);
         this.#discards.add(count, attempt);
         this.#lost();
       } else if ("payload" in attempt.value) {
@@ -135,7 +137,7 @@ export class StreamDeframer {
     this.#frameSince = null;
     const late = rejection(`a frame was not complete after ${this.#limits.frameMs / 1000} s`);
     if (this.#pending.length === 0) return;
-    const count = this.#framing === "wrapper" ? this.#wrapper.reject() : this.#hdlc.reject(late);
+    const count = this.#framing === "wrapper" ? this.#wrapper.reject(late) : this.#hdlc.reject(late);
     this.#discards.add(count, late);
     this.#lost();
   }

@@ -1,4 +1,11 @@
-import { type Attempt, type Deframed, DiscardTally, NEED_MORE, rejection } from "../bytes/deframed.ts";
+import {
+  type Attempt,
+  type Deframed,
+  DiscardTally,
+  NEED_MORE,
+  type Rejection,
+  rejection,
+} from "../bytes/deframed.ts";
 import { ReceiveBuffer } from "../bytes/receive-buffer.ts";
 import { type Wpdu, WRAPPER_HEADER_OCTETS } from "./wpdu.ts";
 
@@ -10,21 +17,23 @@ const INCOMPLETE = rejection("wrapper PDU was not completed in time");
 /**
  * Cuts a stream into wrapper PDUs. There is no check sequence: a header is believed when its version is 1 and its length
  * within the limit. After a failure the search goes on octet by octet, and a header found that way must also have wPorts
- * below 256.
+ * below 256 and an APDU behind it that begins with one of `apduTags`: 00 01 is frequent inside APDUs, and inside headers.
  */
 export class WrapperDeframer {
   readonly #pending: ReceiveBuffer;
   readonly #payloadOctetsMax: number;
+  readonly #apduTags: ReadonlySet<number> | null;
   readonly #discards = new DiscardTally();
   #wanted = 1;
   #found: Attempt<Wpdu> | null = null;
   #lost = false;
 
   constructor(
-    options: { readonly payloadOctetsMax?: number } = {},
+    options: { readonly payloadOctetsMax?: number; readonly apduTags?: ReadonlySet<number> } = {},
     pending: ReceiveBuffer = new ReceiveBuffer(),
   ) {
     this.#payloadOctetsMax = options.payloadOctetsMax ?? 0xffff;
+    this.#apduTags = options.apduTags ?? null;
     this.#pending = pending;
   }
 
@@ -47,7 +56,7 @@ export class WrapperDeframer {
         if (attempt.kind === "frame") this.#found = attempt;
         return discarded;
       }
-      this.#discards.add(this.reject(), attempt);
+      this.#discards.add(this.reject(attempt), attempt);
     }
   }
 
@@ -58,7 +67,7 @@ export class WrapperDeframer {
 
   /** Gives up the PDU that has begun; `next` then looks for another one in the octets behind its start. */
   abandon(): void {
-    if (this.#pending.length > 0) this.#discards.add(this.reject(), INCOMPLETE);
+    if (this.#pending.length > 0) this.#discards.add(this.reject(INCOMPLETE), INCOMPLETE);
   }
 
   /** Looks for a PDU at the present octet only. */
@@ -68,8 +77,8 @@ export class WrapperDeframer {
     const available = pending.to - from;
     if (available < this.#wanted || available === 0) return NEED_MORE;
     if (octets[from] !== 0 || (available > 1 && octets[from + 1] !== 1)) return BAD_VERSION;
-    if (this.#lost && !plausibleWPorts(octets, from, pending.to)) return BAD_VERSION;
-    if (available < WRAPPER_HEADER_OCTETS) return NEED_MORE;
+    if (this.#lost && !this.#plausible(octets, from, pending.to)) return BAD_VERSION;
+    if (available < WRAPPER_HEADER_OCTETS + (this.#lost ? 1 : 0)) return NEED_MORE;
     const length = (octets[from + 6]! << 8) | octets[from + 7]!;
     if (length === 0) return EMPTY;
     if (length > this.#payloadOctetsMax) return TOO_LONG;
@@ -91,16 +100,24 @@ export class WrapperDeframer {
     };
   }
 
-  /** Skips the rejected octet, and says how many octets that were. From now on headers are looked at with more doubt. */
-  reject(): number {
-    this.#pending.skip(1);
+  /**
+   * Skips what was rejected, and says how many octets that were: a header of which only the length is wrong as a whole.
+   * From now on headers are looked at with more doubt; behind a PDU that was merely empty there is no reason for it.
+   */
+  reject(why: Rejection): number {
+    const whole = !this.#lost && (why === EMPTY || why === TOO_LONG);
+    const count = whole ? WRAPPER_HEADER_OCTETS : 1;
+    this.#pending.skip(count);
     this.#wanted = 1;
-    this.#lost = true;
-    return 1;
+    this.#lost ||= why !== EMPTY;
+    return count;
   }
-}
 
-/** Whether both wPorts, as far as they are there, are below 256: those seen in the field end at 103. */
-function plausibleWPorts(octets: Buffer, from: number, to: number): boolean {
-  return (from + 2 >= to || octets[from + 2] === 0) && (from + 4 >= to || octets[from + 4] === 0);
+  /** Whether wPorts and first octet of the APDU, as far as they are there, are such as are seen in the field. */
+  #plausible(octets: Buffer, from: number, to: number): boolean {
+    if (from + 2 < to && octets[from + 2] !== 0) return false;
+    if (from + 4 < to && octets[from + 4] !== 0) return false;
+    if (this.#apduTags === null || from + WRAPPER_HEADER_OCTETS >= to) return true;
+    return this.#apduTags.has(octets[from + WRAPPER_HEADER_OCTETS]!);
+  }
 }
