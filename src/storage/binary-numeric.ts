@@ -2,10 +2,12 @@ const POSITIVE = 0x0000;
 const NEGATIVE = 0x4000;
 const NOT_A_NUMBER = 0xc000;
 const GROUP = 4;
+/** What `writeNumeric` may write: 12 octets of header, and two for each of at most 52 groups of digits. */
+export const NUMERIC_OCTETS_MAX = 120;
 
 /**
  * Writes `numeric` as PostgreSQL's binary format has it: 32-bit length, then 16-bit each: count of digits in base 10,000, weight of the
- * first, sign, decimal places shown, and the digits. Takes up to 250 octets. Answers the offset behind it.
+ * first, sign, decimal places shown, and the digits. Answers the offset behind it.
  */
 export function writeNumeric(buffer: Buffer, offset: number, value: number | bigint | string): number {
   const text = decimal(value);

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { AcceptedPush, CounterMove } from "./accepted-push.ts";
-import type { Client } from "./database.ts";
+import type { Client, QueryRow } from "./database.ts";
 
 /** Counter keys that are remembered; the least recently moved are forgotten first. */
 const REMEMBERED_MAX = 200_000;
@@ -8,6 +8,9 @@ const REMEMBERED_MAX = 200_000;
 export type RaceVerdict = "accepted" | "retransmission" | "replay";
 
 const nameOf = (move: CounterMove) => `${move.keyId}|${move.systemTitle}|${move.clientSap}`;
+const rowName = (row: QueryRow) => `${row["key_id"]}|${row["system_title"]}|${row["client_sap"]}`;
+const frameName = ({ keyId, counter, digest }: Pick<CounterMove, "keyId" | "counter" | "digest">) =>
+  `${keyId}|${counter}|${digest.toString("hex")}`;
 
 interface Group {
   readonly name: string;
@@ -57,7 +60,7 @@ export class CounterMoves {
       ],
     });
     if (rows.length === groups.length) return new Map();
-    const moved = new Set(rows.map((row) => `${row.key_id}|${row.system_title}|${row.client_sap}`));
+    const moved = new Set(rows.map(rowName));
     return this.judge(
       client,
       groups.filter(({ name }) => !moved.has(name)),
@@ -70,26 +73,56 @@ export class CounterMoves {
     groups: readonly Group[],
     ownIds: readonly number[],
   ): Promise<ReadonlyMap<CounterMove, RaceVerdict>> {
+    const { rows: counters } = await client.query(
+      `SELECT key_id, system_title, client_sap, counter FROM invocation_counters
+         JOIN unnest($1::int[], $2::text[], $3::smallint[]) AS x(k, t, s) ON key_id = k AND system_title = t AND client_sap = s`,
+      [
+        groups.map(({ first }) => first.keyId),
+        groups.map(({ first }) => first.systemTitle),
+        groups.map(({ first }) => first.clientSap),
+      ],
+    );
+    const inDatabase = new Map(counters.map((row) => [rowName(row), row.counter as number]));
+    const foreign = groups.filter(
+      ({ name }) => (inDatabase.get(name) ?? 0) > (this.submitted.get(name) ?? -1),
+    );
+    const seen = await this.seen(
+      client,
+      foreign.flatMap(({ moves }) => moves),
+      ownIds,
+    );
     const verdicts = new Map<CounterMove, RaceVerdict>();
-    for (const { name, first, moves } of groups) {
-      const { rows } = await client.query(
-        "SELECT counter FROM invocation_counters WHERE key_id = $1 AND system_title = $2 AND client_sap = $3",
-        [first.keyId, first.systemTitle, first.clientSap],
-      );
-      const inDatabase = rows[0]?.counter as number;
-      const { rows: known } = await client.query(
-        `SELECT invocation_counter AS counter, digest FROM push_history
-          WHERE meter_id = $1 AND key_id = $2 AND invocation_counter = ANY($3) AND id <> ALL($4)`,
-        [first.meterId, first.keyId, moves.map(({ counter }) => counter), ownIds],
-      );
-      const seen = new Set(known.map((row) => `${row.counter}|${(row.digest as Buffer).toString("hex")}`));
-      const ours = inDatabase <= (this.submitted.get(name) ?? -1);
-      for (const move of moves) {
-        if (seen.has(`${move.counter}|${move.digest.toString("hex")}`)) verdicts.set(move, "retransmission");
-        else verdicts.set(move, ours ? "accepted" : "replay");
-      }
+    for (const { moves } of groups) for (const move of moves) verdicts.set(move, "accepted");
+    for (const { moves } of foreign) {
+      for (const move of moves) verdicts.set(move, seen.has(frameName(move)) ? "retransmission" : "replay");
     }
     return verdicts;
+  }
+
+  /** Which of these frames another daemon has stored, as they are. */
+  private async seen(
+    client: Client,
+    moves: readonly CounterMove[],
+    ownIds: readonly number[],
+  ): Promise<ReadonlySet<string>> {
+    if (moves.length === 0) return new Set();
+    const { rows } = await client.query(
+      `SELECT h.key_id, h.invocation_counter, h.digest
+         FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS x(meter, key, counter)
+         JOIN push_history h ON h.meter_id = x.meter AND h.key_id = x.key AND h.invocation_counter = x.counter
+        WHERE h.id <> ALL($4)`,
+      [
+        moves.map(({ meterId }) => meterId),
+        moves.map(({ keyId }) => keyId),
+        moves.map(({ counter }) => counter),
+        ownIds,
+      ],
+    );
+    return new Set(
+      rows.map((row) =>
+        frameName({ keyId: row.key_id, counter: row.invocation_counter, digest: row.digest }),
+      ),
+    );
   }
 }
 

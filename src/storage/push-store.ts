@@ -1,6 +1,6 @@
 import { PUSH_HISTORY, RAW_FRAMES, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
-import { BinaryCopy } from "./binary-copy.ts";
+import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { copyIn } from "./copy-in.ts";
 import { CounterMoves, type RaceVerdict } from "./counter-moves.ts";
 import type { Client, Database } from "./database.ts";
@@ -39,6 +39,7 @@ class CopyingPushStore implements PushStore {
   private readonly partitions: Partitions;
   private readonly options: PushStoreOptions;
   private readonly counters = new CounterMoves();
+  private readonly pool = new CopyPool();
   private readonly ids: PushIds;
 
   constructor(database: Database, partitions: Partitions, options: PushStoreOptions) {
@@ -100,13 +101,15 @@ class CopyingPushStore implements PushStore {
     if (missing.length > 0) await this.partitions.ensure(missing);
   }
 
-  private transact(all: readonly Item[], way: Way): Promise<void> {
+  private async transact(all: readonly Item[], way: Way): Promise<void> {
     const items = all.filter(({ verdict }) => verdict === null);
     for (const item of items) item.merged = null;
-    const write = way(items);
+    const copies = new BatchCopies(this.pool);
+    const write = way(items, copies);
     const moves = items.flatMap(({ push }) => push.counter ?? []);
-    return this.database.transaction(async (client) => {
+    await this.database.transaction(async (client) => {
       await write(client);
+      await quarantinePushes(client, items);
       const lost = await this.counters.move(
         client,
         moves,
@@ -114,6 +117,7 @@ class CopyingPushStore implements PushStore {
       );
       if (markLosers(items, lost)) throw new CountersMoved();
     });
+    copies.release();
   }
 
   /** A push that the database refuses must not take the others of its batch with it. */
@@ -136,52 +140,60 @@ class CopyingPushStore implements PushStore {
 class CountersMoved extends Error {}
 
 /** What can be encoded before a connection is taken is. */
-type Way = (items: readonly Item[]) => (client: Client) => Promise<void>;
+type Way = (items: readonly Item[], copies: BatchCopies) => (client: Client) => Promise<void>;
 
 /** The happy path: all rows are new. */
-const copyRows: Way = (items) => {
-  const copies = new Map<Table, BinaryCopy>();
+const copyRows: Way = (items, copies) => {
   for (const item of items) {
-    for (const { table, cells } of item.push.rows) copyOf(copies, table).append(cells);
+    for (const { table, cells } of item.push.rows) copies.of(table).append(cells);
   }
   appendPushes(items, copies);
-  return (client) => sendAll(client, items, copies);
+  return (client) => copies.send(client);
 };
 
 /** The way of a batch that holds rows which are there already. */
-const mergeAll: Way = (items) => async (client) => {
+const mergeAll: Way = (items, copies) => async (client) => {
   await mergeRows(client, items);
-  const copies = new Map<Table, BinaryCopy>();
   appendPushes(items, copies);
-  await sendAll(client, items, copies);
+  await copies.send(client);
 };
 
 /** What is always new: history and frames. */
-function appendPushes(items: readonly Item[], copies: Map<Table, BinaryCopy>): void {
+function appendPushes(items: readonly Item[], copies: BatchCopies): void {
   for (const item of items) {
-    copyOf(copies, PUSH_HISTORY).append(historyCells(item));
-    copyOf(copies, RAW_FRAMES).append(item.push.frame.cells);
+    copies.of(PUSH_HISTORY).append(historyCells(item));
+    copies.of(RAW_FRAMES).append(item.push.frame.cells);
   }
 }
 
-async function sendAll(
-  client: Client,
-  items: readonly Item[],
-  copies: ReadonlyMap<Table, BinaryCopy>,
-): Promise<void> {
-  // One order of tables for all batches.
-  const sorted = [...copies.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const copy of sorted) await copyIn(client, copy.sql, copy.finish());
-  await quarantinePushes(client, items);
-}
+/** The copies of one batch, one a table. */
+class BatchCopies {
+  private readonly pool: CopyPool;
+  private readonly copies = new Map<Table, BinaryCopy>();
 
-function copyOf(copies: Map<Table, BinaryCopy>, table: Table): BinaryCopy {
-  let copy = copies.get(table);
-  if (!copy) {
-    copy = new BinaryCopy(table);
-    copies.set(table, copy);
+  constructor(pool: CopyPool) {
+    this.pool = pool;
   }
-  return copy;
+
+  of(table: Table): BinaryCopy {
+    let copy = this.copies.get(table);
+    if (!copy) {
+      copy = this.pool.take(table);
+      this.copies.set(table, copy);
+    }
+    return copy;
+  }
+
+  async send(client: Client): Promise<void> {
+    // One order of tables for all batches.
+    const sorted = [...this.copies.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+    for (const copy of sorted) await copyIn(client, copy.sql, copy.finish());
+  }
+
+  /** After COMMIT; after an error a socket may still hold what was sent. */
+  release(): void {
+    this.pool.giveBack(this.copies.values());
+  }
 }
 
 /** Whether any push of the batch lost its race. */
