@@ -1,4 +1,9 @@
-import { acceptCounter, type CounterState, judgeCounter } from "../dlms/security/invocation-counter.ts";
+import {
+  acceptCounter,
+  type CounterState,
+  DIGESTS_KEPT,
+  judgeCounter,
+} from "../dlms/security/invocation-counter.ts";
 import type { CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Protection } from "./accepted.ts";
@@ -31,19 +36,22 @@ export function judge(
   const verdict = judgeCounter(state, counter, digest, { mayStandStill });
   if (verdict === "retransmission" || isRemembered(state, protection)) return { kind: "retransmission" };
   if (verdict === "replay") {
-    if (how.arrival.counterRule === "kept") return UNMOVED;
+    if (how.arrival.counterRule === "kept") {
+      remember(state, protection);
+      return UNMOVED;
+    }
     const text = `${meter.meterNumber}: counter ${counter} is not above ${state.high}, which was accepted`;
     throw new RefusedError("replay", text, meter.id);
   }
   const { high } = state;
   if (!verified && high !== null && counter - high > how.counterJumpMax) {
-    state.digests.push({ counter, digest });
+    remember(state, protection);
     const text = `without a tag, the counter jumps from ${high} to ${counter}`;
     return { kind: "fresh", move: null, quarantine: { reason: "counter_jump", text } };
   }
   // A counter that no tag vouches for moves only for a body that names its meter.
   if (!verified && !how.named) {
-    state.digests.push({ counter, digest });
+    remember(state, protection);
     return UNMOVED;
   }
   acceptCounter(state, counter, digest);
@@ -51,6 +59,11 @@ export function judge(
   const { clientSap } = how.arrival;
   const move = { meterId: meter.id, keyId, systemTitle, clientSap, counter, digest };
   return { kind: "fresh", move, quarantine: null };
+}
+
+function remember({ digests }: CounterState, { counter, digest }: Protection): void {
+  digests.push({ counter, digest });
+  if (digests.length > DIGESTS_KEPT) digests.shift();
 }
 
 /** Frames that were accepted without moving the counter are told by their digests alone. */

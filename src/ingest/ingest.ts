@@ -11,10 +11,15 @@ import { Intake } from "./intake.ts";
 import { PushSession, type SessionSurroundings } from "./push-session.ts";
 import { PushReceiver } from "./receive-push.ts";
 import { Refusals } from "./refusals.ts";
+import { refusalOf } from "./refused-error.ts";
+import type { Reread, StoredFrame } from "./replay.ts";
 import { UnknownFrames } from "./unknown-frames.ts";
 
 /** How often timeouts are looked at, and sums and kept frames are written. */
 const TICK_MS = 1_000;
+
+/** How long the end waits for a database that is away. */
+const DRAIN_MS = 10_000;
 
 /** Everything between the transports and the storage. */
 export interface Ingest {
@@ -23,8 +28,13 @@ export interface Ingest {
   datagram(datagram: ReceivedDatagram): void;
   /** Takes in an APDU that was kept; resolves to whether it is stored now. */
   adopt(arrival: Arrival): Promise<boolean>;
-  /** Resolves when everything that was read is durable and the sums are written. Connections are to be closed before. */
-  drain(): Promise<void>;
+  /** Decodes an APDU that was accepted once under the present configuration; nothing is stored. */
+  reread(frame: StoredFrame): Promise<Reread>;
+  /**
+   * Resolves when everything that was read is durable and the sums are written; connections are to be closed before. What the database
+   * has not taken after `limitMs` is given up: it was not acknowledged.
+   */
+  drain(limitMs?: number): Promise<void>;
   /** Gives up what waits for a database that is away, so that `drain` ends. Nothing of it was acknowledged. */
   abandon(): void;
 }
@@ -119,9 +129,27 @@ class RunningIngest implements Ingest {
     });
   }
 
-  async drain(): Promise<void> {
+  async reread(frame: StoredFrame): Promise<Reread> {
+    const { apdu, framing, peer, receivedAtMs, clientSap } = frame;
+    const how = { serverSap: 0, lastMeter: null, counterRule: "kept" as const };
+    try {
+      const mapped = await this.intake.reread({ apdu, framing, peer, receivedAtMs, clientSap, ...how });
+      const { rows, valueCount, quarantine } = mapped;
+      return quarantine === null
+        ? { kind: "rows", frame, rows, valueCount }
+        : { kind: "left", frame, reason: quarantine };
+    } catch (error) {
+      const refused = refusalOf(error);
+      if (refused === null) throw error;
+      return { kind: "left", frame, reason: { reason: refused.reason, text: refused.message } };
+    }
+  }
+
+  async drain(limitMs = DRAIN_MS): Promise<void> {
+    const limit = setTimeout(() => this.abandon(), limitMs);
     await this.intake.idle();
     await this.batcher.drained();
+    clearTimeout(limit);
     clearInterval(this.timer);
     await this.writing;
     await this.write();

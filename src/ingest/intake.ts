@@ -6,6 +6,7 @@ import type { Arrival } from "./arrival.ts";
 import type { Batcher } from "./batcher.ts";
 import type { IngestDependencies } from "./dependencies.ts";
 import { openEnvelope } from "./envelope.ts";
+import type { MappedNotification } from "./map-notification.ts";
 import type { PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
 import { type RefusedError, refusalOf } from "./refused-error.ts";
@@ -79,6 +80,16 @@ export class Intake {
   /** Resolves when no APDU waits for a look-up. */
   idle(): Promise<void> {
     return this.working === 0 ? Promise.resolve() : new Promise((resolve) => this.whenIdle.push(resolve));
+  }
+
+  /** What a stored frame means now; nothing is stored. */
+  reread(arrival: Arrival): Promise<MappedNotification> {
+    return new Promise((resolve, reject) => run(this.receiveAgain(arrival), resolve, reject));
+  }
+
+  private *receiveAgain(arrival: Arrival): Steps<MappedNotification> {
+    const envelope = openEnvelope(arrival.apdu, this.limits);
+    return yield* this.parts.receiver.reread(arrival, envelope);
   }
 
   private *receive(arrival: Arrival): Steps<Received> {

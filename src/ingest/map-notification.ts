@@ -59,7 +59,8 @@ export function mapNotification(
   plan: MappingPlan | null,
   arrival: Arrival,
   { zone, observer }: IngestDependencies,
-  statusWords: StatusWords,
+  /** null: bits that changed are not looked for. */
+  statusWords: StatusWords | null,
 ): MappedNotification {
   if (notification === null) return setAside("undecodable", problem ?? "");
   const { push } = notification;
@@ -76,7 +77,7 @@ export function mapNotification(
   try {
     const mapped = mapPush(push, plan, how);
     for (const word of mapped.statusWords) {
-      mapped.rows.push(...statusWords.changes(word, meter, plan.configuration, how));
+      mapped.rows.push(...(statusWords?.changes(word, meter, plan.configuration, how) ?? []));
     }
     observer.decodeSeconds((performance.now() - started) / 1_000);
     return { rows: mapped.rows, valueCount: mapped.valueCount, quarantine: null };

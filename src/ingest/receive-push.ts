@@ -4,6 +4,7 @@ import { SecurityError } from "../dlms/security/errors.ts";
 import { frameDigest } from "../dlms/security/invocation-counter.ts";
 import { unprotect } from "../dlms/security/protection.ts";
 import { CaptureLists } from "../mapping/capture-lists.ts";
+import type { MappingPlan } from "../mapping/plan.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Acceptance, Protection } from "./accepted.ts";
 import type { Arrival } from "./arrival.ts";
@@ -13,7 +14,7 @@ import type { IngestDependencies } from "./dependencies.ts";
 import type { Envelope } from "./envelope.ts";
 import type { StatusWords } from "./events.ts";
 import type { MeterFinder } from "./identify-meter.ts";
-import { mapNotification, preparePlan } from "./map-notification.ts";
+import { type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
 import { checkPolicy, isAuthenticated, keyPairs } from "./push-keys.ts";
 import { RefusedError } from "./refused-error.ts";
@@ -84,7 +85,7 @@ export class PushReceiver {
     if (verdict.kind === "retransmission") {
       return { kind: "retransmission", meter: opened.meter, digest: opened.protection!.digest, confirm };
     }
-    const mapped = mapNotification(opened, plan, arrival, this.with, this.statusWords);
+    const mapped = this.map(opened, plan, arrival);
     const acceptance: Acceptance = {
       ...{ arrival, meter: opened.meter, protection: opened.protection, counter: verdict.move },
       list: opened.notification?.push.list ?? null,
@@ -93,6 +94,26 @@ export class PushReceiver {
       quarantine: verdict.quarantine ?? mapped.quarantine,
     };
     return { kind: "accepted", acceptance, confirm };
+  }
+
+  /**
+   * What an APDU that was accepted once means under the present configuration. No counter is judged, and status words are not compared
+   * with later ones.
+   */
+  *reread(arrival: Arrival, envelope: Envelope): Steps<MappedNotification> {
+    const opened = yield* this.open(arrival, envelope);
+    const plan = yield* preparePlan(opened, this.with, this.statusWords, this.stop);
+    return mapNotification(opened, plan, arrival, this.with, null);
+  }
+
+  /** The counter has moved when this runs: an error of ours must not leave it moved. */
+  private map(opened: Opened, plan: MappingPlan | null, arrival: Arrival): MappedNotification {
+    try {
+      return mapNotification(opened, plan, arrival, this.with, this.statusWords);
+    } catch (error) {
+      if (opened.protection !== null) this.counters.forget(nameOf(opened.protection, arrival));
+      throw error;
+    }
   }
 
   private *open(arrival: Arrival, envelope: Envelope): Steps<Opened> {

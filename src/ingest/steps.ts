@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { StorageError } from "../storage/storage-error.ts";
 
 /**
@@ -60,6 +59,19 @@ export async function untilAvailable<T>(ask: () => Promise<T>, stop: AbortSignal
     }
     if (stop.aborted) throw new StoppedError();
     const pauseMs = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!;
-    await delay(pauseMs, undefined, { signal: stop }).catch(() => undefined);
+    await pause(pauseMs, stop);
   }
+}
+
+/** Resolves after a time, or when everything stops. */
+function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      stop.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    stop.addEventListener("abort", done);
+  });
 }

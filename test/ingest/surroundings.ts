@@ -143,6 +143,8 @@ export class TestConnection implements ByteConnection {
 export class Surroundings {
   readonly committed: AcceptedPush[] = [];
   commits = 0;
+  /** Commits that were begun. */
+  commitsBegun = 0;
   readonly kept: UnknownFrame[] = [];
   readonly securityEvents: SecurityEvent[] = [];
   readonly verdicts: PushVerdict[] = [];
@@ -161,10 +163,15 @@ export class Surroundings {
 
   constructor(
     vectors: readonly PushVector[],
-    options: { limits?: Partial<Limits>; meters?: readonly MeterRecord[] } = {},
+    options: { limits?: Partial<Limits>; meters?: readonly MeterRecord[]; counterJumpMax?: number } = {},
   ) {
     this.meters = [...(options.meters ?? vectors.map((vector) => meterOf(vector)))];
-    this.ingest = createIngest(this.dependencies(vectors, { ...DEFAULT_LIMITS, ...options.limits }));
+    const dependencies = this.dependencies(vectors, { ...DEFAULT_LIMITS, ...options.limits });
+    const counterJumpMax = options.counterJumpMax ?? 2 ** 24;
+    this.ingest = createIngest({
+      ...dependencies,
+      security: { unknownMeters: "quarantine", counterJumpMax },
+    });
   }
 
   connect(remoteAddress?: string): TestConnection {
@@ -196,6 +203,7 @@ export class Surroundings {
   }
 
   private async commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
+    this.commitsBegun++;
     if (this.hold !== null) await this.hold;
     return this.ask(() => {
       this.commits++;
@@ -268,3 +276,12 @@ export class Surroundings {
 }
 
 export const cell = (row: Row, name: string): Cell => row.cells[row.table.position.get(name)!];
+
+/** A promise for `hold`, and what resolves it. */
+export function heldBack(): { promise: Promise<void>; release: () => void } {
+  let release = () => {};
+  const promise = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}
