@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeLine } from "../../src/cli/decode/batch.ts";
+import { FRAMINGS } from "../../src/cli/decode/framing.ts";
 import { Naming } from "../../src/cli/decode/naming.ts";
 import type { DecodeResult } from "../../src/cli/decode/result.ts";
+import { REFUSAL_REASONS } from "../../src/refusal.ts";
 
 const naming = new Naming({ depthMax: 16, elementsMax: 20_000 });
 
@@ -200,4 +203,54 @@ describe("what other implementations sent", () => {
       else expect(codes).toEqual([]);
     },
   );
+});
+
+describe("any octets", () => {
+  const reasons = new Set<string>(REFUSAL_REASONS);
+  const framing = fc.constantFrom(...FRAMINGS);
+
+  const check = (input: object) => {
+    const { apdus, problems } = decode(input);
+    for (const { reason } of problems) expect(reasons).toContain(reason);
+    if (apdus.length === 0) return;
+    expect(() => JSON.stringify(apdus)).not.toThrow();
+  };
+
+  it("are an answer in every framing", () => {
+    fc.assert(
+      fc.property(framing, fc.uint8Array({ maxLength: 150 }), (name, octets) => {
+        check({ framing: name, hex: Buffer.from(octets).toString("hex"), keys: KEYS });
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  it("are an answer where one octet of a good frame differs, or is missing", () => {
+    const lines = readFileSync(
+      new URL("../vectors/other-implementations/is15959-pushes.jsonl", import.meta.url),
+      "utf8",
+    );
+    const frames = lines
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...frames),
+        fc.nat(),
+        fc.nat(255),
+        fc.boolean(),
+        (frame, at, octet, removed) => {
+          const octets = Buffer.from(frame.body, "hex");
+          const changed = at % octets.length;
+          octets[changed] = octet;
+          const rest = removed
+            ? Buffer.concat([octets.subarray(0, changed), octets.subarray(changed + 1)])
+            : octets;
+          check({ framing: "raw-apdu", hex: `0f0000000100${rest.toString("hex")}` });
+        },
+      ),
+      { numRuns: 1_500 },
+    );
+  });
 });

@@ -67,7 +67,11 @@ function decodeOne(program: Program, input: string, options: DecodeOptions): voi
 
 /** The text for all that was decoded, and what was wrong. Also what the test vectors in test/vectors expect. */
 export function textOfAll({ decoded, problems }: Decoder, naming: Naming): string {
-  const parts = decoded.map((one) => textOfDecoded(one, (code, attribute) => naming.nameOf(code, attribute)));
+  const names = {
+    nameOf: (code: string, attribute: number) => naming.nameOf(code, attribute),
+    unitOf: (code: string, attribute: number) => naming.unitOf(code, attribute),
+  };
+  const parts = decoded.map((one) => textOfDecoded(one, names));
   if (problems.length > 0)
     parts.push(["problems", ...problems.map((one) => `  ${problemText(one)}`)].join("\n"));
   return parts.length === 0 ? "no APDU" : parts.join("\n");

@@ -72,6 +72,7 @@ export class Decoder {
     const inner = innermost(opened);
     const named = inner.problem === null ? this.#named(inner) : null;
     const { values, events } = named ?? NOTHING;
+    const time = timeOf(inner);
     const readable = inner.apdu !== null || inner.body !== null;
     this.decoded.push({
       opened,
@@ -82,10 +83,10 @@ export class Decoder {
         protection: protectionOfLayers(opened),
         plaintext:
           inner.protection === null && (readable || inner !== opened) ? inner.octets.toString("hex") : null,
-        time: timeOf(inner),
+        time,
         data: dataOf(inner),
         values,
-        events,
+        events: events.map((event) => ({ ...event, time: event.time ?? time })),
       },
     });
   }

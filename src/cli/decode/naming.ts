@@ -54,6 +54,11 @@ export class Naming {
     return this.#configuration.object(code, attribute)?.description ?? null;
   }
 
+  /** Symbol of the unit that the catalogue gives an attribute, or null. */
+  unitOf(code: string, attribute: number): string | null {
+    return this.#configuration.object(code, attribute)?.unit ?? null;
+  }
+
   #named(push: CapturedPush): Named {
     const rows = capturesOf(push);
     return {

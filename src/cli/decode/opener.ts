@@ -78,7 +78,7 @@ export class Opener {
     const { apdu } = layer;
     switch (apdu.apdu) {
       case "data-notification":
-        return this.#withBody(layer, apdu.body);
+        return this.#withBody(layer, apdu.body, layer.octets.length - apdu.body.length);
       case "general-block-transfer":
         return this.#block(layer, apdu, sender, depth);
       case "general-glo-ciphering":
@@ -100,11 +100,12 @@ export class Opener {
   }
 
   /** A body that isn't all Data still lets the notification be seen. */
-  #withBody(layer: Opened, octets: Buffer): Opened {
+  #withBody(layer: Opened, octets: Buffer, offset = 0): Opened {
     try {
       return { ...layer, body: readWhole(octets, this.#limits) };
     } catch (error) {
-      return { ...layer, problem: problemOf(error) };
+      const problem = problemOf(error);
+      return { ...layer, problem: { ...problem, offset: (problem.offset ?? 0) + offset } };
     }
   }
 

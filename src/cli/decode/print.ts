@@ -15,13 +15,23 @@ import { dataText, isCompound, octetsText, timeText } from "./tree.ts";
 /** What the catalogue calls an attribute, or null. */
 export type NameOf = (code: string, attribute: number) => string | null;
 
+/** What the catalogue knows. */
+export interface Names {
+  readonly nameOf: NameOf;
+  /** Symbol of the unit that an attribute has by the standard, or null. */
+  readonly unitOf: NameOf;
+}
+
 /** Everything about one APDU, for people: its layers from the outside to the inside, then values and events by name. */
-export function textOfDecoded({ opened, named }: Decoded, nameOf: NameOf): string {
-  const lines = layerLines(opened, nameOf);
+export function textOfDecoded({ opened, named, json }: Decoded, names: Names): string {
+  const lines = layerLines(opened, names.nameOf);
   if (named !== null && named.values.length > 0) {
-    lines.push(named.layout === null ? "values" : `values (${named.layout})`, ...valueLines(named.values));
+    lines.push(
+      named.layout === null ? "values" : `values (${named.layout})`,
+      ...valueLines(named.values, names.unitOf),
+    );
   }
-  if (named !== null && named.events.length > 0) lines.push("events", ...named.events.map(eventLine));
+  if (json.events.length > 0) lines.push("events", ...json.events.map(eventLine));
   if (named?.unexplained) lines.push(`no names: ${named.unexplained}`);
   return lines.join("\n");
 }
@@ -31,7 +41,7 @@ export function problemText({ reason, offset, text }: Problem): string {
 }
 
 function layerLines(opened: Opened, nameOf: NameOf): string[] {
-  const { apdu, body, inner, protection, problem } = opened;
+  const { apdu, body, inner, protection } = opened;
   const lines = apdu === null ? [] : apduLines(apdu, nameOf);
   if (apdu === null && body === null) lines.push(`${opened.octets.length} octets that could not be read`);
   if (protection !== null) lines.push(...indent(protectionLines(protection)));
@@ -41,7 +51,6 @@ function layerLines(opened: Opened, nameOf: NameOf): string[] {
     lines.push("  data of all blocks", ...indent(indent(dataLines(body))));
   }
   if (inner !== null) lines.push(...indent(layerLines(inner, nameOf)));
-  if (problem !== null) lines.push(`  problem: ${problemText(problem)}`);
   return lines;
 }
 
@@ -134,15 +143,21 @@ export function dataLines(data: Data): string[] {
   return [`${type} of ${data.value.length}`, ...indent(data.value.flatMap(dataLines))];
 }
 
-function valueLines(values: readonly NamedValue[]): string[] {
-  return indent(
-    values.map(({ obis, attribute, value, unit, raw, scaler, name }) => {
-      const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
-      const withUnit = unit === null || unit === "" ? shown : `${shown} ${unit}`;
-      const from = scaler === null || scaler === 0 ? "" : ` (raw ${String(raw)}, scaler ${scaler})`;
-      return `${obis} (${attribute}) ${name ?? "not in the catalogue"}: ${withUnit}${from}`;
-    }),
-  );
+function valueLines(values: readonly NamedValue[], unitOf: NameOf): string[] {
+  return values.map((value) => {
+    const { obis, attribute, name } = value;
+    return `  ${obis} (${attribute}) ${name ?? "not in the catalogue"}: ${shownValue(value, unitOf)}`;
+  });
+}
+
+function shownValue({ obis, attribute, value, unit, raw, scaler }: NamedValue, unitOf: NameOf): string {
+  const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (unit !== null) {
+    const from = scaler === null || scaler === 0 ? "" : ` (raw ${String(raw)}, scaler ${scaler})`;
+    return unit === "" ? shown + from : `${shown} ${unit}${from}`;
+  }
+  const usual = typeof value === "number" ? unitOf(obis, attribute) : null;
+  return usual === null ? shown : `${shown} raw, ${usual} with the scaler of the meter`;
 }
 
 function eventLine({ code, name, log, severity, time, obis }: NamedEvent): string {

@@ -124,7 +124,8 @@ export class Reader {
   expectEnd(): void {
     if (this.offset < this.end) {
       const count = this.end - this.offset;
-      throw new DecodeError("trailing", this.offset, `${count} octets are left over after the end`);
+      const text = count === 1 ? "an octet is left over" : `${count} octets are left over`;
+      throw new DecodeError("trailing", this.offset, `${text} after the end`);
     }
   }
 }
