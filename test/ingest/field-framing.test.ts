@@ -1,0 +1,165 @@
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { HdlcDeframer } from "../../src/dlms/hdlc/deframer.ts";
+import type { HdlcFrame } from "../../src/dlms/hdlc/frame.ts";
+import { WrapperDeframer } from "../../src/dlms/wrapper/deframer.ts";
+import { StreamDeframer } from "../../src/ingest/deframer.ts";
+import { DEFAULT_LIMITS } from "../../src/limits.ts";
+import { drain, hex, singly, skippedOctets } from "../support/framing.ts";
+
+/** Frames of real meters, read where they lie: they are not part of this repository. */
+const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
+
+interface FieldFrame {
+  readonly id: string;
+  readonly framing: string;
+  readonly hex: string;
+  readonly tags: readonly string[];
+  readonly negative?: string;
+  readonly session?: readonly { readonly dir: string; readonly hex: string }[];
+  /** What an independent verifier found. */
+  readonly verified: {
+    readonly hdlc?: {
+      readonly frames: number;
+      readonly fcs_bad: number;
+      readonly segs: number;
+      readonly ctl: string;
+    };
+    readonly wrapper?: { readonly frames: number; readonly ports: readonly (readonly [number, number])[] };
+  };
+}
+
+const there = existsSync(FILE);
+if (!there) console.warn(`SKIPPED: no ${FILE.pathname}, so framing is not tested on what real meters sent`);
+const vectors: FieldFrame[] = there
+  ? readFileSync(FILE, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+  : [];
+const of = (framing: string) => vectors.filter((vector) => vector.framing === framing);
+
+const control = (frame: HdlcFrame) => frame.control.toString(16).padStart(2, "0");
+/** I and UI frames have bit 0 of the control octet clear, or are 03 without the P/F bit. */
+const carriesPart = ({ control, information }: HdlcFrame) =>
+  information !== null && ((control & 1) === 0 || (control & 0xef) === 0x03);
+const apdus = (chunks: Iterable<Buffer>) =>
+  drain(new StreamDeframer({ framing: "auto", limits: DEFAULT_LIMITS }), chunks, ({ framing, apdu }) => ({
+    framing,
+    apdu: apdu.toString("hex"),
+  }));
+
+describe.runIf(there)("HDLC of real meters", () => {
+  it.each(of("hdlc"))("$id", (vector) => {
+    const octets = hex(vector.hex);
+    const seen = vector.verified.hdlc!;
+    const whole = drain(new HdlcDeframer(), [octets], control);
+    if (seen.fcs_bad === 0) {
+      expect(whole.frames).toHaveLength(seen.frames);
+      expect(whole.frames.slice(0, 10).join(" ")).toBe(seen.ctl.split(" ").slice(0, 10).join(" "));
+    } else {
+      expect(whole.frames).toHaveLength(seen.frames - seen.fcs_bad);
+    }
+    const damaged = seen.fcs_bad > 0 || (vector.negative !== undefined && seen.frames === 0);
+    const truncated = vector.tags.includes("truncated");
+    if (!truncated) expect(skippedOctets(whole.discarded) > 0).toBe(damaged);
+    expect(drain(new HdlcDeframer(), singly(octets), control).frames).toEqual(whole.frames);
+
+    const joined = apdus([octets]);
+    expect(apdus(singly(octets)).frames).toEqual(joined.frames);
+    if (vector.tags.includes("unfinished-segments")) return;
+    const parts = drain(new HdlcDeframer(), [octets], carriesPart).frames.filter((carries) => carries);
+    expect(joined.frames).toHaveLength(Math.max(0, parts.length - seen.segs));
+  });
+
+  it("gives the APDU of a push in three segments whose borders are anywhere, and of seventeen frames nine", () => {
+    const push = apdus([hex(vectors.find(({ id }) => id === "dp-iskra550-3seg")!.hex)]).frames;
+    expect(push).toHaveLength(1);
+    expect(push[0]!.apdu).toMatch(/^0f000026eb0c/);
+    const blocks = apdus([hex(vectors.find(({ id }) => id === "bx-captureobjects-9blocks")!.hex)]);
+    expect(blocks.frames).toHaveLength(9);
+    expect(blocks.frames.every(({ apdu }) => apdu.startsWith("c402c1"))).toBe(true);
+    expect(blocks.discarded).toEqual([]);
+  });
+
+  it("messages of conversations come out one by one, in both directions", () => {
+    let messages = 0;
+    for (const { id, session } of of("hdlc")) {
+      for (const message of session ?? []) {
+        const { frames, discarded } = drain(new HdlcDeframer(), [hex(message.hex)], control);
+        expect({ id, frames: frames.length > 0, discarded }).toEqual({ id, frames: true, discarded: [] });
+        messages += 1;
+      }
+    }
+    expect(messages).toBeGreaterThan(50);
+  });
+
+  it("a damaged one followed by a good one costs only itself", () => {
+    const good = of("hdlc").find(({ id }) => id === "dp-aidon-1ph")!;
+    for (const { hex: octets, negative, id, verified } of of("hdlc")) {
+      if (negative === undefined || (verified.hdlc!.fcs_bad === 0 && verified.hdlc!.frames > 0)) continue;
+      const stream = Buffer.concat([hex(octets), hex(good.hex)]);
+      const deframer = new HdlcDeframer();
+      const found = drain(deframer, [stream], control).frames;
+      if (found.length === 0) {
+        // The damaged one says that it is longer than both: only time tells.
+        deframer.abandon();
+        found.push(...drain(deframer, [Buffer.alloc(0)], control).frames);
+      }
+      expect({ id, found }).toEqual({ id, found: ["13"] });
+    }
+  });
+});
+
+describe.runIf(there)("wrapper of real meters", () => {
+  it.each(of("wrapper"))("$id", (vector) => {
+    const octets = hex(vector.hex);
+    const seen = vector.verified.wrapper!;
+    const ports = ({ sourceWPort, destinationWPort }: { sourceWPort: number; destinationWPort: number }) => [
+      sourceWPort,
+      destinationWPort,
+    ];
+    const whole = drain(new WrapperDeframer(), [octets], ports);
+    expect(whole.frames).toHaveLength(seen.frames);
+    expect(whole.frames.slice(0, seen.ports.length)).toEqual(seen.ports);
+    expect(whole.discarded).toEqual([]);
+    const joined = apdus([octets]);
+    expect(joined.discarded).toEqual([]);
+    const carried = joined.frames.reduce((sum, { apdu }) => sum + apdu.length / 2, 0);
+    expect(carried + 8 * seen.frames).toBe(octets.length);
+    expect(apdus(singly(octets))).toEqual(joined);
+    expect(apdus([octets.subarray(0, 9), octets.subarray(9)])).toEqual(joined);
+  });
+
+  it("one octet behind a PDU is noise, and the next PDU is right", () => {
+    const good = hex(of("wrapper").find(({ id }) => id === "mat-profile")!.hex);
+    const { frames, discarded } = apdus([Buffer.concat([good, hex("7F"), good])]);
+    expect(frames).toHaveLength(2);
+    expect(skippedOctets(discarded)).toBe(1);
+  });
+});
+
+describe.runIf(there)("what is neither", () => {
+  it.each(of("ascii-push").concat(of("zeroed-wrapper")))(
+    "$id is reported as malformed",
+    ({ hex: octets }) => {
+      const { frames, discarded } = apdus([hex(octets)]);
+      expect(frames).toEqual([]);
+      expect(discarded.every(({ reason }) => reason === "malformed")).toBe(true);
+      expect(skippedOctets(discarded)).toBeGreaterThan(0);
+    },
+  );
+
+  it("a signature behind an HDLC frame does not hurt the frame, nor the next one", () => {
+    const [signed] = of("hdlc+trailer");
+    const octets = hex(signed!.hex);
+    const { frames, discarded } = apdus([Buffer.concat([octets, octets])]);
+    expect(frames).toHaveLength(2);
+    expect(frames[0]!.apdu).toMatch(/^db0849534b69743c103f4f2000/);
+    expect(skippedOctets(discarded)).toBeGreaterThan(0);
+  });
+
+  it("a frame that a text-mode adapter has damaged gives nothing", () => {
+    for (const { hex: octets } of of("hdlc-damaged")) expect(apdus([hex(octets)]).frames).toEqual([]);
+  });
+});
