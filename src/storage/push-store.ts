@@ -3,6 +3,7 @@ import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts"
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { copyIn } from "./copy-in.ts";
 import { CounterMoves, type RaceVerdict } from "./counter-moves.ts";
+import { noteChangedDays } from "./daily-load-changes.ts";
 import type { Client, Database } from "./database.ts";
 import { mergeRows } from "./merge.ts";
 import type { Partitions } from "./partitions.ts";
@@ -17,6 +18,8 @@ const CHECK_VIOLATION = "23514";
 const ATTEMPTS_MAX = 4;
 
 export interface PushStoreOptions {
+  /** IANA name of the zone that the daily load profile's days are cut in; Asia/Kolkata. */
+  readonly timeZone?: string;
   /** Told of pushes that the database refused; they stand in quarantine then. */
   readonly onUnstorable?: (error: Error, push: AcceptedPush) => void;
 }
@@ -110,6 +113,7 @@ class CopyingPushStore implements PushStore {
     await this.database.transaction(async (client) => {
       await write(client);
       await quarantinePushes(client, items);
+      await noteChangedDays(client, items, this.options.timeZone ?? "Asia/Kolkata");
       const lost = await this.counters.move(
         client,
         moves,
