@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CsvError, readCsv } from "./csv.ts";
+import { CsvError, type CsvLine, readCsv } from "./csv.ts";
 
 /*
  * What is known of objects, push lists, events and meter types before any meter was seen: the files of `obis/`. They seed the
@@ -164,33 +164,46 @@ function readObjects(folder: string, file: string): CatalogueObject[] {
   });
 }
 
+/** The same columns may be pushed by several categories and by several push setups: each gets a list of its own. */
 function readPushLists(folder: string, file: string): PushList[] {
-  const lists = new Map<string, PushList & { entries: PushListEntry[] }>();
+  const shared = new Map<string, { lists: Omit<PushList, "entries">[]; entries: PushListEntry[] }>();
   for (const line of readCsv(join(folder, file), file, LIST_COLUMNS)) {
-    const name = line.text("list");
-    let list = lists.get(name);
-    if (list === undefined) {
-      list = {
-        standard: line.text("standard"),
-        category: line.optional("category"),
-        pushSetup: line.optional("push_setup") === null ? null : line.obis("push_setup"),
-        kind: line.oneOf("kind", KINDS),
-        name,
-        entries: [],
-      };
-      lists.set(name, list);
-    }
+    const key = ["category", "push_setup", "list"].map((column) => line.optional(column)).join("|");
+    const group = shared.get(key) ?? { lists: listsOf(line), entries: [] };
+    shared.set(key, group);
     const position = line.integer("position", 1, 1_000);
-    if (position !== list.entries.length + 1)
-      line.fail(`position ${position} of ${name} follows position ${list.entries.length}`);
-    list.entries.push({
+    if (position !== group.entries.length + 1)
+      line.fail(`position ${position} of ${line.text("list")} follows position ${group.entries.length}`);
+    group.entries.push({
       classId: line.integer("class_id", 1, 65_535),
       code: line.obis("code"),
       attribute: line.integer("attribute", 0, 127),
       dataIndex: line.optionalInteger("data_index", 0, 65_535) ?? 0,
     });
   }
-  return [...lists.values()];
+  return [...shared.values()].flatMap(({ lists, entries }) => lists.map((list) => ({ ...list, entries })));
+}
+
+function listsOf(line: CsvLine): Omit<PushList, "entries">[] {
+  const standard = line.text("standard");
+  const kind = line.oneOf("kind", KINDS);
+  const categories: (string | null)[] = line.words("category");
+  const setups: (string | null)[] = line.obisCodes("push_setup");
+  if (categories.length === 0) categories.push(null);
+  if (setups.length === 0) setups.push(null);
+  return categories.flatMap((category) =>
+    setups.map((pushSetup, index) => {
+      // A further push setup with the same list shows in its name.
+      const by = index > 0 ? ` by ${pushSetup}` : "";
+      return {
+        standard,
+        category,
+        pushSetup,
+        kind,
+        name: `${category ?? ""} ${line.text("list")}${by}`.trim(),
+      };
+    }),
+  );
 }
 
 function readEvents(folder: string, file: string): CatalogueEvent[] {

@@ -61,7 +61,20 @@ export class CsvLine {
 
   /** An OBIS code as `a.b.c.d.e.f`, every group 0 … 255. */
   obis(column: string): string {
-    const value = this.text(column);
+    return this.#obis(column, this.text(column));
+  }
+
+  /** Several words, separated by blanks; none where the field is empty. */
+  words(column: string): string[] {
+    return (this.optional(column) ?? "").split(" ").filter((word) => word !== "");
+  }
+
+  /** Several OBIS codes, separated by blanks; none where the field is empty. */
+  obisCodes(column: string): string[] {
+    return this.words(column).map((code) => this.#obis(column, code));
+  }
+
+  #obis(column: string, value: string): string {
     const groups = value.split(".");
     if (
       groups.length !== 6 ||
