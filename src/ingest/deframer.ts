@@ -1,4 +1,4 @@
-import type { Deframed, Discarded } from "../dlms/bytes/deframed.ts";
+import type { Deframed, Discarded, Rejection } from "../dlms/bytes/deframed.ts";
 import { DiscardTally, NEED_MORE, rejection } from "../dlms/bytes/deframed.ts";
 import { ReceiveBuffer } from "../dlms/bytes/receive-buffer.ts";
 import type { HdlcAddress } from "../dlms/hdlc/address.ts";
@@ -95,10 +95,7 @@ export class StreamDeframer {
       if (attempt.kind === "need-more") return this.#needMore(now);
       this.#frameSince = null;
       if (attempt.kind === "rejected") {
-        const count =
-          this.#framing === "wrapper" ? this.#wrapper.reject(attempt) : this.#hdlc.reject(attempt);
-        this.#discards.add(count, attempt);
-        this.#lost();
+        this.#rejected(attempt);
       } else if ("payload" in attempt.value) {
         return this.#deliver(fromWpdu(attempt.value));
       } else {
@@ -136,10 +133,7 @@ export class StreamDeframer {
     if (this.#frameSince === null || this.#frameSince + this.#limits.frameMs > now) return;
     this.#frameSince = null;
     const late = rejection(`a frame was not complete after ${this.#limits.frameMs / 1000} s`);
-    if (this.#pending.length === 0) return;
-    const count = this.#framing === "wrapper" ? this.#wrapper.reject(late) : this.#hdlc.reject(late);
-    this.#discards.add(count, late);
-    this.#lost();
+    if (this.#pending.length > 0) this.#giveUp(late);
   }
 
   /** Skips to where a frame of either framing may begin, and settles for that framing until octets are lost. */
@@ -172,7 +166,20 @@ export class StreamDeframer {
     this.#doubtful = true;
   }
 
-  #lost(): void {
+  #rejected(why: Rejection): void {
+    const first = this.#pending.octets[this.#pending.from];
+    const startOfTheOther = this.#framing === "wrapper" ? FLAG : 0;
+    if (this.#fixed || this.#hdlcProven || first !== startOfTheOther) {
+      this.#giveUp(why);
+    } else {
+      this.#doubtful = true;
+      this.#framing = "undecided";
+    }
+  }
+
+  #giveUp(why: Rejection): void {
+    const count = this.#framing === "wrapper" ? this.#wrapper.reject(why) : this.#hdlc.reject(why);
+    this.#discards.add(count, why);
     this.#doubtful = true;
     if (this.#framing === "hdlc" && (this.#fixed || this.#hdlcProven)) {
       this.#discards.add(this.#hdlc.seek(), NO_START);

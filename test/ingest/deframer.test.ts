@@ -130,6 +130,13 @@ describe("a connection in the middle of which something is wrong", () => {
     expect(deframe([FRAMED, WRAPPED, FRAMED])).toMatchObject({ frames: [push("hdlc"), push("hdlc")] });
   });
 
+  it("a stray flag does not cost a wrapper PDU, and HDLC may follow wrapper", () => {
+    expect(deframe([hex("7E"), WRAPPED, FRAMED])).toEqual({
+      frames: [push("wrapper"), push("hdlc")],
+      discarded: [],
+    });
+  });
+
   it("a wrapper PDU over the limit is a limit", () => {
     const { discarded } = deframe([hex("0001000100404001"), Buffer.alloc(64)]);
     expect(discarded[0]).toMatchObject({ reason: "limit", text: "wrapper PDU is longer than the limit" });
