@@ -207,6 +207,8 @@ export class StreamDeframer {
     if (!carriesApdu(frame.control)) return null;
     const joined = this.#segments.add(frame, now);
     if (joined.kind === "discarded") return joined;
+    const loss = this.#segments.takeLoss();
+    if (loss !== null) this.#reports.push(loss);
     const sent = (frame.control & 1) === 0 ? sendSequence(frame.control) : null;
     if (joined.kind === "frame") return this.#deliver(fromFrame(joined.value.apdu, frame, sent));
     if (sent !== null) {

@@ -98,7 +98,11 @@ describe("segments of an APDU", () => {
       "malformed: 4 an APDU in segments was started over",
       "C201",
     ]);
-    expect(join([part(UI, "E6E7000F", true), part(LAST_UI, "E6E7000F05", false)])).toEqual(["·", "0F05"]);
+    const segments = create();
+    const whole = [part(UI, "E6E7000F", true), part(LAST_UI, "E6E7000F05", false)];
+    expect(join(whole, segments)).toEqual(["·", "0F05"]);
+    expect(segments.takeLoss()).toMatchObject({ count: 4, text: "an APDU in segments was started over" });
+    expect(segments.takeLoss()).toBeNull();
   });
 
   it("over the limit are given up, and free what they held", () => {

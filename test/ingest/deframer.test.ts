@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { hdlcAddress } from "../../src/dlms/hdlc/address.ts";
+import { writeHdlcFrame } from "../../src/dlms/hdlc/frame.ts";
 import { StreamDeframer } from "../../src/ingest/deframer.ts";
 import { DEFAULT_LIMITS } from "../../src/limits.ts";
 import { PUSH } from "../dlms/hdlc-vectors.ts";
@@ -184,6 +186,20 @@ describe("segments", () => {
     const { frames, discarded } = deframe([SEGMENT_1, FRAMED, SEGMENT_2]);
     expect(frames).toEqual([push("hdlc"), `hdlc ${JOINED}`]);
     expect(discarded).toEqual([]);
+  });
+
+  it("that another push of the same meter to the same client takes the place of are reported", () => {
+    // UI frame, segmented, E6 E7 00 0F, server 1 to client 64; then a push in one UI frame.
+    const begun = writeHdlcFrame({
+      segmented: true,
+      destination: hdlcAddress(64),
+      source: hdlcAddress(1),
+      control: 0x03,
+      information: hex("E6E7000F"),
+    });
+    const { frames, discarded } = deframe([begun, FRAMED]);
+    expect(frames).toEqual([push("hdlc")]);
+    expect(discarded).toMatchObject([{ count: 4, text: "an APDU in segments was started over" }]);
   });
 
   it("of which one is lost are given up", () => {

@@ -38,6 +38,7 @@ export class SegmentReassembly {
   readonly #apduMs: number;
   readonly #sequences = new Map<number, Sequence>();
   #octets = 0;
+  #loss: Discarded | null = null;
 
   constructor(options: { readonly apduOctetsMax: number; readonly apduMs: number }) {
     this.#apduOctetsMax = options.apduOctetsMax;
@@ -64,6 +65,13 @@ export class SegmentReassembly {
   deadline(): number | null {
     for (const { since } of this.#sequences.values()) return since + this.#apduMs;
     return null;
+  }
+
+  /** Segments that were lost when `add` gave an APDU; null where none were. */
+  takeLoss(): Discarded | null {
+    const loss = this.#loss;
+    this.#loss = null;
+    return loss;
   }
 
   /** Gives up what was begun too long ago; null where nothing was. */
@@ -120,6 +128,7 @@ export class SegmentReassembly {
       this.#begin(key, frame, information, now);
       return discarded(lost, "an APDU in segments was started over");
     }
+    this.#loss = discarded(lost, "an APDU in segments was started over");
     return complete(information, frame);
   }
 
