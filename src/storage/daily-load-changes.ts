@@ -1,6 +1,5 @@
 import { ENERGY_MEASUREMENTS, type Row, type Table, VOLTAGE_MEASUREMENTS } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
-import type { Item } from "./push-batch.ts";
 
 /** Held shared by batches from before they note their days until COMMIT, exclusively by whoever takes the days. */
 export const DAILY_LOAD_LOCK = 0x6461796c;
@@ -26,21 +25,15 @@ function counts({ table, cells }: Row): boolean {
 }
 
 /** Notes, in the transaction that stores them, which days of which meters the rows of a batch belong to. */
-export async function noteChangedDays(
-  client: Client,
-  items: readonly Item[],
-  timeZone: string,
-): Promise<void> {
+export async function noteChangedDays(client: Client, rows: Iterable<Row>, timeZone: string): Promise<void> {
   const quarters = new Map<string, { meter: string; time: number }>();
-  for (const { push } of items) {
-    for (const row of push.rows) {
-      if (!counts(row)) continue;
-      const at = POSITIONS.get(row.table)!;
-      // What is stamped 00:00 belongs to the day that ends then.
-      const quarter = Math.floor((Number(row.cells[at.time]) - 1) / QUARTER_MS);
-      const meter = String(row.cells[at.meter]);
-      quarters.set(`${meter}${quarter}`, { meter, time: quarter * QUARTER_MS });
-    }
+  for (const row of rows) {
+    if (!counts(row)) continue;
+    const at = POSITIONS.get(row.table)!;
+    // What is stamped 00:00 belongs to the day that ends then.
+    const quarter = Math.floor((Number(row.cells[at.time]) - 1) / QUARTER_MS);
+    const meter = String(row.cells[at.meter]);
+    quarters.set(`${meter}${quarter}`, { meter, time: quarter * QUARTER_MS });
   }
   if (quarters.size === 0) return;
   const changed = [...quarters.values()];

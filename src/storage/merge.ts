@@ -1,7 +1,6 @@
 import type { Table } from "../mapping/rows.ts";
-import { BinaryCopy } from "./binary-copy.ts";
-import { copyIn } from "./copy-in.ts";
 import type { Client } from "./database.ts";
+import { fillTemporary, nameOfTemporary } from "./merge-temporary.ts";
 import type { Item } from "./push-batch.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -17,11 +16,6 @@ type RowOutcome = "new" | "filled" | "duplicate" | "conflict" | "raced";
 const RACED = -1;
 const LOOKS_MAX = 5;
 
-const EXTRA = [
-  { name: "ordinal", type: "integer" },
-  { name: "round", type: "integer" },
-] as const;
-
 /** Merges the rows of `items`, and notes in each what became of its rows. */
 export async function mergeRows(client: Client, items: readonly Item[]): Promise<void> {
   for (const item of items) item.merged = { stored: 0, duplicate: 0, conflicting: 0 };
@@ -33,30 +27,21 @@ export async function mergeRows(client: Client, items: readonly Item[]): Promise
 
 async function mergeTable(client: Client, table: Table, items: readonly Item[]): Promise<void> {
   const statements = statementsFor(table);
-  await client.query(statements.prepare);
-  const copy = new BinaryCopy(table, statements.temporary, EXTRA);
-  const seen = new Map<string, number>();
-  const keyAt = table.key.map((name) => table.position.get(name)!);
-  const owners: Item[] = [];
-  let rounds = 0;
-  for (const item of items) {
-    for (const row of item.push.rows) {
-      if (row.table !== table) continue;
-      // A second row of the same key in this batch is compared with the first one, when that is in.
-      const key = keyAt.map((at) => String(row.cells[at])).join("|");
-      const round = seen.get(key) ?? 0;
-      seen.set(key, round + 1);
-      rounds = Math.max(rounds, round + 1);
-      copy.append(row.cells, [owners.length, round]);
-      owners.push(item);
-    }
-  }
-  await copyIn(client, copy.sql, copy.finish());
+  const owned = items.flatMap((item) =>
+    item.push.rows.filter((row) => row.table === table).map((row) => ({ row, item })),
+  );
+  const rounds = await fillTemporary(
+    client,
+    table,
+    owned.map(({ row }) => row),
+  );
+  const owners = owned.map(({ item }) => item);
   for (let round = 0; round < rounds; round += 1) {
     let pending = await mergeRound(client, statements, round, owners);
     for (let look = 1; pending.length > 0; look += 1) {
-      if (look === LOOKS_MAX)
+      if (look === LOOKS_MAX) {
         throw new StorageError("unavailable", `Rows of ${table.name} come and go while they are merged.`);
+      }
       await client.query(statements.again, [pending]);
       pending = await mergeRound(client, statements, RACED, owners);
     }
@@ -87,8 +72,6 @@ function count({ merged }: Item, outcome: Exclude<RowOutcome, "raced">): void {
 }
 
 interface Statements {
-  readonly temporary: string;
-  readonly prepare: string;
   readonly merge: string;
   readonly again: string;
 }
@@ -105,7 +88,7 @@ function statementsFor(table: Table): Statements {
 }
 
 function compile({ name, columns, key, provenance }: Table): Statements {
-  const temporary = `merge_${name}`;
+  const temporary = nameOfTemporary(name);
   const names = columns.map((column) => column.name).join(", ");
   const values = columns.filter((column) => !key.includes(column.name) && !provenance.includes(column.name));
   const same = key.map((column) => `t.${column} = s.${column}`).join(" AND ");
@@ -135,9 +118,6 @@ function compile({ name, columns, key, provenance }: Table): Statements {
   const ignored = [...key, ...provenance, "ordinal", "round"].map((column) => `'${column}'`).join(", ");
   const frame = columns.some((column) => column.name === "frame_id") ? "s.frame_id" : "NULL::bigint";
   return {
-    temporary,
-    prepare: `CREATE TEMPORARY TABLE IF NOT EXISTS ${temporary} ON COMMIT DELETE ROWS
-                AS SELECT ${names}, 0 AS ordinal, 0 AS round FROM ${name} WITH NO DATA`,
     again: `UPDATE ${temporary} SET round = ${RACED} WHERE ordinal = ANY($1)`,
     merge: `WITH source AS MATERIALIZED (SELECT * FROM ${temporary} WHERE round = $1 ORDER BY ${keyList}),
       before AS MATERIALIZED (

@@ -1,4 +1,4 @@
-import { PUSH_HISTORY, RAW_FRAMES, type Table } from "../mapping/rows.ts";
+import { PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { copyIn } from "./copy-in.ts";
@@ -113,7 +113,7 @@ class CopyingPushStore implements PushStore {
     await this.database.transaction(async (client) => {
       await write(client);
       await quarantinePushes(client, items);
-      await noteChangedDays(client, items, this.options.timeZone ?? "Asia/Kolkata");
+      await noteChangedDays(client, measured(items), this.options.timeZone ?? "Asia/Kolkata");
       const lost = await this.counters.move(
         client,
         moves,
@@ -138,6 +138,10 @@ class CopyingPushStore implements PushStore {
     only.verdict = "quarantined";
     this.options.onUnstorable?.(error, only.push);
   }
+}
+
+function* measured(items: readonly Item[]): Generator<Row> {
+  for (const { push } of items) yield* push.rows;
 }
 
 /** Another daemon was faster with some counters of the batch: all over again without those pushes. */

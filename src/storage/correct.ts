@@ -1,0 +1,82 @@
+import type { Row, Table } from "../mapping/rows.ts";
+import type { Client } from "./database.ts";
+import { fillTemporary, nameOfTemporary } from "./merge-temporary.ts";
+
+/*
+ * Rows that stored frames give under another mapping take the place of what is there. What stood there before goes to
+ * reading_conflicts, with `corrected_at`. A profile row that the same frame gave before is replaced as a whole; of a row that several
+ * frames may have filled, the columns that the new one has are.
+ */
+
+export interface Corrected {
+  readonly added: number;
+  readonly corrected: number;
+}
+
+export async function correctRows(client: Client, rows: readonly Row[]): Promise<Corrected> {
+  let added = 0;
+  let corrected = 0;
+  const tables = new Set(rows.map(({ table }) => table));
+  for (const table of [...tables].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const rounds = await fillTemporary(
+      client,
+      table,
+      rows.filter((row) => row.table === table),
+    );
+    for (let round = 0; round < rounds; round += 1) {
+      const { rows: counts } = await client.query(statementFor(table), [round]);
+      added += counts[0]!.added;
+      corrected += counts[0]!.corrected;
+    }
+  }
+  return { added, corrected };
+}
+
+const compiled = new Map<Table, string>();
+
+function statementFor(table: Table): string {
+  let statement = compiled.get(table);
+  if (statement === undefined) {
+    statement = compile(table);
+    compiled.set(table, statement);
+  }
+  return statement;
+}
+
+function compile({ name, columns, key, provenance }: Table): string {
+  const names = columns.map((column) => column.name).join(", ");
+  const keyList = key.join(", ");
+  const values = columns.filter((column) => !key.includes(column.name) && !provenance.includes(column.name));
+  const byFrame = columns.some((column) => column.name === "frame_id");
+  const sameFrame = byFrame ? "t.frame_id IS NOT DISTINCT FROM s.frame_id" : "false";
+  const next = ({ name: column, type }: { name: string; type: string }) => {
+    const filled =
+      type === "jsonb"
+        ? `coalesce(t.${column} || s.${column}, t.${column}, s.${column})`
+        : `coalesce(s.${column}, t.${column})`;
+    return byFrame ? `CASE WHEN ${sameFrame} THEN s.${column} ELSE ${filled} END` : filled;
+  };
+  const same = key.map((column) => `t.${column} = s.${column}`).join(" AND ");
+  const changes = values.map((column) => `t.${column.name} IS DISTINCT FROM ${next(column)}`).join(" OR ");
+  const compared = values.map((column) => `'${column.name}'`).join(", ");
+  const keyObject = key.map((column) => `'${column}', c.stored -> '${column}'`).join(", ");
+  return `WITH source AS MATERIALIZED (
+      SELECT * FROM ${nameOfTemporary(name)} WHERE round = $1 ORDER BY ${keyList}),
+    before AS MATERIALIZED (
+      SELECT s.ordinal, s.meter_id, s.time, s.received_at, ${byFrame ? "s.frame_id" : "NULL::bigint AS frame_id"}, to_jsonb(t) AS stored
+        FROM source s JOIN ${name} t ON ${same} WHERE ${changes} FOR UPDATE OF t),
+    added AS (
+      INSERT INTO ${name} (${names}) SELECT ${names} FROM source ORDER BY ${keyList} ON CONFLICT DO NOTHING RETURNING 1),
+    corrected AS (
+      UPDATE ${name} t SET ${values.map((column) => `${column.name} = ${next(column)}`).join(", ")}
+        FROM source s JOIN before b USING (ordinal) WHERE ${same} RETURNING s.ordinal, to_jsonb(t) AS now),
+    conflicts AS (
+      INSERT INTO reading_conflicts AS r (table_name, meter_id, time, key, stored, received, frame_id, received_at, corrected_at)
+      SELECT '${name}', c.meter_id, c.time, jsonb_build_object(${keyObject}), d.stored, d.received, c.frame_id, c.received_at, now()
+        FROM (SELECT b.*, n.now FROM before b JOIN corrected n USING (ordinal)) c
+        CROSS JOIN LATERAL (
+          SELECT jsonb_object_agg(v.key, c.stored -> v.key) AS stored, jsonb_object_agg(v.key, v.value) AS received
+            FROM jsonb_each(c.now) v WHERE v.key IN (${compared}) AND v.value IS DISTINCT FROM c.stored -> v.key) d
+      ON CONFLICT (fingerprint) DO UPDATE SET occurrences = r.occurrences + 1, stored = excluded.stored, corrected_at = now())
+    SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM corrected) AS corrected`;
+}
