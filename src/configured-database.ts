@@ -7,6 +7,8 @@ import { StorageError } from "./storage/storage-error.ts";
 
 export interface ConfiguredDatabase {
   readonly database: Database;
+  /** Another pool on the same database, for what must not wait behind the main one; its opener closes it. */
+  open(poolMax: number): Database;
   /** True for the embedded PostgreSQL. */
   readonly embedded: boolean;
   /** Pid of the embedded postmaster now. */
@@ -31,12 +33,14 @@ export async function openConfiguredDatabase(
   const server =
     url === "" ? await startEmbeddedPostgres({ dataDir: config.dataDir, log: options.log }) : null;
   if (server && options.onEmbeddedExit) server.onExit(options.onEmbeddedExit);
-  const database = openDatabase({
-    url: server?.url ?? url,
-    schema,
-    poolMax: options.poolMax ?? poolMax,
-    ...(options.onIdleError ? { onIdleError: options.onIdleError } : {}),
-  });
+  const open = (connections: number) =>
+    openDatabase({
+      url: server?.url ?? url,
+      schema,
+      poolMax: connections,
+      ...(options.onIdleError ? { onIdleError: options.onIdleError } : {}),
+    });
+  const database = open(options.poolMax ?? poolMax);
   const close = async () => {
     await database.close();
     await server?.stop();
@@ -47,7 +51,7 @@ export async function openConfiguredDatabase(
     await close();
     throw unreachable(url, error);
   }
-  return { database, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
+  return { database, open, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
 }
 
 function unreachable(url: string, error: unknown): unknown {

@@ -1,0 +1,159 @@
+import { type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
+import { watchDatabase } from "./database-watch.ts";
+import { Health } from "./http/health.ts";
+import { Metrics } from "./http/metrics.ts";
+import { type HttpServer, startHttp } from "./http/server.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
+import type { Log } from "./log.ts";
+import { openPipeline, type Pipeline } from "./pipeline.ts";
+import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
+import type { Config } from "./settings.ts";
+import { migrate } from "./storage/migrate.ts";
+import { StorageError } from "./storage/storage-error.ts";
+import { VERSION } from "./version.ts";
+
+export interface Daemon {
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly listeners: Listeners;
+  /** URL of health and metrics; null where http.listen is empty. */
+  readonly httpAddress: string | null;
+  readonly database: ConfiguredDatabase;
+  /** Runs what is due periodically now, instead of at the next tick. */
+  upkeep(): Promise<void>;
+  /** Stops accepting, finishes and stores what was read, closes everything in reverse order. */
+  stop(): Promise<void>;
+}
+
+const MINUTE_MS = 60_000;
+
+/**
+ * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners, HTTP.
+ * What fails on the way closes what was started before it.
+ */
+export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+  const started: (() => Promise<void>)[] = [];
+  const stopAll = async () => {
+    for (const stop of started.reverse()) await stop();
+  };
+  try {
+    return await start(config, log, started, stopAll);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  log: Log,
+  started: (() => Promise<void>)[],
+  stopAll: () => Promise<void>,
+): Promise<Daemon> {
+  const health = new Health();
+  const metrics = new Metrics();
+  health.set("database", "starting");
+  let look = () => {};
+  const opened = await openConfiguredDatabase(config, {
+    log,
+    onIdleError: () => look(),
+    onEmbeddedExit: () => look(),
+  });
+  started.push(opened.close);
+  const { database } = opened;
+  if (opened.embedded) {
+    log.warn({}, "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites");
+  }
+  const report = await migrate(database, { timeZone: config.time.zone });
+  log.info({ engine: report.engine, applied: report.applied }, "the database's structure is current");
+  health.set("database", "ok");
+  metrics.databaseUp.set(1);
+
+  const housekeeping = opened.open(2);
+  started.push(() => housekeeping.close());
+  const journal = openJournal(housekeeping, log);
+  const watch = watchDatabase(housekeeping, (condition) => noteDatabase(condition, health, metrics, journal));
+  look = watch.look;
+  started.push(() => watch.close());
+
+  const pipeline = await openPipeline(config, database, metrics.observer(), log);
+  started.push(() => pipeline.close());
+  const heart = startHeartbeat(duties(pipeline, journal), log);
+  started.push(async () => {
+    await heart.stop();
+    await journal.flush();
+  });
+
+  const listeners = await openListeners(config, pipeline.ingest, log, {
+    onTooMany: () => metrics.refused.inc({ reason: "limit" }),
+  });
+  started.push(() => listeners.close());
+  const http = await openHttp(config, health, metrics);
+  if (http) started.push(() => http.close());
+
+  health.started();
+  journal.record("info", "daemon", "started", { version: VERSION, listening: listeners.addresses });
+  return {
+    health,
+    metrics,
+    listeners,
+    httpAddress: http?.address ?? null,
+    database: opened,
+    upkeep: () => heart.beat(Date.now()),
+    stop: async () => {
+      health.stopping();
+      listeners.stopAccepting();
+      journal.record("info", "daemon", "stopping: finishing what was read");
+      await stopAll();
+      log.info({}, "stopped");
+    },
+  };
+}
+
+function noteDatabase(
+  condition: "ok" | { away: string },
+  health: Health,
+  metrics: Metrics,
+  journal: Journal,
+): void {
+  if (condition === "ok") {
+    health.set("database", "ok");
+    metrics.databaseUp.set(1);
+    journal.record("info", "storage", "the database is back");
+    return;
+  }
+  health.set("database", condition.away);
+  metrics.databaseUp.set(0);
+  journal.record("warn", "storage", "the database is away; pushes wait in memory", { text: condition.away });
+}
+
+function duties(pipeline: Pipeline, journal: Journal): Duty[] {
+  const whileAway = (work: () => Promise<unknown>) => async () => {
+    try {
+      await work();
+    } catch (error) {
+      // The watch has told that the database is away; what is due is done when it is back.
+      if (!(error instanceof StorageError && error.retryable)) throw error;
+    }
+  };
+  return [
+    { name: "last seen", everyMs: 10_000, run: whileAway(() => pipeline.flush()) },
+    { name: "journal", everyMs: 10_000, run: () => journal.flush() },
+    {
+      name: "partitions",
+      everyMs: 60 * MINUTE_MS,
+      run: (now) =>
+        whileAway(async () => {
+          await pipeline.partitions.ensureAround(now);
+          const dropped = await pipeline.partitions.dropExpired(now);
+          if (dropped.length > 0) journal.record("info", "storage", "partitions past their retention were dropped", { dropped });
+        })(),
+    },
+  ];
+}
+
+async function openHttp(config: Config, health: Health, metrics: Metrics): Promise<HttpServer | null> {
+  if (config.http.listen === "") return null;
+  return startHttp(socketAddress("http.listen", config.http.listen), health, metrics);
+}

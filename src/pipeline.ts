@@ -1,0 +1,86 @@
+import { createIngest, type Ingest } from "./ingest/ingest.ts";
+import type { IngestObserver } from "./ingest/observer.ts";
+import { fileKek } from "./keys/kek-provider.ts";
+import { KeyRing } from "./keys/key-ring.ts";
+import type { Log } from "./log.ts";
+import type { Config } from "./settings.ts";
+import { openCounterStore, openStatusWordStore } from "./storage/counters.ts";
+import type { Database } from "./storage/database.ts";
+import { rememberSeen } from "./storage/last-seen.ts";
+import { openMeterDirectory } from "./storage/meter-directory.ts";
+import { openCodeRegistry } from "./storage/obis-codes.ts";
+import { openPartitions, type Partitions } from "./storage/partitions.ts";
+import { watchMappingConfiguration } from "./storage/push-configuration.ts";
+import { openPushStore } from "./storage/push-store.ts";
+import { openQuarantine } from "./storage/quarantine.ts";
+import { openSecurityEvents } from "./storage/security-events.ts";
+
+/** The line from octets to rows with everything behind it: the daemon's, and that of commands that send kept frames through it. */
+export interface Pipeline {
+  readonly ingest: Ingest;
+  readonly partitions: Partitions;
+  /** Writes what is collected between pushes. */
+  flush(): Promise<void>;
+  /** Finishes what was received, then lets go. */
+  close(): Promise<void>;
+}
+
+/** Reads keys and the mapping's configuration, and watches both for changes. */
+export async function openPipeline(
+  config: Config,
+  database: Database,
+  observer: IngestObserver,
+  log: Log,
+  now: () => number = Date.now,
+): Promise<Pipeline> {
+  const ring = new KeyRing(fileKek(config.security.kekFile));
+  const configuration = await watchMappingConfiguration(database, (outcome) => {
+    if ("error" in outcome) log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
+    else log.info({ version: outcome.version }, "the mapping's configuration was read again");
+  });
+  const directory = await openMeterDirectory(database, ring, {
+    onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),
+  });
+  const partitions = await openPartitions(database);
+  const store = rememberSeen(
+    openPushStore(database, partitions, {
+      onUnstorable: (error) => log.error({ err: error }, "the database refuses a push; it is in quarantine"),
+    }),
+    database,
+    now,
+  );
+  const ingest = createIngest({
+    store,
+    directory,
+    counters: openCounterStore(database),
+    quarantine: openQuarantine(database, {
+      framesPerSourceMax: config.limits.quarantineFramesPerSource,
+      framesMax: config.limits.quarantineFramesMax,
+    }),
+    securityEvents: openSecurityEvents(database),
+    codes: openCodeRegistry(database, configuration.reload),
+    statusWords: openStatusWordStore(database),
+    registrar: null,
+    configuration: configuration.current,
+    limits: config.limits,
+    security: {
+      unknownMeters: config.security.unknownMeters,
+      counterJumpMax: config.security.counterJumpMax,
+    },
+    zone: config.time.zone,
+    observer,
+    log,
+    now,
+  });
+  return {
+    ingest,
+    partitions,
+    flush: () => store.flush(),
+    close: async () => {
+      await ingest.drain();
+      await store.flush().catch((error: unknown) => log.debug({ err: error }, "last sightings weren't written"));
+      await directory.close();
+      await configuration.close();
+    },
+  };
+}
