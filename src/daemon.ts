@@ -63,7 +63,10 @@ async function start(
   started.push(opened.close);
   const { database } = opened;
   if (opened.embedded) {
-    log.warn({}, "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites");
+    log.warn(
+      {},
+      "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
+    );
   }
   const report = await migrate(database, { timeZone: config.time.zone });
   log.info({ engine: report.engine, applied: report.applied }, "the database's structure is current");
@@ -147,7 +150,8 @@ function duties(pipeline: Pipeline, journal: Journal): Duty[] {
         whileAway(async () => {
           await pipeline.partitions.ensureAround(now);
           const dropped = await pipeline.partitions.dropExpired(now);
-          if (dropped.length > 0) journal.record("info", "storage", "partitions past their retention were dropped", { dropped });
+          if (dropped.length > 0)
+            journal.record("info", "storage", "partitions past their retention were dropped", { dropped });
         })(),
     },
   ];

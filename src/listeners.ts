@@ -42,7 +42,10 @@ export async function openListeners(
   const serial: SerialListener[] = [];
   const close = async () => {
     for (const line of serial) line.close();
-    await Promise.all([...tcp.map((listener) => listener.close()), ...udp.map((listener) => listener.close())]);
+    await Promise.all([
+      ...tcp.map((listener) => listener.close()),
+      ...udp.map((listener) => listener.close()),
+    ]);
   };
   try {
     for (const text of config.listen.tcp) {

@@ -35,7 +35,8 @@ export async function openPipeline(
 ): Promise<Pipeline> {
   const ring = new KeyRing(fileKek(config.security.kekFile));
   const configuration = await watchMappingConfiguration(database, (outcome) => {
-    if ("error" in outcome) log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
+    if ("error" in outcome)
+      log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
     else log.info({ version: outcome.version }, "the mapping's configuration was read again");
   });
   const directory = await openMeterDirectory(database, ring, {
@@ -78,7 +79,9 @@ export async function openPipeline(
     flush: () => store.flush(),
     close: async () => {
       await ingest.drain();
-      await store.flush().catch((error: unknown) => log.debug({ err: error }, "last sightings weren't written"));
+      await store
+        .flush()
+        .catch((error: unknown) => log.debug({ err: error }, "last sightings weren't written"));
       await directory.close();
       await configuration.close();
     },

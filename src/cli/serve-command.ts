@@ -8,7 +8,9 @@ import type { Program } from "./program.ts";
 
 export function serveCommand(program: Program): Command {
   return new Command("serve")
-    .description("Run the daemon: listen, store, answer health and metrics; SIGTERM ends it after what was read is stored")
+    .description(
+      "Run the daemon: listen, store, answer health and metrics; SIGTERM ends it after what was read is stored",
+    )
     .action(async () => {
       const { config } = loadConfig(program.configFile());
       const log = createLog(config.log);
