@@ -1,4 +1,4 @@
-import { type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
+import { bringUpToDate, type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
 import { watchDatabase } from "./database-watch.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -9,8 +9,10 @@ import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
-import { migrate } from "./storage/migrate.ts";
+import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
+import type { Database } from "./storage/database.ts";
 import { StorageError } from "./storage/storage-error.ts";
+import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
 
 export interface Daemon {
@@ -20,7 +22,7 @@ export interface Daemon {
   /** URL of health and metrics; null where http.listen is empty. */
   readonly httpAddress: string | null;
   readonly database: ConfiguredDatabase;
-  /** Runs what is due periodically now, instead of at the next tick. */
+  /** Does what is done every minute now: days that changed, last sightings. */
   upkeep(): Promise<void>;
   /** Stops accepting, finishes and stores what was read, closes everything in reverse order. */
   stop(): Promise<void>;
@@ -68,8 +70,11 @@ async function start(
       "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
     );
   }
-  const report = await migrate(database, { timeZone: config.time.zone });
-  log.info({ engine: report.engine, applied: report.applied }, "the database's structure is current");
+  const report = await bringUpToDate(config, database);
+  log.info(
+    { engine: report.engine, applied: report.applied, seeded: report.seeded },
+    "the database's structure is current",
+  );
   health.set("database", "ok");
   metrics.databaseUp.set(1);
 
@@ -82,7 +87,7 @@ async function start(
 
   const pipeline = await openPipeline(config, database, metrics.observer(), log);
   started.push(() => pipeline.close());
-  const heart = startHeartbeat(duties(pipeline, journal), log);
+  const heart = startHeartbeat(duties(config, housekeeping, pipeline, journal), log);
   started.push(async () => {
     await heart.stop();
     await journal.flush();
@@ -103,7 +108,7 @@ async function start(
     listeners,
     httpAddress: http?.address ?? null,
     database: opened,
-    upkeep: () => heart.beat(Date.now()),
+    upkeep: () => heart.perform(),
     stop: async () => {
       health.stopping();
       listeners.stopAccepting();
@@ -131,29 +136,31 @@ function noteDatabase(
   journal.record("warn", "storage", "the database is away; pushes wait in memory", { text: condition.away });
 }
 
-function duties(pipeline: Pipeline, journal: Journal): Duty[] {
-  const whileAway = (work: () => Promise<unknown>) => async () => {
-    try {
-      await work();
-    } catch (error) {
-      // The watch has told that the database is away; what is due is done when it is back.
-      if (!(error instanceof StorageError && error.retryable)) throw error;
-    }
-  };
-  return [
-    { name: "last seen", everyMs: 10_000, run: whileAway(() => pipeline.flush()) },
-    { name: "journal", everyMs: 10_000, run: () => journal.flush() },
-    {
-      name: "partitions",
-      everyMs: 60 * MINUTE_MS,
-      run: (now) =>
-        whileAway(async () => {
-          await pipeline.partitions.ensureAround(now);
-          const dropped = await pipeline.partitions.dropExpired(now);
-          if (dropped.length > 0)
-            journal.record("info", "storage", "partitions past their retention were dropped", { dropped });
-        })(),
+function duties(config: Config, database: Database, pipeline: Pipeline, journal: Journal): Duty[] {
+  const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty => ({
+    name,
+    everyMs,
+    run: async (now) => {
+      try {
+        await work(now);
+      } catch (error) {
+        // The watch has told that the database is away; what is due is done when it is back.
+        if (!(error instanceof StorageError && error.retryable)) throw error;
+      }
     },
+  });
+  return [
+    duty("last seen", 10_000, () => pipeline.flush()),
+    duty("journal", 10_000, () => journal.flush()),
+    duty("daily load profile", MINUTE_MS, () =>
+      refreshDailyLoadProfile(database, { timeZone: config.time.zone }),
+    ),
+    duty("partitions and retention", 60 * MINUTE_MS, async (now) => {
+      const report = await keepUp(database, pipeline.partitions, now);
+      if (report.partitionsDropped.length > 0) {
+        journal.record("info", "storage", "partitions past their retention were dropped", { ...report });
+      }
+    }),
   ];
 }
 

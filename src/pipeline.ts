@@ -4,6 +4,7 @@ import { fileKek } from "./keys/kek-provider.ts";
 import { KeyRing } from "./keys/key-ring.ts";
 import type { Log } from "./log.ts";
 import type { Config } from "./settings.ts";
+import { openAlertStore } from "./storage/alerts.ts";
 import { openCounterStore, openStatusWordStore } from "./storage/counters.ts";
 import type { Database } from "./storage/database.ts";
 import { rememberSeen } from "./storage/last-seen.ts";
@@ -62,6 +63,7 @@ export async function openPipeline(
     codes: openCodeRegistry(database, configuration.reload),
     statusWords: openStatusWordStore(database),
     registrar: null,
+    alerting: openAlertStore(database),
     configuration: configuration.current,
     limits: config.limits,
     security: {

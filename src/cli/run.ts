@@ -3,6 +3,7 @@ import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
+import { demoCommand } from "./demo/demo-command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 import { keysCommand } from "./keys-command.ts";
 import { metersCommand } from "./meters-command.ts";
@@ -10,6 +11,8 @@ import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
+import { serveCommand } from "./serve-command.ts";
+import { simulateCommand } from "./simulate-command.ts";
 
 const PROCESS_OUTPUT: Output = {
   write: (text) => void process.stdout.write(text),
@@ -50,15 +53,10 @@ export function rootCommand(
     finish,
   };
   const commands = [
-    migrateCommand,
-    configCommand,
-    metersCommand,
-    keysCommand,
-    meterTypesCommand,
-    obisCommand,
-    decodeCommand,
+    ...[serveCommand, demoCommand, migrateCommand, configCommand, metersCommand, keysCommand],
+    ...[meterTypesCommand, obisCommand, quarantineCommand, decodeCommand, simulateCommand],
   ];
-  for (const command of [...commands, quarantineCommand]) root.addCommand(command(program));
+  for (const command of commands) root.addCommand(command(program));
   inherit(root, out);
   return root;
 }

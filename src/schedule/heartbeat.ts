@@ -11,6 +11,8 @@ export interface Duty {
 export interface Heartbeat {
   /** Runs everything that is due; what still runs from an earlier tick is left alone. For tests and for the start. */
   beat(now: number): Promise<void>;
+  /** Runs every duty now, due or not; what runs already is waited for. */
+  perform(): Promise<void>;
   /** No more ticks; resolves when what runs has ended. */
   stop(): Promise<void>;
 }
@@ -50,16 +52,14 @@ export function startHeartbeat(
     const last = lastRun.get(duty);
     return !running.has(duty) && (last === undefined || at - last >= duty.everyMs || last > at);
   };
+  const begin = (duty: Duty, at: number): Promise<void> => {
+    lastRun.set(duty, at);
+    const run = perform(duty, at);
+    running.set(duty, run);
+    return run;
+  };
   const beat = async (at: number): Promise<void> => {
-    const started = duties
-      .filter((duty) => isDue(duty, at))
-      .map((duty) => {
-        lastRun.set(duty, at);
-        const run = perform(duty, at);
-        running.set(duty, run);
-        return run;
-      });
-    await Promise.all(started);
+    await Promise.all(duties.filter((duty) => isDue(duty, at)).map((duty) => begin(duty, at)));
   };
 
   const task = schedule(TICK, () => beat(now()), {
@@ -69,6 +69,9 @@ export function startHeartbeat(
   });
   return {
     beat,
+    perform: async () => {
+      await Promise.all(duties.map((duty) => running.get(duty) ?? begin(duty, now())));
+    },
     stop: async () => {
       await task.destroy();
       await Promise.all(running.values());

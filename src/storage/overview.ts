@@ -76,3 +76,11 @@ export async function loadOverview(database: Database, recentMax = 8): Promise<O
     conflicts,
   };
 }
+
+/** The latest capture of any meter, in milliseconds since 1970 UTC; null: there is none. */
+export async function lastCapture(database: Database): Promise<number | null> {
+  const [row] = await database.query(
+    "SELECT greatest((SELECT max(time) FROM instant_profile), (SELECT max(time) FROM block_load_profile)) AS last",
+  );
+  return (row?.["last"] as number | null | undefined) ?? null;
+}

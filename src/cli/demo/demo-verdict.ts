@@ -56,3 +56,16 @@ export function summary(result: DemoResult, problems: readonly string[]): string
     ...verdict,
   ].join("\n");
 }
+
+/** What came to be since `before`: an earlier demonstration on the same database isn't counted. */
+export function grownBy(now: Overview, before: Overview): Overview {
+  const difference = (a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(a).map(([name, n]) => [name, n - (b[name] ?? 0)]));
+  return {
+    rows: difference(now.rows, before.rows) as Overview["rows"],
+    verdicts: difference(now.verdicts, before.verdicts),
+    recent: now.recent,
+    quarantined: now.quarantined - before.quarantined,
+    conflicts: now.conflicts - before.conflicts,
+  };
+}
