@@ -22,6 +22,8 @@ export interface Daemon {
   /** URL of health and metrics; null where http.listen is empty. */
   readonly httpAddress: string | null;
   readonly database: ConfiguredDatabase;
+  /** Reads scalers, codes and lists again now. */
+  reload(): Promise<void>;
   /** Does what is done every minute now: days that changed, last sightings. */
   upkeep(): Promise<void>;
   /** Stops accepting, finishes and stores what was read, closes everything in reverse order. */
@@ -108,6 +110,7 @@ async function start(
     listeners,
     httpAddress: http?.address ?? null,
     database: opened,
+    reload: pipeline.reload,
     upkeep: () => heart.perform(),
     stop: async () => {
       health.stopping();

@@ -20,6 +20,8 @@ import { openSecurityEvents } from "./storage/security-events.ts";
 export interface Pipeline {
   readonly ingest: Ingest;
   readonly partitions: Partitions;
+  /** Reads the mapping's configuration again now, instead of when the database has told of its change. */
+  reload(): Promise<void>;
   /** Writes what is collected between pushes. */
   flush(): Promise<void>;
   /** Finishes what was received, then lets go. */
@@ -78,6 +80,7 @@ export async function openPipeline(
   return {
     ingest,
     partitions,
+    reload: configuration.reload,
     flush: () => store.flush(),
     close: async () => {
       await ingest.drain();

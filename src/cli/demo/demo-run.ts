@@ -72,6 +72,8 @@ async function withDaemon(config: Config, log: Log, options: DemoOptions): Promi
       now: Date.now(),
     });
     await importFleet(database, config, fleet);
+    // The first push must not come before the scalers are known.
+    await daemon.reload();
     return await push(daemon, database, fleet, before, options);
   } finally {
     await database.close();
