@@ -1,4 +1,5 @@
 import { loadCatalogue } from "../src/catalogue/catalogue.ts";
+import { sendOnce } from "../src/transports/tcp-shot.ts";
 import { notification, protectionKeys, seal } from "./envelope.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
 import { type ConnectionHabit, type Dial, dialTarget, type Target, type Uplink } from "./line.ts";
@@ -79,6 +80,7 @@ export interface SendOptions {
   readonly ratePerSecond: number | null;
   /** Connections open at once where each push has its own; standing ones are one a meter. */
   readonly concurrency?: number;
+  /** How standing connections are made. */
   readonly dial?: Dial;
 }
 
@@ -158,14 +160,13 @@ async function sendStanding(
 }
 
 async function sendOneEach(load: Load, options: SendOptions): Promise<SendResult> {
-  const { target, ratePerSecond, concurrency = 64, dial = dialTarget } = options;
+  const { target, ratePerSecond, concurrency = 64 } = options;
   const longest = Math.max(0, ...load.pushes.map(({ length }) => length));
   // All first pushes, then all second ones: a meter's own pushes are as far apart as can be, so none overtakes another.
   const order = Array.from({ length: longest }, (_, round) =>
     load.pushes.flatMap((pushes) => (round < pushes.length ? [pushes[round]!] : [])),
   ).flat();
   let failures = 0;
-  let connections = 0;
   let sent = 0;
   const { start, allowed } = allowance(ratePerSecond);
   let begun = 0;
@@ -173,16 +174,13 @@ async function sendOneEach(load: Load, options: SendOptions): Promise<SendResult
     while (begun >= allowed()) await pause();
     begun++;
     try {
-      const uplink = await dial(target);
-      connections++;
-      uplink.write(push);
-      await closed(uplink);
+      await sendOnce(target, push);
       sent++;
     } catch {
       failures++;
     }
   });
-  return { sent, connections, failures, seconds: (performance.now() - start) / 1_000 };
+  return { sent, connections: sent, failures, seconds: (performance.now() - start) / 1_000 };
 }
 
 /** Runs `work` on all items, so many at once, begun in their order. */

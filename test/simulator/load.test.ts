@@ -105,5 +105,7 @@ describe("the load", () => {
     await open.pop()!.close();
     const result = await sendLoad(load, { target, connection: "standing", ratePerSecond: null });
     expect(result).toMatchObject({ sent: 0, connections: 0, failures: 5 });
+    const each = await sendLoad(load, { target, connection: "per-push", ratePerSecond: null });
+    expect(each).toMatchObject({ sent: 0, connections: 0, failures: 200 });
   });
 });
