@@ -1,3 +1,4 @@
+import { DecodeError } from "../dlms/bytes/errors.ts";
 import { Reader } from "../dlms/bytes/reader.ts";
 import type { CosemAttributeDescriptor } from "../dlms/cosem/attribute-descriptor.ts";
 import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
@@ -7,6 +8,7 @@ import { recogniseIs15959 } from "./layout-is15959.ts";
 import { recogniseObisValues } from "./layout-obis-values.ts";
 import { readKnownObjectList, recogniseObjectList } from "./layout-object-list.ts";
 import { recognisePositional } from "./layout-positional.ts";
+import { recogniseUntaggedRows } from "./layout-untagged-rows.ts";
 
 /** What a body is decoded with: the lists that may explain it, and the limits of the decoder. */
 export interface DecodeContext {
@@ -31,14 +33,30 @@ const RECOGNISERS: readonly Recogniser[] = [
 export function decodePush(body: Buffer, context: DecodeContext): CapturedPush {
   const known = readKnownObjectList(body, context.lists, context.limits);
   if (known !== null) return known;
-  const reader = new Reader(body);
-  const root = readData(reader, context.limits);
-  reader.expectEnd();
+  const root = readRoot(body, context.limits);
+  if (root instanceof DecodeError) {
+    const untagged = recogniseUntaggedRows(body, context.lists, context.limits);
+    if (untagged !== null) return untagged;
+    throw root;
+  }
   for (const recognise of RECOGNISERS) {
     const push = recognise(root, context, body);
     if (push !== null) return push;
   }
   return unexplained(root);
+}
+
+/** The error is returned and not thrown, because some meters' bodies are no Data and yet can be read. */
+function readRoot(body: Buffer, limits: DataLimits): Data | DecodeError {
+  try {
+    const reader = new Reader(body);
+    const root = readData(reader, limits);
+    reader.expectEnd();
+    return root;
+  } catch (error) {
+    if (error instanceof DecodeError) return error;
+    throw error;
+  }
 }
 
 /** The one attribute that an event-notification carries. */

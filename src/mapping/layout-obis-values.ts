@@ -38,6 +38,11 @@ export function recogniseObisValues(root: Data, lists: ScopedLists): CapturedPus
   let leading = 0;
   for (let at = 0; at < elements.length; ) {
     const element = elements[at]!;
+    // Absent phases: null-data in place of both the code and the value.
+    if (element.type === "null-data") {
+      at++;
+      continue;
+    }
     const step = nestedValue(element, found, lists) ? 1 : flatValue(elements, at, found, lists);
     if (step > 0) {
       at += step;

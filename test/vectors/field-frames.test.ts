@@ -25,8 +25,6 @@ interface Vector {
 /** Framings and services that are read; the others of the collection belong to parts that are not there yet. */
 const FRAMINGS = new Set(["hdlc", "wrapper", "raw-apdu", "axdr", "cosem-datetime", "hdlc-info"]);
 const NOT_YET = new Map([
-  ["dp-sagemcom-xt211", "rows without type tags"],
-  ["ams-kamstrup-1ph-l1", "null-data in place of both code and value"],
   ["ek240-aare-badlen2", "two wrong lengths inside each other"],
   ["gx-smallpdu", "what an association must refuse is the server's to say"],
 ]);

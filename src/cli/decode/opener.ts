@@ -9,6 +9,7 @@ import { type Apdu, readApdu } from "../../dlms/xdlms/apdu.ts";
 import { BlockAssembly } from "../../dlms/xdlms/block-assembly.ts";
 import type { GeneralBlockTransfer } from "../../dlms/xdlms/general-block-transfer.ts";
 import type { Limits } from "../../limits.ts";
+import { readUntaggedRows } from "../../mapping/layout-untagged-rows.ts";
 import type { DecodeKeys } from "./keys.ts";
 import type { Opened } from "./opened.ts";
 import type { Problem, Protection } from "./result.ts";
@@ -104,6 +105,7 @@ export class Opener {
     try {
       return { ...layer, body: readWhole(octets, this.#limits) };
     } catch (error) {
+      if (readUntaggedRows(octets, this.#limits) !== null) return layer;
       const problem = problemOf(error);
       return { ...layer, problem: { ...problem, offset: (problem.offset ?? 0) + offset } };
     }
