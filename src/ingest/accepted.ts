@@ -28,49 +28,79 @@ export interface Acceptance {
   readonly quarantine: QuarantineReason | null;
 }
 
-function cells(table: Table, values: Record<string, Cell>): Cell[] {
-  const filled: Cell[] = new Array(table.columns.length).fill(null);
-  for (const name in values) filled[table.position.get(name)!] = values[name];
-  return filled;
-}
+const at = (table: Table, name: string) => table.position.get(name)!;
+const H = {
+  startedAt: at(PUSH_HISTORY, "started_at"),
+  finishedAt: at(PUSH_HISTORY, "finished_at"),
+  meterId: at(PUSH_HISTORY, "meter_id"),
+  kind: at(PUSH_HISTORY, "kind"),
+  verdict: at(PUSH_HISTORY, "verdict"),
+  setupId: at(PUSH_HISTORY, "push_setup_id"),
+  objectId: at(PUSH_HISTORY, "push_object_id"),
+  attempt: at(PUSH_HISTORY, "attempt"),
+  values: at(PUSH_HISTORY, "value_count"),
+  rows: at(PUSH_HISTORY, "row_count"),
+  octets: at(PUSH_HISTORY, "octet_count"),
+  counter: at(PUSH_HISTORY, "invocation_counter"),
+  keyId: at(PUSH_HISTORY, "key_id"),
+  digest: at(PUSH_HISTORY, "digest"),
+  error: at(PUSH_HISTORY, "error"),
+};
+const F = {
+  receivedAt: at(RAW_FRAMES, "received_at"),
+  meterId: at(RAW_FRAMES, "meter_id"),
+  peer: at(RAW_FRAMES, "peer"),
+  framing: at(RAW_FRAMES, "framing"),
+  apdu: at(RAW_FRAMES, "apdu"),
+  counter: at(RAW_FRAMES, "invocation_counter"),
+  keyId: at(RAW_FRAMES, "key_id"),
+  control: at(RAW_FRAMES, "security_control"),
+  verified: at(RAW_FRAMES, "verified"),
+};
 
 /** The rows of a push together with its history and its frame. Nothing in it is a view of what was received. */
 export function acceptedPush(acceptance: Acceptance, nowMs: number): AcceptedPush {
-  const { arrival, meter, protection, counter, list, rows, valueCount, quarantine } = acceptance;
-  const history = cells(PUSH_HISTORY, {
-    started_at: arrival.receivedAtMs,
-    finished_at: nowMs,
-    meter_id: meter.id,
-    kind: "push",
-    verdict: quarantine === null ? "applied" : "quarantined",
-    push_setup_id: list?.record?.setupId ?? null,
-    push_object_id: list?.record?.id ?? null,
-    attempt: 1,
-    value_count: valueCount,
-    row_count: rows.length,
-    octet_count: arrival.apdu.length,
-    invocation_counter: protection?.counter ?? null,
-    key_id: protection?.keyId ?? null,
-    digest: protection?.digest ?? null,
-    error: quarantine?.text ?? null,
-  });
-  const frame = cells(RAW_FRAMES, {
-    received_at: arrival.receivedAtMs,
-    meter_id: meter.id,
-    peer: arrival.peer,
-    framing: arrival.framing,
-    apdu: Buffer.from(arrival.apdu),
-    invocation_counter: protection?.counter ?? null,
-    key_id: protection?.keyId ?? null,
-    security_control: protection?.control ?? null,
-    verified: protection?.verified ?? false,
-  });
-  return {
-    meterId: meter.id,
-    rows,
-    history: { table: PUSH_HISTORY, cells: history },
-    frame: { table: RAW_FRAMES, cells: frame },
-    counter,
-    quarantine,
-  };
+  const { meter, rows, counter, quarantine } = acceptance;
+  const history = { table: PUSH_HISTORY, cells: historyCells(acceptance, nowMs) };
+  const frame = { table: RAW_FRAMES, cells: frameCells(acceptance) };
+  return { meterId: meter.id, rows, history, frame, counter, quarantine };
+}
+
+function historyCells(
+  { arrival, meter, protection, list, rows, valueCount, quarantine }: Acceptance,
+  nowMs: number,
+): Cell[] {
+  const cells: Cell[] = new Array(PUSH_HISTORY.columns.length).fill(null);
+  cells[H.startedAt] = arrival.receivedAtMs;
+  cells[H.finishedAt] = nowMs;
+  cells[H.meterId] = meter.id;
+  cells[H.kind] = "push";
+  cells[H.verdict] = quarantine === null ? "applied" : "quarantined";
+  cells[H.setupId] = list?.record?.setupId ?? null;
+  cells[H.objectId] = list?.record?.id ?? null;
+  cells[H.attempt] = 1;
+  cells[H.values] = valueCount;
+  cells[H.rows] = rows.length;
+  cells[H.octets] = arrival.apdu.length;
+  if (quarantine !== null) cells[H.error] = quarantine.text;
+  if (protection === null) return cells;
+  cells[H.counter] = protection.counter;
+  cells[H.keyId] = protection.keyId;
+  cells[H.digest] = protection.digest;
+  return cells;
+}
+
+function frameCells({ arrival, meter, protection }: Acceptance): Cell[] {
+  const cells: Cell[] = new Array(RAW_FRAMES.columns.length).fill(null);
+  cells[F.receivedAt] = arrival.receivedAtMs;
+  cells[F.meterId] = meter.id;
+  cells[F.peer] = arrival.peer;
+  cells[F.framing] = arrival.framing;
+  cells[F.apdu] = Buffer.from(arrival.apdu);
+  cells[F.verified] = protection?.verified ?? false;
+  if (protection === null) return cells;
+  cells[F.counter] = protection.counter;
+  cells[F.keyId] = protection.keyId;
+  cells[F.control] = protection.control;
+  return cells;
 }

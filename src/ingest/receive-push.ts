@@ -87,7 +87,10 @@ export class PushReceiver {
     }
     const mapped = this.map(opened, plan, arrival);
     const acceptance: Acceptance = {
-      ...{ arrival, meter: opened.meter, protection: opened.protection, counter: verdict.move },
+      arrival,
+      meter: opened.meter,
+      protection: opened.protection,
+      counter: verdict.move,
       list: opened.notification?.push.list ?? null,
       rows: verdict.quarantine === null ? mapped.rows : [],
       valueCount: mapped.valueCount,

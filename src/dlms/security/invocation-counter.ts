@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** How many accepted frames are remembered per counter. */
 export const DIGESTS_KEPT = 64;
@@ -26,7 +26,7 @@ export type CounterVerdict = "fresh" | "retransmission" | "replay";
 
 /** First 16 octets of SHA-256 over the protected APDU: what tells a retransmission from a replay. */
 export function frameDigest(protectedApdu: Buffer): Buffer {
-  return createHash("sha256").update(protectedApdu).digest().subarray(0, DIGEST_OCTETS);
+  return hash("sha256", protectedApdu, "buffer").subarray(0, DIGEST_OCTETS);
 }
 
 /**
