@@ -1,5 +1,6 @@
 import { DAILY_LOAD_LOCK } from "./daily-load-changes.ts";
 import type { Client, Database } from "./database.ts";
+import { hasDailyAggregate, refreshTakenDays } from "./timescale-daily.ts";
 
 export interface DailyRefreshOptions {
   /** IANA name of the zone that days are cut in. */
@@ -25,6 +26,7 @@ export async function refreshDailyLoadProfile(
     if (!rows[0]?.mine) return 0;
     try {
       await takeChanges(client);
+      if (await hasDailyAggregate(client)) return await refreshTakenDays(client, options.timeZone);
       let written = 0;
       for (;;) {
         const days = await writeTaken(client, options);

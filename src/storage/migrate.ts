@@ -8,7 +8,7 @@ import { type Client, type Database, type QueryRow, quoteIdentifier } from "./da
 import { openPartitions } from "./partitions.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { StorageError } from "./storage-error.ts";
-import { type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
+import { makeCompatibilityViews, type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
 
 export interface MigrationOptions {
   /** Days and hypertable aggregates are cut in this zone (IANA name). */
@@ -113,6 +113,7 @@ async function applyAll(
     await applyOne(client, migration, engine, timescale, options.timeZone ?? "Asia/Kolkata");
     applied.push(migration.name);
   }
+  if (applied.length > 0) await makeCompatibilityViews(client, schema);
   return { engine, applied, current: migrations.map(({ name }) => name) };
 }
 
@@ -145,7 +146,7 @@ async function applyOne(
   await client.query("BEGIN");
   try {
     if (engine === "timescaledb" && timescale) {
-      for (const statement of timescale.translate(sql, timeZone)) await client.query(statement);
+      await client.query(timescale.translate(sql, timeZone));
     } else {
       await client.query(sql);
     }

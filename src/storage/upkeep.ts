@@ -16,12 +16,31 @@ const SECURITY_EVENT_DAYS = 400;
 export async function keepUp(database: Database, partitions: Partitions, now: number): Promise<UpkeepReport> {
   await partitions.refresh();
   await partitions.ensureAround(now);
-  const partitionsDropped = await partitions.dropExpired(now);
+  const partitionsDropped = [
+    ...(await partitions.dropExpired(now)),
+    ...(await dropExpiredChunks(database, now)),
+  ];
   const dropped = await database.query(
     `DELETE FROM security_events WHERE minute < to_timestamp($1 / 1000.0) - interval '${SECURITY_EVENT_DAYS} days' RETURNING 1`,
     [now],
   );
   return { partitionsDropped, securityEventsDropped: dropped.length };
+}
+
+/** What partitions are on plain PostgreSQL, chunks are of hypertables. */
+async function dropExpiredChunks(database: Database, now: number): Promise<string[]> {
+  const [extension] = await database.query(
+    "SELECT 1 AS found FROM pg_extension WHERE extname = 'timescaledb'",
+  );
+  if (!extension) return [];
+  const rows = await database.query(
+    `SELECT drop_chunks(format('%I.%I', h.hypertable_schema, h.hypertable_name)::regclass,
+              older_than => to_timestamp($1 / 1000.0) - make_interval(days => p.retention_days)) AS chunk
+       FROM timescaledb_information.hypertables h JOIN storage_policies p ON p.table_name = h.hypertable_name
+      WHERE h.hypertable_schema IN ('public', $2) AND p.retention_days IS NOT NULL`,
+    [now, database.schema],
+  );
+  return rows.map((row) => row["chunk"] as string);
 }
 
 export interface DailyKeeper {
