@@ -27,6 +27,7 @@ import { table } from "./report.ts";
 export interface LineOptions {
   readonly meters: number;
   readonly pushesPerMeter: number;
+  readonly habits: readonly ConnectionHabit[];
   readonly kind: "instant" | "block";
   readonly model: ModelName;
 }
@@ -55,8 +56,7 @@ export async function benchLine(options: LineOptions): Promise<void> {
   const daemon = await startDaemon(config, createLog(config.log));
   const database = daemon.database.open(4);
   try {
-    for (const habit of ["standing", "per-push"] as const)
-      await measureHabit(daemon, database, config, options, habit);
+    for (const habit of options.habits) await measureHabit(daemon, database, config, options, habit);
   } finally {
     await database.close();
     await daemon.stop();

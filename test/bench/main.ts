@@ -8,6 +8,7 @@ const { values, positionals } = parseArgs({
     meters: { type: "string", default: "1000" },
     pushes: { type: "string", default: "40" },
     kind: { type: "string", default: "instant" },
+    habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
     model: { type: "string", default: "D1" },
   },
 });
@@ -18,6 +19,7 @@ if (parts.includes("line")) {
   await benchLine({
     meters: Number(values.meters),
     pushesPerMeter: Number(values.pushes),
+    habits: values.habit.map((habit) => (habit === "standing" ? "standing" : "per-push")),
     kind: values.kind === "block" ? "block" : "instant",
     model: values.model === "D2" ? "D2" : values.model === "D3" ? "D3" : "D1",
   });
