@@ -132,6 +132,9 @@ export function writeTagged<T>(writer: Writer, tag: number, codec: Codec<T>, val
   writer.octets(content.finish());
 }
 
+/** Octets by which an APDU may be longer than it says; RLREs that are four short were seen. */
+const SHORT_MAX = 4;
+
 /** Reads tag, length and content where the tag is one of the table, and nothing after it. */
 export function readTagged<C>(
   octets: Buffer,
@@ -153,9 +156,9 @@ export function readTagged<C>(
     reader.expectEnd();
     return { entry, value };
   } catch (error) {
-    // Some meters count the APDU one or two octets short: what ends in the middle of a field may go on behind it.
+    // Some meters count the APDU a few octets short: what ends in the middle of a field may go on behind it.
     const beyond = octets.length - content.end;
-    if (!(error instanceof DecodeError) || error.code !== "truncated" || beyond < 1 || beyond > 2)
+    if (!(error instanceof DecodeError) || error.code !== "truncated" || beyond < 1 || beyond > SHORT_MAX)
       throw error;
     const longer = new Reader(octets, start);
     const value = entry.codec.read(longer, limits);
