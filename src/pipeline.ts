@@ -9,6 +9,7 @@ import { openCounterStore, openStatusWordStore } from "./storage/counters.ts";
 import type { Database } from "./storage/database.ts";
 import { rememberSeen } from "./storage/last-seen.ts";
 import { openMeterDirectory } from "./storage/meter-directory.ts";
+import { openMeterRegistrar } from "./storage/meter-registrar.ts";
 import { openCodeRegistry } from "./storage/obis-codes.ts";
 import { openPartitions, type Partitions } from "./storage/partitions.ts";
 import { watchMappingConfiguration } from "./storage/push-configuration.ts";
@@ -64,7 +65,7 @@ export async function openPipeline(
     securityEvents: openSecurityEvents(database),
     codes: openCodeRegistry(database, configuration.reload),
     statusWords: openStatusWordStore(database),
-    registrar: null,
+    registrar: openMeterRegistrar(database, directory),
     alerting: openAlertStore(database),
     configuration: configuration.current,
     limits: config.limits,

@@ -11,6 +11,7 @@ import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
+import { replayCommand } from "./replay-command.ts";
 import { serveCommand } from "./serve-command.ts";
 import { simulateCommand } from "./simulate-command.ts";
 
@@ -54,7 +55,7 @@ export function rootCommand(
   };
   const commands = [
     ...[serveCommand, demoCommand, migrateCommand, configCommand, metersCommand, keysCommand],
-    ...[meterTypesCommand, obisCommand, quarantineCommand, decodeCommand, simulateCommand],
+    ...[meterTypesCommand, obisCommand, quarantineCommand, replayCommand, decodeCommand, simulateCommand],
   ];
   for (const command of commands) root.addCommand(command(program));
   inherit(root, out);

@@ -92,7 +92,7 @@ export async function sendOnce(port: number, octets: Buffer): Promise<void> {
 export async function eventually<T>(
   ask: () => Promise<T | null>,
   what: string,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

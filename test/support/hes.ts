@@ -20,8 +20,8 @@ export interface CommandLine {
   remove(): void;
 }
 
-/** The `hes` command in this process, configured to use one database. */
-export function commandLine(databaseUrl: string): CommandLine {
+/** The `hes` command in this process, configured to use one database; an empty URL is the embedded one of `dataDir`. */
+export function commandLine(databaseUrl: string, dataDir?: string): CommandLine {
   const folder = mkdtempSync(join(tmpdir(), "hes-cli-"));
   const file = (name: string, text: string) => {
     const path = join(folder, name);
@@ -30,7 +30,7 @@ export function commandLine(databaseUrl: string): CommandLine {
   };
   const config = file(
     "hes.toml",
-    `data_dir = ${JSON.stringify(join(folder, "data"))}\n[database]\nurl = ${JSON.stringify(databaseUrl)}\n`,
+    `data_dir = ${JSON.stringify(dataDir ?? join(folder, "data"))}\n[database]\nurl = ${JSON.stringify(databaseUrl)}\n`,
   );
   const hes = async (...argv: string[]) => {
     let stdout = "";
