@@ -49,6 +49,7 @@ export async function openPipeline(
   const partitions = await openPartitions(database);
   const store = rememberSeen(
     openPushStore(database, partitions, {
+      timeZone: config.time.zone,
       onUnstorable: (error) => log.error({ err: error }, "the database refuses a push; it is in quarantine"),
     }),
     database,

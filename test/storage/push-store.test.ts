@@ -318,3 +318,31 @@ it("says that it is worth trying again while the database is away", async () => 
   await expect(failed).rejects.toMatchObject({ code: "unavailable", retryable: true });
   await away.close();
 });
+
+it("settles every batch when its connection is cut in the middle, and goes on afterwards", async () => {
+  const batch = (round: number) =>
+    Array.from({ length: 200 }, (_, index) => {
+      const time = T + round * 1_000 + index;
+      return push({ meterId: meter, time, rows: [voltages(meter, time, { voltage_l1_v: 1 })] });
+    });
+  let cutting = true;
+  const cutter = (async () => {
+    while (cutting) {
+      await test.database
+        .query(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY %' AND datname = current_database()",
+        )
+        .catch(() => undefined);
+    }
+  })();
+  const settled = await Promise.allSettled(
+    Array.from({ length: 40 }, (_, round) => store.commit(batch(round))),
+  );
+  cutting = false;
+  await cutter;
+  const failed = settled.filter((one) => one.status === "rejected");
+  expect(failed.length).toBeGreaterThan(0);
+  for (const { reason } of failed) expect(reason).toMatchObject({ code: "unavailable" });
+  expect(await count("push_history")).toBe((settled.length - failed.length) * 200);
+  expect((await store.commit(batch(99)))[0]?.verdict).toBe("applied");
+});
