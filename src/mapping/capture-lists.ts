@@ -1,6 +1,8 @@
 import { formatObis, type ObisCode, parseObis } from "../dlms/cosem/obis-code.ts";
+import type { Data } from "../dlms/encoding/data.ts";
 import { type CapturedColumn, type CaptureList, capturedColumn, captureList } from "./captured.ts";
-import type { ListRecord, ListScope, MappingConfiguration } from "./configuration.ts";
+import { type ListRecord, type ListScope, type MappingConfiguration, specificity } from "./configuration.ts";
+import { bestFit } from "./list-fit.ts";
 import type { CaptureSource } from "./rows.ts";
 
 /** Object lists that meters of one scope send in front of their values, remembered by their octets. */
@@ -29,7 +31,7 @@ function compile(record: ListRecord): CaptureList {
 export class ScopedLists {
   readonly scope: ListScope;
   readonly configuration: MappingConfiguration;
-  private readonly bySetup = new Map<ObisCode | null, Map<number, CaptureList>>();
+  private readonly bySetup = new Map<ObisCode | null, Map<number, CaptureList[]>>();
   private readonly named = new Map<string, CaptureList>();
   private readonly compiled: Map<ListRecord, CaptureList>;
   /** The latest used first. */
@@ -41,9 +43,15 @@ export class ScopedLists {
     this.compiled = compiled;
   }
 
-  /** The list with so many columns that a push setup (null: a body that names none) carries. */
-  withLength(pushSetup: ObisCode | null, length: number): CaptureList | undefined {
-    return this.ofSetup(pushSetup).get(length);
+  /**
+   * The list of a push setup (null: a body that names none) with as many columns as `row` has values from `first` on; of several
+   * the one that fits their types best.
+   */
+  forRow(pushSetup: ObisCode | null, row: readonly Data[], first: number): CaptureList | undefined {
+    const lists = this.ofSetup(pushSetup).get(row.length - first);
+    return lists === undefined || lists.length === 1
+      ? lists?.[0]
+      : bestFit(lists, row, first, this.configuration);
   }
 
   /** Lengths of all lists of a push setup, for messages. */
@@ -55,7 +63,7 @@ export class ScopedLists {
   kindOf(pushSetup: ObisCode | null): CaptureSource {
     if (pushSetup === null) return "single";
     const first = this.ofSetup(pushSetup).values().next();
-    return first.done ? "single" : first.value.kind;
+    return first.done ? "single" : first.value[0]!.kind;
   }
 
   /** Block load capture period of the meter type. */
@@ -65,7 +73,8 @@ export class ScopedLists {
     return type?.intervalSeconds ?? BLOCK_SECONDS;
   }
 
-  private ofSetup(pushSetup: ObisCode | null): Map<number, CaptureList> {
+  /** By length; only the lists that are meant most closely for the scope. */
+  private ofSetup(pushSetup: ObisCode | null): Map<number, CaptureList[]> {
     const known = this.bySetup.get(pushSetup);
     if (known !== undefined) return known;
     const name = pushSetup === null ? null : formatObis(pushSetup);
@@ -75,9 +84,11 @@ export class ScopedLists {
       anybody && name !== null
         ? this.configuration.listsOfSetup(name)
         : this.configuration.lists(name, this.scope);
-    const lists = new Map<number, CaptureList>();
+    const lists = new Map<number, CaptureList[]>();
     for (const record of records) {
-      if (!lists.has(record.entries.length)) lists.set(record.entries.length, this.listOf(record));
+      const known = lists.get(record.entries.length);
+      if (known === undefined) lists.set(record.entries.length, [this.listOf(record)]);
+      else if (specificity(record) === specificity(known[0]!.record!)) known.push(this.listOf(record));
     }
     if (this.bySetup.size < NAMED_MAX) this.bySetup.set(pushSetup, lists);
     return lists;

@@ -16,6 +16,8 @@ export interface ObjectRecord {
   readonly description: string;
   /** Symbol of the unit in which it is stored (`Wh`, `V`, `min`); null or empty: a count, a code, a text, a time. */
   readonly unit: string | null;
+  /** Usual type in the Blue Book's spelling: tells lists of one length apart. */
+  readonly dataType?: string | null;
   /** Measurement table and its column, where the value has one. */
   readonly table: string | null;
   readonly column: string | null;
@@ -129,7 +131,8 @@ export interface MappingConfiguration {
 
 let versions = 0;
 
-function specificity(list: ListRecord): number {
+/** How closely a list is meant for one meter: 3 the meter itself, 2 its type, 1 its category, 0 everybody. */
+export function specificity(list: ListRecord): number {
   return list.meterId !== null ? 3 : list.meterType !== null ? 2 : list.category !== null ? 1 : 0;
 }
 

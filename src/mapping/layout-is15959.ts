@@ -44,7 +44,8 @@ export function recogniseIs15959(root: Data, lists: ScopedLists): CapturedPush |
   const isAlert = count === 2 && last.type === "bit-string";
   const layout = isAlert ? "is15959-esw" : "is15959-flat";
   const list =
-    lists.withLength(pushSetup, count) ?? (isAlert ? lists.ofColumns(STATUS_WORD_COLUMNS, "event") : null);
+    lists.forRow(pushSetup, elements, first) ??
+    (isAlert ? lists.ofColumns(STATUS_WORD_COLUMNS, "event") : null);
   const problem = list === null ? noList(pushSetup, count, lists) : null;
   return { layout, identifiers, pushSetup, clock: null, list, first, rows, problem };
 }
@@ -63,7 +64,7 @@ function nested(
   if (count === 0 || buffer.some((row) => elementsOf(row).length !== count)) {
     return { ...body, layout, list: null, problem: "rows of the buffer are no structures of one length" };
   }
-  const list = lists.withLength(body.pushSetup, count) ?? null;
+  const list = lists.forRow(body.pushSetup, elementsOf(buffer[0]!), 0) ?? null;
   if (list === null) return { ...body, layout, list, problem: noList(body.pushSetup!, count, lists) };
   const clockColumn = list.columns.findIndex(({ obis, attribute }) => obis === CLOCK && attribute === 2);
   const capturePeriodSeconds = list.kind === "block" ? lists.blockSeconds() : DAY_SECONDS;

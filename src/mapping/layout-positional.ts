@@ -6,7 +6,7 @@ import { type CapturedPush, printableText } from "./captured.ts";
 export function recognisePositional(root: Data, lists: ScopedLists): CapturedPush | null {
   if (root.type !== "structure") return null;
   const row = root.value;
-  const list = lists.withLength(null, row.length);
+  const list = lists.forRow(null, row, 0);
   if (list === undefined) return null;
   const identifiers: string[] = [];
   for (const column of list.identifierColumns) {

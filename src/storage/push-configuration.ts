@@ -24,7 +24,7 @@ export async function loadMappingConfiguration(database: Database): Promise<Mapp
 async function mappingRecords(client: Client): Promise<MappingRecords> {
   const rows = async <T>(sql: string): Promise<T[]> => (await client.query(sql)).rows as T[];
   const objects = await rows<ObjectRecord>(
-    `SELECT id, code, class_id AS "classId", attribute, description, unit, destination_table AS "table",
+    `SELECT id, code, class_id AS "classId", attribute, description, unit, data_type AS "dataType", destination_table AS "table",
             destination_column AS "column", profile_column AS "profileColumn"
        FROM obis_codes WHERE enabled ORDER BY id DESC`,
   );

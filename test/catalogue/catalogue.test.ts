@@ -86,10 +86,12 @@ describe("push lists", () => {
     expect(missing).toEqual([]);
   });
 
-  it("of one category and push setup differ in their number of elements, and have names of their own", () => {
-    const keys = catalogue.pushLists.map(
-      ({ category, pushSetup, entries }) => `${category} ${pushSetup} ${entries.length}`,
-    );
+  it("of one category and push setup differ in their number of elements or in the sort of one, and have names of their own", () => {
+    const SORTS: Record<string, string> = { "date-time": "time", unsigned: "octet", boolean: "octet" };
+    const keys = catalogue.pushLists.map(({ category, pushSetup, entries }) => {
+      const types = entries.map(({ code, attribute }) => catalogue.byCode(code, attribute)!.dataType ?? "");
+      return `${category} ${pushSetup} ${types.map((type) => SORTS[type] ?? (type.endsWith("string") ? type : "number"))}`;
+    });
     expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([]);
     const names = catalogue.pushLists.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
