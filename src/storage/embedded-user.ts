@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { chown, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { StorageError } from "./storage-error.ts";
@@ -64,6 +64,7 @@ export function canEnter(path: string, user: SystemUser): boolean {
 export async function databaseHome(dataDir: string, user: SystemUser | null): Promise<string> {
   await mkdir(dataDir, { recursive: true });
   const own = join(resolve(dataDir), "postgres");
+  if (user !== null) await letThrough(resolve(dataDir), user);
   if (user === null || canEnter(own, user)) {
     await mkdir(own, { recursive: true, mode: 0o700 });
     if (user) await chown(own, user.uid, user.gid);
@@ -83,4 +84,10 @@ export async function databaseHome(dataDir: string, user: SystemUser | null): Pr
   await mkdir(home, { recursive: true, mode: 0o700 });
   await chown(home, user.uid, user.gid);
   return home;
+}
+
+/** A data directory that only root may enter (mkdtemp makes them so) is made passable, not readable, where those above it are. */
+async function letThrough(dataDir: string, user: SystemUser): Promise<void> {
+  if (canEnter(dataDir, user) || !canEnter(dirname(dataDir), user)) return;
+  await chmod(dataDir, (await stat(dataDir)).mode | 0o001);
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,7 +12,6 @@ let server: EmbeddedPostgres;
 const servers: EmbeddedPostgres[] = [];
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), "hes-embedded-"));
-  await chmod(dataDir, 0o755);
   server = await startEmbeddedPostgres({ dataDir, durable: false });
   servers.push(server);
 });
@@ -46,6 +45,8 @@ it("runs an unprivileged PostgreSQL of version 15 or newer, by a socket only, wi
   await expect(wrong.query("SELECT 1")).rejects.toThrow(/password/);
   await wrong.close();
   expect((await stat(join(dataDir, "postgres/password"))).mode & 0o077).toBe(0);
+  // mkdtemp made it for its owner alone: others may at most pass through.
+  expect((await stat(dataDir)).mode & 0o077 & ~0o001).toBe(0);
 });
 
 it("comes back after kill -9 of the postmaster, with what was committed", async () => {

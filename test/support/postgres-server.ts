@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -25,8 +25,6 @@ export function urlOfDatabase(serverUrl: string, name: string): string {
 /** One PostgreSQL for the whole run, with a migrated template database. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), "hes-test-"));
-  // As root PostgreSQL runs as another user, who must get in.
-  chmodSync(directory, 0o755);
   const server = await startEmbeddedPostgres({ dataDir: directory, durable: false });
   const admin = openDatabase({ url: server.url, schema: "public", poolMax: 1 });
   await admin.query(`CREATE DATABASE ${TEMPLATE}`);
