@@ -73,7 +73,7 @@ describe("hes decode", () => {
     const file = join(folder, "batch.jsonl");
     writeFileSync(
       file,
-      `{"id":1,"framing":"raw-apdu","hex":"${PUSH}"}\nnonsense\n\n{"id":3,"framing":"mbus","hex":"68"}\n`,
+      `{"id":1,"framing":"raw-apdu","hex":"${PUSH}"}\nnonsense\n\n{"id":3,"framing":"p1","hex":"68"}\n`,
     );
     const { code, output } = await hes("decode", "--batch", file);
     expect(code).toBe(0);

@@ -11,6 +11,9 @@ export function framingLabels(octets: Buffer, named: Framing): Label[] {
       return hdlcLabels(octets);
     case "wrapper":
       return wrapperLabels(octets);
+    case "mbus":
+    case "mbus-badlen":
+      return mbusLabels(octets);
     case "hdlc-info":
       return [label(0, 3, `LLC ${llcText(octets[1])}`), label(3, octets.length, "APDU")];
     case "zeroed-wrapper":
@@ -42,6 +45,28 @@ function wrapperLabels(octets: Buffer): Label[] {
     at = end;
   }
   if (at < octets.length) labels.push(label(at, octets.length, "cut off"));
+  return labels;
+}
+
+/** Frames are found by their stop octet where the length is wrong: the deframer knows where each ends, this only shows. */
+function mbusLabels(octets: Buffer): Label[] {
+  const labels: Label[] = [];
+  let at = 0;
+  while (at + 11 <= octets.length && octets[at] === 0x68) {
+    let end = at + 4 + octets[at + 1]! + 2;
+    if (octets[end - 1] !== 0x16 && octets[end + 255] === 0x16) end += 256;
+    if (end > octets.length) break;
+    labels.push(
+      label(at, at + 4, `M-Bus long frame, length ${octets[at + 1]}`),
+      label(at + 4, at + 6, "control and address", 1),
+      label(at + 6, at + 7, `CI ${octets[at + 6]!.toString(16).padStart(2, "0")}`, 1),
+      label(at + 7, at + 9, `STSAP ${octets[at + 7]}, DTSAP ${octets[at + 8]}`, 1),
+      label(at + 9, end - 2, "data", 1),
+      label(end - 2, end, "checksum and stop", 1),
+    );
+    at = end;
+  }
+  if (at < octets.length) labels.push(label(at, octets.length, "no frame"));
   return labels;
 }
 

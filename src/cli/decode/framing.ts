@@ -1,7 +1,10 @@
 import { isAcseTag } from "../../dlms/acse/apdu.ts";
+import type { Discarded } from "../../dlms/bytes/deframed.ts";
 import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { Reader } from "../../dlms/bytes/reader.ts";
 import { readLength } from "../../dlms/encoding/length.ts";
+import { MbusDeframer } from "../../dlms/mbus/deframer.ts";
+import { MbusReassembly } from "../../dlms/mbus/segments.ts";
 import { apduName } from "../../dlms/xdlms/apdu.ts";
 import { StreamDeframer } from "../../ingest/deframer.ts";
 import type { Limits } from "../../limits.ts";
@@ -16,6 +19,8 @@ export const FRAMINGS = [
   "hdlc+trailer",
   "wrapper",
   "zeroed-wrapper",
+  "mbus",
+  "mbus-badlen",
   "plc-llc",
   "raw-apdu",
   "raw-apdu-chunks",
@@ -26,7 +31,7 @@ export const FRAMINGS = [
 export type Framing = (typeof FRAMINGS)[number];
 
 /** Framings that are known by name and not yet read. */
-const LATER = new Set(["hdlc-stuffed", "hdlc-damaged", "mbus", "mbus-badlen", "p1", "ascii-push", "crypto"]);
+const LATER = new Set(["hdlc-stuffed", "hdlc-damaged", "p1", "ascii-push", "crypto"]);
 
 export function isFraming(name: string): name is Framing {
   return (FRAMINGS as readonly string[]).includes(name);
@@ -50,6 +55,7 @@ export class Unframer {
   readonly #framing: Framing;
   readonly #limits: Limits;
   #stream: StreamDeframer | null = null;
+  #mbus: MbusStream | null = null;
 
   constructor(framing: Framing, limits: Limits) {
     this.#framing = framing;
@@ -69,6 +75,10 @@ export class Unframer {
         return this.#fromStream("hdlc", Buffer.concat([FLAG, octets, FLAG]));
       case "wrapper":
         return this.#fromStream("wrapper", octets);
+      case "mbus":
+      case "mbus-badlen":
+        this.#mbus ??= new MbusStream(this.#limits);
+        return this.#mbus.push(octets);
       case "zeroed-wrapper":
         return { contents: [apdu(octets.subarray(8))], problems: [] };
       case "plc-llc":
@@ -86,13 +96,13 @@ export class Unframer {
 
   /** What is left over and can't be completed any more. */
   end(): Unframed {
+    if (this.#mbus !== null) return this.#mbus.end();
     const stream = this.#stream;
     const deadline = stream?.deadline() ?? null;
     if (stream === null || deadline === null) return { contents: [], problems: [] };
     stream.handleTimeout(deadline);
     const drained = drain(stream, deadline);
-    const text = "the octets end in the middle of a frame";
-    return { ...drained, problems: [{ reason: "malformed", text }] };
+    return { ...drained, problems: [CUT_OFF] };
   }
 
   #fromStream(framing: "hdlc" | "wrapper", octets: Buffer): Unframed {
@@ -100,6 +110,40 @@ export class Unframer {
     this.#stream.push(octets, 0);
     return drain(this.#stream, 0);
   }
+}
+
+const CUT_OFF: Problem = { reason: "malformed", text: "the octets end in the middle of a frame" };
+
+/** M-Bus long frames, and the segments in them. */
+class MbusStream {
+  readonly #deframer = new MbusDeframer();
+  readonly #segments: MbusReassembly;
+
+  constructor({ apduBytesMax, apduMs }: Limits) {
+    this.#segments = new MbusReassembly({ apduOctetsMax: apduBytesMax, apduMs });
+  }
+
+  push(octets: Buffer): Unframed {
+    this.#deframer.push(octets);
+    const contents: Content[] = [];
+    const problems: Problem[] = [];
+    for (;;) {
+      const answer = this.#deframer.next();
+      if (answer.kind === "need-more") return { contents, problems };
+      const joined = answer.kind === "frame" ? this.#segments.add(answer.value, 0) : answer;
+      if (joined.kind === "frame") contents.push(apdu(Buffer.from(joined.apdu)));
+      if (joined.kind === "discarded") problems.push(passedOver(joined));
+    }
+  }
+
+  end(): Unframed {
+    const waiting = this.#segments.deadline() !== null || this.#deframer.pendingOctets > 0;
+    return { contents: [], problems: waiting ? [CUT_OFF] : [] };
+  }
+}
+
+function passedOver({ reason, count, text }: Omit<Discarded, "kind">): Problem {
+  return { reason, text: `${count} octets passed over: ${text}` };
 }
 
 const FLAG = Buffer.from([0x7e]);
@@ -111,7 +155,7 @@ function drain(stream: StreamDeframer, now: number): Unframed {
     const answer = stream.next(now);
     if (answer.kind === "need-more") return { contents, problems };
     if (answer.kind === "frame") contents.push(apdu(Buffer.from(answer.value.apdu)));
-    else problems.push({ reason: answer.reason, text: `${answer.count} octets passed over: ${answer.text}` });
+    else problems.push(passedOver(answer));
   }
 }
 
@@ -151,6 +195,7 @@ export function framingOf(octets: Buffer): Framing {
   const [first, second] = octets;
   if (first === 0x7e) return "hdlc";
   if (first === 0x00 && second === 0x01) return "wrapper";
+  if (first === 0x68 && octets[3] === 0x68) return "mbus";
   if (first === 0xe6 && (second === 0xe6 || second === 0xe7)) return "hdlc-info";
   if (octets.length > 8 && octets.subarray(0, 8).every((octet) => octet === 0)) return "zeroed-wrapper";
   if (first !== undefined && first >> 4 === 0xa && octets.length >= 7) {
