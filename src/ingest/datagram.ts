@@ -31,7 +31,11 @@ export function takeDatagram(datagram: ReceivedDatagram, around: DatagramSurroun
   deframer.push(datagram.octets, 0);
   for (;;) {
     const next = deframer.next(0);
-    if (next.kind === "need-more") break;
+    if (next.kind === "need-more") {
+      if (deframer.deadline() === null) return;
+      refusals.add(datagram.remoteAddress, "malformed", "the datagram ends within a frame", null);
+      return;
+    }
     if (next.kind === "discarded") {
       observer.discarded(next.count);
       refusals.add(datagram.remoteAddress, next.reason, next.text, null);

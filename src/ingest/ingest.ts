@@ -30,9 +30,10 @@ export interface Ingest {
   adopt(arrival: Arrival): Promise<boolean>;
   /** Decodes an APDU that was accepted once under the present configuration; nothing is stored. */
   reread(frame: StoredFrame): Promise<Reread>;
+  /** Resolves when everything that was read is durable, and counts, kept frames and alerts are written. */
+  settled(): Promise<void>;
   /**
-   * Resolves when everything that was read is durable and the sums are written; connections are to be closed before. What the database
-   * has not taken after `limitMs` is given up: it was not acknowledged.
+   * The same, and the end: connections are to be closed before. What the database has not taken after `limitMs` is given up: it was not acknowledged.
    */
   drain(limitMs?: number): Promise<void>;
   /** Gives up what waits for a database that is away, so that `drain` ends. Nothing of it was acknowledged. */
@@ -147,10 +148,14 @@ class RunningIngest implements Ingest {
 
   async drain(limitMs = DRAIN_MS): Promise<void> {
     const limit = setTimeout(() => this.abandon(), limitMs);
-    await this.intake.idle();
-    await this.batcher.drained();
+    await this.settled();
     clearTimeout(limit);
     clearInterval(this.timer);
+  }
+
+  async settled(): Promise<void> {
+    await this.intake.idle();
+    await this.batcher.drained();
     await this.writing;
     await this.write();
   }

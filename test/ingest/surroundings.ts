@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import type { IngestDependencies } from "../../src/ingest/dependencies.ts";
 import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
-import type { PushVerdict } from "../../src/ingest/observer.ts";
+import type { IngestObserver, PushVerdict } from "../../src/ingest/observer.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/limits.ts";
 import { recordsOfCatalogue } from "../../src/mapping/catalogue-records.ts";
 import { configureMapping, type ScalerRecord } from "../../src/mapping/configuration.ts";
@@ -30,6 +30,7 @@ export interface PushVector {
     readonly obis: string;
     readonly attribute: number;
     readonly type: string;
+    readonly raw: number | string | boolean;
     readonly scaler: number;
     readonly unit: string;
   }[])[];
@@ -218,7 +219,6 @@ export class Surroundings {
   }
 
   private dependencies(vectors: readonly PushVector[], limits: Limits): IngestDependencies {
-    const nothing = () => undefined;
     let records = recordsOfCatalogue(catalogue, vectors.flatMap(scalersOf));
     let configuration = configureMapping(records);
     return {
@@ -253,9 +253,7 @@ export class Surroundings {
       security: { unknownMeters: "quarantine", counterJumpMax: 2 ** 24 },
       zone: "Asia/Kolkata",
       observer: {
-        connectionOpened: nothing,
-        connectionClosed: nothing,
-        frameReceived: nothing,
+        ...silentObserver,
         pushDone: (verdict) => this.verdicts.push(verdict),
         refused: (reason) => this.refused.push(reason),
         discarded: (octets) => {
@@ -264,10 +262,6 @@ export class Surroundings {
         acknowledged: () => {
           this.acknowledged++;
         },
-        durableSeconds: nothing,
-        decodeSeconds: nothing,
-        rowsStored: nothing,
-        dbWriteSeconds: nothing,
       },
       log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
       now: () => Date.UTC(2026, 10, 1),
@@ -285,3 +279,19 @@ export function heldBack(): { promise: Promise<void>; release: () => void } {
   });
   return { promise, release };
 }
+
+const nothing = () => undefined;
+
+export const silentObserver: IngestObserver = {
+  connectionOpened: nothing,
+  connectionClosed: nothing,
+  frameReceived: nothing,
+  pushDone: nothing,
+  refused: nothing,
+  discarded: nothing,
+  acknowledged: nothing,
+  durableSeconds: nothing,
+  decodeSeconds: nothing,
+  rowsStored: nothing,
+  dbWriteSeconds: nothing,
+};
