@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROW_TABLES } from "../../src/mapping/rows.ts";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
+import { schemaPage } from "../../src/storage/schema-page.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 let test: TestDatabase;
@@ -103,6 +104,10 @@ describe("columns", () => {
       expect(key?.["columns"]).toEqual(table.key);
     },
   );
+});
+
+it("is what docs/reference/schema.md says", async () => {
+  await expect(await schemaPage(test.database)).toMatchFileSnapshot("../../docs/reference/schema.md");
 });
 
 describe("migrating", () => {
