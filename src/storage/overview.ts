@@ -24,6 +24,7 @@ export interface RecentPush {
   readonly startedAt: number;
   readonly meterNumber: string;
   readonly meterType: string;
+  /** What was captured: instant, block, daily … */
   readonly kind: string;
   readonly verdict: string;
   readonly values: number | null;
@@ -51,8 +52,8 @@ export async function loadOverview(database: Database, recentMax = 8): Promise<O
       (SELECT count(*) FROM reading_conflicts) AS conflicts`),
     database.query("SELECT verdict, count(*) AS pushes FROM push_history GROUP BY verdict"),
     database.query(
-      `SELECT h.id, h.started_at, m.meter_number, m.meter_type, h.kind, h.verdict, h.value_count, h.row_count, h.octet_count
-         FROM push_history h JOIN public.meters m ON m.id = h.meter_id
+      `SELECT h.id, h.started_at, m.meter_number, m.meter_type, coalesce(o.profile_kind, h.kind) AS kind, h.verdict, h.value_count, h.row_count, h.octet_count
+         FROM push_history h JOIN public.meters m ON m.id = h.meter_id LEFT JOIN push_objects o ON o.id = h.push_object_id
         ORDER BY h.started_at DESC, h.id DESC LIMIT $1`,
       [recentMax],
     ),

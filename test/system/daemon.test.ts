@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -149,6 +149,8 @@ describe("the daemon on a given database", () => {
 
 describe("the daemon on its embedded database", () => {
   const folder = mkdtempSync(join(tmpdir(), "hes-system-"));
+  // As root PostgreSQL runs as another user, who must get in.
+  chmodSync(folder, 0o711);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it("survives kill -9 of its PostgreSQL: degraded, then ready, and stores what was sent meanwhile", async () => {

@@ -1,4 +1,4 @@
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,11 +35,11 @@ export interface DemoOptions {
 
 const REDRAW_MS = 500;
 /** How long what is on its way at the end may take. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 60_000;
 
 /** The whole main job on one machine: database, daemon, a simulated fleet that pushes, a table of what arrives. */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
-  const folder = options.dataDir ?? mkdtempSync(join(tmpdir(), "dlms-hes-demo-"));
+  const folder = options.dataDir ?? temporaryFolder();
   await mkdir(folder, { recursive: true });
   const { config } = loadConfig(undefined, {
     HES_DATA_DIR: folder,
@@ -57,6 +57,13 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     logFile?.end();
     if (options.dataDir === null) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "dlms-hes-demo-"));
+  // Run by root, PostgreSQL is another user, who must get in.
+  chmodSync(folder, 0o711);
+  return folder;
 }
 
 async function withDaemon(config: Config, log: Log, options: DemoOptions): Promise<DemoResult> {

@@ -91,12 +91,23 @@ function tables(s: DemoSnapshot): string[] {
   return [`${BOLD}${"STORED IN".padEnd(22)}${"ROWS".padStart(8)}${PLAIN}`, ...rows];
 }
 
+/** Where captures of a kind stand whole; their quantities stand in the measurement tables, too. */
+const HOME_OF: Readonly<Record<string, string>> = {
+  instant: "instant_profile",
+  block: "block_load_profile",
+  daily: "daily_load_profile",
+  billing: "billing_profile",
+  event: "meter_events",
+  single: "meter_readings",
+};
+
 function pushes(s: DemoSnapshot): string[] {
-  const rows = s.overview.recent.map(
-    (p) =>
-      `${clock(p.startedAt)}  ${p.meterNumber.padEnd(14)} ${p.meterType.padEnd(5)} ${p.kind.padEnd(8)} ${p.verdict.padEnd(12)}` +
-      ` ${String(p.values ?? "-").padStart(4)} values ${String(p.rows ?? "-").padStart(3)} rows ${String(p.octets ?? "-").padStart(5)} octets`,
-  );
+  const rows = s.overview.recent.map((push) => {
+    const sizes = `${String(push.octets ?? "-").padStart(5)} octets ${String(push.values ?? "-").padStart(4)} values`;
+    const stored = `${String(push.rows ?? "-").padStart(3)} rows → ${HOME_OF[push.kind] ?? push.kind}`;
+    const who = `${push.meterNumber.padEnd(12)} ${push.meterType.padEnd(7)} ${push.kind.padEnd(8)}`;
+    return `${clock(push.startedAt)}  ${who} ${push.verdict.padEnd(11)} ${sizes} ${stored}`;
+  });
   return [`${BOLD}LAST PUSHES${PLAIN}`, ...rows];
 }
 
