@@ -82,12 +82,15 @@ async function start(
 
   const housekeeping = opened.open(2);
   started.push(() => housekeeping.close());
-  const journal = openJournal(housekeeping, log);
+  // Events from before there is a pipeline raise no alerts; they stand in event_logs all the same.
+  let line: Pipeline | null = null;
+  const journal = openJournal(housekeeping, log, Date.now, (event) => line?.ingest.observe(event));
   const watch = watchDatabase(housekeeping, (condition) => noteDatabase(condition, health, metrics, journal));
   look = watch.look;
   started.push(() => watch.close());
 
   const pipeline = await openPipeline(config, database, metrics.observer(), log);
+  line = pipeline;
   started.push(() => pipeline.close());
   const heart = startHeartbeat(duties(config, housekeeping, pipeline, journal), log);
   started.push(async () => {

@@ -1,3 +1,4 @@
+import type { Occurrence } from "./alerts/evaluate.ts";
 import type { Log } from "./log.ts";
 import type { Database } from "./storage/database.ts";
 import { recordSystemEvents, type SystemEvent } from "./storage/event-logs.ts";
@@ -11,11 +12,18 @@ export interface Journal {
   flush(): Promise<void>;
 }
 
-export function openJournal(database: Database, log: Log, now: () => number = Date.now): Journal {
+/** @param observe told of each event as alert rules over `event_logs` look at it */
+export function openJournal(
+  database: Database,
+  log: Log,
+  now: () => number = Date.now,
+  observe: (occurrence: Occurrence) => void = () => {},
+): Journal {
   let pending: SystemEvent[] = [];
   return {
     record: (level, component, message, data) => {
       log[level]({ component, ...data }, message);
+      observe(occurrence(level, component, message, now()));
       if (pending.length < PENDING_MAX)
         pending.push({ timeMs: now(), level, component, message, data: data ?? null });
     },
@@ -29,5 +37,19 @@ export function openJournal(database: Database, log: Log, now: () => number = Da
         log.debug({ err: error }, "the journal can't be written yet");
       }
     },
+  };
+}
+
+function occurrence(severity: string, log: string, name: string, timeMs: number): Occurrence {
+  return {
+    over: "event_logs",
+    log,
+    code: null,
+    severity,
+    meterId: null,
+    subject: log,
+    name,
+    timeMs,
+    begins: true,
   };
 }

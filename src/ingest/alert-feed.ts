@@ -41,6 +41,11 @@ export class AlertFeed {
     }
   }
 
+  /** An event of the system itself. */
+  addOccurrence(occurrence: Occurrence): void {
+    if (this.alerting !== null && this.waiting.length < WAITING_MAX) this.waiting.push(occurrence);
+  }
+
   /** Evaluates what has come together. Where the database is away it is tried again the next time. */
   async flush(): Promise<void> {
     if (this.alerting === null || this.waiting.length === 0) return;

@@ -1,3 +1,4 @@
+import type { Occurrence } from "../alerts/evaluate.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed } from "./alert-feed.ts";
 import type { Arrival } from "./arrival.ts";
@@ -26,6 +27,8 @@ export interface Ingest {
   /** Takes in what a connection sends, for as long as it is open. */
   attach(connection: ByteConnection): void;
   datagram(datagram: ReceivedDatagram): void;
+  /** An event of the head-end itself, for the alert rules over `event_logs`. */
+  observe(occurrence: Occurrence): void;
   /** Takes in an APDU that was kept; resolves to whether it is stored now. */
   adopt(arrival: Arrival): Promise<boolean>;
   /** Decodes an APDU that was accepted once under the present configuration; nothing is stored. */
@@ -108,6 +111,10 @@ class RunningIngest implements Ingest {
 
   datagram(datagram: ReceivedDatagram): void {
     takeDatagram(datagram, this.around);
+  }
+
+  observe(occurrence: Occurrence): void {
+    this.alerts.addOccurrence(occurrence);
   }
 
   adopt(arrival: Arrival): Promise<boolean> {

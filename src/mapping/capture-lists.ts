@@ -8,7 +8,9 @@ import type { CaptureSource } from "./rows.ts";
 /** Object lists that meters of one scope send in front of their values, remembered by their octets. */
 const DESCRIBED_MAX = 8;
 /** Lists made of bodies that name their own values, per scope; the oldest goes first. */
-const NAMED_MAX = 256;
+const NAMED_MAX = 64;
+/** Longer ones are made anew each time: what a stranger sends must not fill the memory. */
+const NAMED_COLUMNS_MAX = 200;
 
 /** Block load capture period where a meter type has none configured. */
 export const BLOCK_SECONDS = 1_800;
@@ -126,6 +128,7 @@ export class ScopedLists {
 
   /** One shared list for all bodies that name the same values in the same order. */
   ofColumns(columns: readonly CapturedColumn[], kind: CaptureSource): CaptureList {
+    if (columns.length > NAMED_COLUMNS_MAX) return captureList(columns, kind, null);
     let key: string = kind;
     for (const c of columns)
       key += `|${c.obis},${c.classId},${c.attribute},${c.dataIndex},${c.scaler},${c.unit}`;

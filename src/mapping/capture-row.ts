@@ -1,8 +1,8 @@
 import type { Data } from "../dlms/encoding/data.ts";
-import { type CellValue, cellOf, convert, textOf, UNSTORABLE } from "./convert.ts";
+import { type CellValue, cellOf, convert, Instant, textOf, UNSTORABLE } from "./convert.ts";
 import type { ColumnPlan, MappingPlan, PlannedTable } from "./plan.ts";
 import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
-import { type Cell, METER_EVENTS, METER_READINGS, type Row, type Table } from "./rows.ts";
+import { type Cell, type ColumnType, METER_EVENTS, METER_READINGS, type Row, type Table } from "./rows.ts";
 import { UnmappableError } from "./unmappable.ts";
 
 /** The rows of tables that one row of a capture becomes, while its values are put in one by one. */
@@ -54,16 +54,30 @@ export class CaptureRow {
   }
 
   /** Writes a value into all its cells; false where the profile's row, or any row at all, has none that can hold it. */
-  private place(value: CellValue, { targets }: ColumnPlan): boolean {
+  private place(value: CellValue, column: ColumnPlan): boolean {
+    const { targets } = column;
     let inProfile = this.plan.profileSlot < 0;
     let everywhere = targets.length > 0;
     for (const { slot, position, type } of targets) {
       const cell = cellOf(value, type);
-      if (cell === UNSTORABLE) everywhere = false;
+      if (cell === UNSTORABLE) everywhere = this.unstorable(value, type, column);
       else this.cells(slot)[position] = cell;
       inProfile ||= slot === this.plan.profileSlot;
     }
     return everywhere && inProfile;
+  }
+
+  /** A number that a column can't hold stands elsewhere; a time in place of a number means that the list is another one. */
+  private unstorable(value: CellValue, type: ColumnType, column: ColumnPlan): false {
+    const isTime = value instanceof Instant;
+    if (isTime !== (type === "timestamptz") && (isTime || typeof value === "number")) {
+      const what = isTime ? "a time" : "a number";
+      throw new UnmappableError(
+        "unmappable",
+        `${column.name} came as ${what}: the list does not fit what was sent`,
+      );
+    }
+    return false;
   }
 
   private name(value: CellValue, column: ColumnPlan): void {

@@ -64,6 +64,17 @@ function rowTime(
   const own = plan.timeColumn < 0 ? undefined : row[push.first + plan.timeColumn];
   const time = own === undefined ? null : clockTime(own, how.zone);
   if (time !== null) return plausible(time, how);
+  if (
+    own !== undefined &&
+    own.type !== "null-data" &&
+    own.type !== "octet-string" &&
+    own.type !== "date-time"
+  ) {
+    throw new UnmappableError(
+      "unmappable",
+      `a ${own.type} in place of the clock: the list does not fit what was sent`,
+    );
+  }
   if (previousMs !== null && plan.intervalSeconds !== null) {
     return plausible({ ms: previousMs + plan.intervalSeconds * 1_000, status: null, deviation: null }, how);
   }

@@ -141,3 +141,13 @@ describe("event logs", () => {
     expect([cell(event, "active"), cell(event, "clears_code")]).toEqual([false, 7]);
   });
 });
+
+describe("a list that does not fit", () => {
+  it("is noticed where a time stands in place of a number, or a number in place of the clock", () => {
+    const clock = "090c 07ea0a06ff00000000800000";
+    const swapped = `0207 0a03414243 0906 0006190900ff 0600000001 ${clock} 0600000001 0600000001 0600000001`;
+    expect(() => map(swapped)).toThrow(/in place of the clock/);
+    const shifted = `0207 0a03414243 0906 0006190900ff ${clock} ${clock} 0600000001 0600000001 0600000001`;
+    expect(() => map(shifted)).toThrow(/does not fit/);
+  });
+});
