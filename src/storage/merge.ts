@@ -123,7 +123,7 @@ function compile({ name, columns, key, provenance }: Table): Statements {
       before AS MATERIALIZED (
         SELECT s.ordinal, coalesce(${differs}, false) AS differs, coalesce(${lacks}, false) AS lacks,
                to_jsonb(t) AS stored
-          FROM source s JOIN ${name} t ON ${same}),
+          FROM source s CROSS JOIN LATERAL (SELECT * FROM ${name} t WHERE ${same} LIMIT 1) t),
       added AS (
         INSERT INTO ${name} (${names}) SELECT ${names} FROM source s
          WHERE NOT EXISTS (SELECT FROM before b WHERE b.ordinal = s.ordinal) ORDER BY ${keyList}

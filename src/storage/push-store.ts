@@ -1,6 +1,7 @@
 import { PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
+import { collidingItems } from "./collisions.ts";
 import { copyIn } from "./copy-in.ts";
 import { CounterMoves, type RaceVerdict } from "./counter-moves.ts";
 import { noteChangedDays } from "./daily-load-changes.ts";
@@ -80,8 +81,9 @@ class CopyingPushStore implements PushStore {
           if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
           return this.halve(items, error);
         }
-        if (error.sqlState === UNIQUE_VIOLATION && way === copyRows) {
-          way = mergeAll;
+        const next = error.sqlState === UNIQUE_VIOLATION ? NEXT_WAY.get(way) : undefined;
+        if (next) {
+          way = next;
           continue;
         }
         const again = error.sqlState === CHECK_VIOLATION && /no partition/.test(error.message);
@@ -159,12 +161,33 @@ const copyRows: Way = (items, copies) => {
   return (client) => copies.send(client);
 };
 
-/** The way of a batch that holds rows which are there already. */
+/** The way of a batch that holds rows which are there already: pushes that meet one are merged, the others copied. */
+const mergeColliding: Way = (items, copies) => async (client) => {
+  const colliding = await collidingItems(client, items);
+  await mergeRows(
+    client,
+    items.filter((item) => colliding.has(item)),
+  );
+  const fresh = items.filter((item) => !colliding.has(item));
+  for (const item of fresh) {
+    for (const { table, cells } of item.push.rows) copies.of(table).append(cells);
+  }
+  appendPushes(items, copies);
+  await copies.send(client);
+};
+
+/** Where another transaction stored a key in the moment between: everything is merged. */
 const mergeAll: Way = (items, copies) => async (client) => {
   await mergeRows(client, items);
   appendPushes(items, copies);
   await copies.send(client);
 };
+
+/** After a way has met a key that is there. */
+const NEXT_WAY = new Map<Way, Way>([
+  [copyRows, mergeColliding],
+  [mergeColliding, mergeAll],
+]);
 
 /** What is always new: history and frames. */
 function appendPushes(items: readonly Item[], copies: BatchCopies): void {
