@@ -1,10 +1,8 @@
-import { loadCatalogue } from "./catalogue/catalogue.ts";
 import { EXIT, UserError } from "./exit.ts";
 import type { Config } from "./settings.ts";
 import { type Database, openDatabase, ping } from "./storage/database.ts";
 import { type EmbeddedLog, startEmbeddedPostgres } from "./storage/embedded-server.ts";
-import { type MigrationReport, migrate, pendingMigrations } from "./storage/migrate.ts";
-import { seedCatalogue } from "./storage/seed-catalogue.ts";
+import { migrate, pendingMigrations } from "./storage/migrate.ts";
 import { StorageError } from "./storage/storage-error.ts";
 
 export interface ConfiguredDatabase {
@@ -68,21 +66,12 @@ function unreachable(url: string, error: unknown): unknown {
   );
 }
 
-/** The newest structure, and the catalogue of obis/ in it. Safe to repeat, and to run by several processes at once. */
-export async function bringUpToDate(
-  config: Config,
-  database: Database,
-): Promise<MigrationReport & { readonly seeded: boolean }> {
-  const report = await migrate(database, { timeZone: config.time.zone });
-  return { ...report, seeded: await seedCatalogue(database, loadCatalogue()) };
-}
-
 /** An empty database gets its tables; one that an older version made is left for `hes migrate`, which its operator runs. */
 export async function requireMigrated(config: Config, database: Database): Promise<void> {
   const pending = await pendingMigrations(database);
   if (pending.length === 0) return;
   if (await isFresh(database)) {
-    await bringUpToDate(config, database);
+    await migrate(database, { timeZone: config.time.zone });
     return;
   }
   throw new UserError(

@@ -1,4 +1,4 @@
-import { bringUpToDate, type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
+import { type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
 import { watchDatabase } from "./database-watch.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -11,6 +11,7 @@ import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
 import type { Database } from "./storage/database.ts";
+import { migrate } from "./storage/migrate.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
@@ -72,9 +73,9 @@ async function start(
       "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
     );
   }
-  const report = await bringUpToDate(config, database);
+  const report = await migrate(database, { timeZone: config.time.zone });
   log.info(
-    { engine: report.engine, applied: report.applied, seeded: report.seeded },
+    { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
     "the database's structure is current",
   );
   health.set("database", "ok");

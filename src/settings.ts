@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { parseSocketAddress } from "./transports/address.ts";
 
 /**
  * Every setting of the daemon, declared once: its key, default, unit and meaning. The loader, `hes config print`, the JSON schema
@@ -48,6 +49,20 @@ const isTimeZone = (name: string): boolean => {
   }
 };
 
+const address = (mayBeEmpty: boolean) =>
+  z.string().superRefine((text, context) => {
+    if (mayBeEmpty && text === "") return;
+    try {
+      parseSocketAddress(text);
+    } catch (error) {
+      context.addIssue((error as Error).message);
+    }
+  });
+
+const DATABASE_URL = z
+  .string()
+  .refine((text) => text === "" || /^postgres(ql)?:\/\/./.test(text), "it must begin with postgres://");
+
 const SERIAL_LINE = z.strictObject({
   path: z.string().min(1),
   baud_rate: z.int().min(300).default(9600),
@@ -67,12 +82,12 @@ export const OWN_SETTINGS = {
   data_dir: text("./data", "Directory of the embedded database, the spool and generated keys."),
 
   "listen.tcp": setting(
-    z.array(z.string()),
+    z.array(address(false)),
     ["[::]:4059"],
     "TCP addresses that meters connect to, as host:port; [::] takes IPv4 too. HDLC and wrapper are told apart by their first octets.",
   ),
   "listen.udp": setting(
-    z.array(z.string()),
+    z.array(address(false)),
     [],
     "UDP addresses that meters send to, one wrapper PDU a datagram.",
   ),
@@ -82,7 +97,8 @@ export const OWN_SETTINGS = {
     "Serial lines on which meters push in HDLC: { path, baud_rate, data_bits, parity, stop_bits }.",
   ),
 
-  "database.url": text(
+  "database.url": setting(
+    DATABASE_URL,
     "",
     "PostgreSQL 15 or newer, with or without TimescaleDB: postgres://user@host:5432/hes.",
     {
@@ -110,7 +126,8 @@ export const OWN_SETTINGS = {
     fallbackText: "data_dir/spool",
   }),
 
-  "http.listen": text(
+  "http.listen": setting(
+    address(true),
     "127.0.0.1:8059",
     "Address of /livez, /readyz, /healthz, /metrics and /version; empty: no HTTP.",
   ),

@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
-import { bringUpToDate, openConfiguredDatabase } from "../configured-database.ts";
+import { openConfiguredDatabase } from "../configured-database.ts";
 import { createLog } from "../log.ts";
+import { migrate } from "../storage/migrate.ts";
 import type { Program } from "./program.ts";
 
 export function migrateCommand(program: Program): Command {
@@ -15,10 +16,10 @@ export function migrateCommand(program: Program): Command {
       const log = createLog({ ...config.log, level: "warn" });
       const opened = await openConfiguredDatabase(config, { log, poolMax: 3 });
       try {
-        const report = await bringUpToDate(config, opened.database);
+        const report = await migrate(opened.database, { timeZone: config.time.zone });
         if (options.json) return program.print(JSON.stringify(report));
         for (const name of report.applied) program.print(`applied ${name}`);
-        if (report.seeded) program.print("the catalogue of obis/ was brought in");
+        if (report.catalogueSeeded) program.print("the catalogue of obis/ was brought in");
         program.print(
           `The database (${report.engine}) has ${report.current.length} migrations, ${report.applied.length} of them new.`,
         );

@@ -105,6 +105,18 @@ describe("mistakes", () => {
     }
   });
 
+  it.each([
+    ["HES_LISTEN__TCP", "4059", "listen.tcp"],
+    ["HES_LISTEN__UDP", "[::]", "listen.udp"],
+    ["HES_HTTP__LISTEN", "localhost", "http.listen"],
+    ["HES_DATABASE__URL", "mysql://db/hes", "database.url"],
+    ["HES_DATABASE__SCHEMA", "No Schema", "database.schema"],
+    ["HES_LIMITS__DEPTH_MAX", "0", "limits.depth_max"],
+    ["HES_LOG__LEVEL", "loud", "log.level"],
+  ])("refuses %s=%s", (name, value, key) => {
+    expect(() => loadConfig(undefined, { [name]: value })).toThrow(key);
+  });
+
   it("names file and line of broken TOML", () => {
     expect(() => loadConfig(file("broken.toml", "[limits\n"), {})).toThrow(/broken\.toml.*\n?.*1/s);
     expect(() => loadConfig(join(folder, "missing.toml"), {})).toThrow("missing.toml");
