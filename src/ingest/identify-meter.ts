@@ -64,7 +64,7 @@ export class MeterFinder {
   /** For a notification in clear: by what it says of itself, else by its address. Throws RefusedError `unknown_meter`. */
   *byBody({ identifiers }: CapturedPush, { peer }: Arrival): Steps<MeterRecord> {
     for (const identifier of identifiers) {
-      const found = yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+      const found = yield* this.byIdentifier(identifier);
       if (found !== null) return found;
     }
     const caller = yield* lookUp(() => this.directory.byHost(peer), this.stop);
@@ -102,8 +102,14 @@ export class MeterFinder {
     return naming;
   }
 
+  private *byIdentifier(identifier: string): Steps<MeterRecord | null> {
+    const known = this.directory.peekByIdentifier(identifier);
+    if (known !== undefined) return known;
+    return yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+  }
+
   private *look(identifier: string, meter: MeterRecord): Steps<Naming> {
-    const found = yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+    const found = yield* this.byIdentifier(identifier);
     if (found === null) return "unfamiliar";
     if (found.id === meter.id) return "named";
     const text = `sent as ${meter.meterNumber}, but the body names ${identifier}`;

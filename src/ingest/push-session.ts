@@ -42,6 +42,8 @@ export class PushSession {
   /** Arrived while an APDU waits for a look-up. */
   private readonly chunks: Buffer[] = [];
   private waiting = false;
+  /** It waits so long that nothing more is read. */
+  private heldUp = false;
   private heldBytes = 0;
   private paused = false;
   private meter: MeterRecord | null = null;
@@ -93,11 +95,17 @@ export class PushSession {
     let working = true;
     this.around.intake.take(this.arrival(received, apdu), this.sender(received), () => {
       this.waiting = false;
+      this.heldUp = false;
       // After a wait: go on with what arrived meanwhile.
       if (!working) this.work();
     });
     working = false;
-    if (this.waiting) this.regulate();
+    if (!this.waiting) return;
+    // Most look-ups are answered from memory before anything else is read: only a long one stops the reading.
+    setImmediate(() => {
+      this.heldUp = this.waiting;
+      this.regulate();
+    });
   }
 
   private takeBlock(received: ReceivedApdu): void {
@@ -168,7 +176,7 @@ export class PushSession {
   regulate(): void {
     const { limits, intake } = this.around;
     const full =
-      this.waiting ||
+      this.heldUp ||
       this.heldBytes > limits.undurableConnectionBytesMax ||
       intake.undurableBytes > limits.undurableTotalBytesMax;
     if (full === this.paused || this.connection.closed) return;

@@ -86,6 +86,10 @@ class Directory implements CachedMeterDirectory {
     return this.peek("system_title", systemTitle);
   }
 
+  peekByIdentifier(identifier: string): MeterRecord | null | undefined {
+    return this.peek("identifier", identifier);
+  }
+
   bySystemTitle(systemTitle: string): Promise<MeterRecord | null> {
     return this.find("system_title", systemTitle);
   }

@@ -45,6 +45,8 @@ export interface MeterDirectory {
   /** From the cache alone: undefined where the database must be asked. */
   peekBySystemTitle(systemTitle: string): MeterRecord | null | undefined;
   bySystemTitle(systemTitle: string): Promise<MeterRecord | null>;
+  /** From the cache alone, as peekBySystemTitle. */
+  peekByIdentifier(identifier: string): MeterRecord | null | undefined;
   /** By meter number, device id, serial number or logical device name, as it stands inside a body. */
   byIdentifier(identifier: string): Promise<MeterRecord | null>;
   /** By the address a meter calls from, where it is configured. */

@@ -225,6 +225,7 @@ export class Surroundings {
       store: { commit: (pushes) => this.commit(pushes) },
       directory: {
         peekBySystemTitle: (title) => this.meters.find((meter) => meter.systemTitle === title),
+        peekByIdentifier: () => undefined,
         bySystemTitle: (title) => this.find((meter) => meter.systemTitle === title),
         byIdentifier: (name) =>
           this.find((meter) => meter.meterNumber === name || meter.logicalDeviceName === name),
