@@ -39,6 +39,8 @@ export class Intake {
   private readonly limits: { depthMax: number; elementsMax: number };
   /** Pushes on their way to the database, by digest, and retransmissions of them that are to be acknowledged with them. */
   private readonly underway = new Map<string, (() => void)[]>();
+  /** Originators of which an APDU waits for a look-up, and what they sent since. */
+  private readonly lines = new Map<string, (() => boolean)[]>();
   private heldBytes = 0;
   /** APDUs that wait for a look-up. */
   private working = 0;
@@ -56,12 +58,27 @@ export class Intake {
     return this.heldBytes;
   }
 
-  /** `done` is called at once where nothing had to be waited for; the APDU's octets are needed until then. */
+  /**
+   * `done` is called at once where nothing had to be waited for; the APDU's octets are needed until then. What one originator sends is
+   * taken in its order even where it comes on several connections: while one APDU waits for a look-up, the next stand in line, or the
+   * counter of a later one would make the earlier one a replay.
+   */
   take(arrival: Arrival, sender: Sender, done: () => void): void {
     this.working++;
+    const line = this.lines.size === 0 ? undefined : this.lines.get(originatorOf(arrival));
+    if (line === undefined) this.begin(arrival, sender, done);
+    else line.push(() => this.begin(arrival, sender, done));
+  }
+
+  /** Whether the APDU was through at once. */
+  private begin(arrival: Arrival, sender: Sender, done: () => void): boolean {
+    let originator: string | null = null;
+    let through = false;
     const finish = () => {
+      through = true;
       this.working--;
       done();
+      if (originator !== null) this.goOn(originator);
       if (this.working === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
     };
     run(
@@ -75,6 +92,19 @@ export class Intake {
         finish();
       },
     );
+    if (through) return true;
+    originator = originatorOf(arrival);
+    if (!this.lines.has(originator)) this.lines.set(originator, []);
+    return false;
+  }
+
+  /** Takes in what stood in line, until one has to wait itself. */
+  private goOn(originator: string): void {
+    const line = this.lines.get(originator)!;
+    for (let next = line.shift(); next !== undefined; next = line.shift()) {
+      if (!next()) return;
+    }
+    this.lines.delete(originator);
   }
 
   /** Resolves when no APDU waits for a look-up. */
@@ -212,6 +242,11 @@ function countRows(
 }
 
 const GENERAL_GLO_CIPHERING = 0xdb;
+
+/** Whose order is kept: the system title where the envelope has one, else the address. */
+function originatorOf({ apdu, peer }: Arrival): string {
+  return systemTitleOf(apdu) ?? peer;
+}
 
 function systemTitleOf(apdu: Buffer): string | null {
   return apdu[0] === GENERAL_GLO_CIPHERING && apdu[1] === 8 ? apdu.toString("hex", 2, 10) : null;

@@ -157,6 +157,8 @@ export class Surroundings {
   counter: StoredCounter = { high: null, digests: [] };
   /** While it is away, everything that asks it fails. */
   databaseAway = false;
+  /** Each holds the answer to one look-up back, the first to the first. */
+  readonly slowLookUps: Promise<void>[] = [];
   /** Holds commits back until it is resolved. */
   hold: Promise<void> | null = null;
   readonly meters: MeterRecord[];
@@ -195,6 +197,7 @@ export class Surroundings {
 
   private async ask<T>(answer: () => T): Promise<T> {
     this.lookUps++;
+    await this.slowLookUps.shift();
     if (this.databaseAway) throw new StorageError("unavailable", "away");
     return answer();
   }

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import * as wire from "../support/wire.ts";
+import { cell, heldBack, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
+
+const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
+const meter = meterOf(vector);
+const keys = {
+  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
+  guek: Buffer.from(vector.keys!.guek, "hex"),
+  gak: Buffer.from(vector.keys!.gak, "hex"),
+};
+
+/** An alert of the meter: device id, push setup, clock, event status word. */
+function alert(counter: number, minute: number): Buffer {
+  const body = wire.structure(
+    wire.text(meter.meterNumber),
+    wire.obis("0.4.25.9.0.255"),
+    wire.clock(2026, 10, 14, 9, minute),
+    wire.bits("10".padEnd(32, "0")),
+  );
+  return wire.wrapped(wire.ciphered(wire.notification(1, body), 0x30, counter, keys));
+}
+
+describe("a meter that opens a connection for each push", () => {
+  it("has them taken in its order, however long the look-ups for the first one take", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    // Two look-ups of the first push answer late, those of the others at once.
+    const slow = [heldBack(), heldBack()];
+    around.slowLookUps.push(...slow.map(({ promise }) => promise));
+    around.connect("192.0.2.1").receive(alert(101, 1));
+    around.connect("192.0.2.2").receive(alert(102, 2));
+    around.connect("192.0.2.3").receive(Buffer.concat([alert(103, 3), alert(104, 4)]));
+    for (const { release } of slow) release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual([]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103, 104,
+    ]);
+  });
+
+  it("does not make others wait", async () => {
+    const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
+    const around = new Surroundings([], { meters: [meter, other] });
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    around.connect().receive(alert(101, 1));
+    const body = wire.structure(
+      ...[wire.text("OTHER1"), wire.obis("0.4.25.9.0.255"), wire.clock(2026, 10, 14, 9, 1), wire.bits("00")],
+    );
+    const title = Buffer.from(other.systemTitle, "hex");
+    const apdu = wire.ciphered(wire.notification(1, body), 0x30, 7, { ...keys, systemTitle: title });
+    around.connect().receive(wire.wrapped(apdu));
+    await expect.poll(() => around.committed.map(({ meterId }) => meterId)).toEqual(["another"]);
+    slow.release();
+    await around.ingest.drain();
+    expect(around.committed.map(({ meterId }) => meterId)).toEqual(["another", meter.id]);
+  });
+});
