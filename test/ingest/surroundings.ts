@@ -6,7 +6,7 @@ import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
 import type { IngestObserver, PushVerdict } from "../../src/ingest/observer.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/limits.ts";
 import { recordsOfCatalogue } from "../../src/mapping/catalogue-records.ts";
-import { configureMapping, type ScalerRecord } from "../../src/mapping/configuration.ts";
+import { configureMapping, type ListRecord, type ScalerRecord } from "../../src/mapping/configuration.ts";
 import type { Cell, Row } from "../../src/mapping/rows.ts";
 import type { AcceptedPush, CommitOutcome } from "../../src/storage/accepted-push.ts";
 import type { SecurityEvent, StoredCounter, UnknownFrame } from "../../src/storage/ingest-stores.ts";
@@ -166,10 +166,19 @@ export class Surroundings {
 
   constructor(
     vectors: readonly PushVector[],
-    options: { limits?: Partial<Limits>; meters?: readonly MeterRecord[]; counterJumpMax?: number } = {},
+    options: {
+      limits?: Partial<Limits>;
+      meters?: readonly MeterRecord[];
+      counterJumpMax?: number;
+      lists?: readonly ListRecord[];
+      scalers?: readonly ScalerRecord[];
+    } = {},
   ) {
     this.meters = [...(options.meters ?? vectors.map((vector) => meterOf(vector)))];
-    const dependencies = this.dependencies(vectors, { ...DEFAULT_LIMITS, ...options.limits });
+    const dependencies = this.dependencies({ ...DEFAULT_LIMITS, ...options.limits }, options.lists ?? [], [
+      ...vectors.flatMap(scalersOf),
+      ...(options.scalers ?? []),
+    ]);
     const counterJumpMax = options.counterJumpMax ?? 2 ** 24;
     this.ingest = createIngest({
       ...dependencies,
@@ -221,8 +230,13 @@ export class Surroundings {
     });
   }
 
-  private dependencies(vectors: readonly PushVector[], limits: Limits): IngestDependencies {
-    let records = recordsOfCatalogue(catalogue, vectors.flatMap(scalersOf));
+  private dependencies(
+    limits: Limits,
+    lists: readonly ListRecord[],
+    scalers: readonly ScalerRecord[],
+  ): IngestDependencies {
+    let records = recordsOfCatalogue(catalogue, scalers);
+    records = { ...records, lists: [...records.lists, ...lists] };
     let configuration = configureMapping(records);
     return {
       store: { commit: (pushes) => this.commit(pushes) },
