@@ -31,15 +31,22 @@ export function readData(reader: Reader, limits: DataLimits): Data {
   return readElement(reader, { left: limits.elementsMax, depthMax: limits.depthMax }, 0);
 }
 
+/** The numbers that most pushes consist of are read here, without another call; readScalar knows them, too. */
 function readElement(reader: Reader, budget: Budget, depth: number): Data {
   const tag = reader.unsigned8();
   switch (tag) {
-    case 0x00:
-      return { type: "null-data", value: null };
-    case 0x01:
-      return { type: "array", value: readElements(reader, budget, depth) };
+    case 0x06:
+      return { type: "double-long-unsigned", value: reader.unsigned32() };
+    case 0x12:
+      return { type: "long-unsigned", value: reader.unsigned16() };
+    case 0x10:
+      return { type: "long", value: reader.integer16() };
+    case 0x05:
+      return { type: "double-long", value: reader.integer32() };
     case 0x02:
       return { type: "structure", value: readElements(reader, budget, depth) };
+    case 0x01:
+      return { type: "array", value: readElements(reader, budget, depth) };
     case 0x13:
       return { type: "array", value: readCompactArray(reader, budget, depth) };
     default:
