@@ -6,6 +6,7 @@ import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { loadConfig } from "../../src/config.ts";
 import { readEpochMs } from "../../src/dlms/encoding/date-time.ts";
 import { adopt } from "../../src/ingest/adopt.ts";
+import type { PushVerdict } from "../../src/ingest/observer.ts";
 import { replay } from "../../src/ingest/replay.ts";
 import { fileKek } from "../../src/keys/kek-provider.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
@@ -58,6 +59,8 @@ function scalerLines(vector: PushVector): string[] {
   return [...seen.values()];
 }
 
+const verdicts: PushVerdict[] = [];
+const observer = { ...silentObserver, pushDone: (verdict: PushVerdict) => void verdicts.push(verdict) };
 let test: TestDatabase;
 let pipeline: Pipeline;
 let folder: string;
@@ -91,9 +94,7 @@ beforeAll(async () => {
   );
   const { config } = loadConfig(undefined, { HES_DATA_DIR: folder });
   ring = new KeyRing(fileKek(config.security.kekFile));
-  pipeline = await openPipeline(config, test.database, silentObserver, QUIET as never, () =>
-    Date.UTC(2026, 10, 1),
-  );
+  pipeline = await openPipeline(config, test.database, observer, QUIET as never, () => Date.UTC(2026, 10, 1));
 });
 
 afterAll(async () => {
@@ -177,6 +178,43 @@ describe("pushes of Indian meters", () => {
     );
     expect(alerts).toEqual(events);
     expect(alerts!["n"]).toBeGreaterThan(0);
+  });
+});
+
+describe("ten thousand forged frames", () => {
+  const victim = vectorOf("d1-daily-flat-ae-wrapper-f32-dev");
+  const all = async () => {
+    const [row] = await test.database.query(
+      `SELECT (SELECT count(*) FROM push_history)::int AS pushes, (SELECT count(*) FROM raw_frames)::int AS frames,
+              (SELECT count(*) FROM quarantine)::int AS kept, (SELECT max(counter) FROM invocation_counters)::text AS counter`,
+    );
+    return row;
+  };
+
+  it("store nothing, cost no write each and lock nobody out", async () => {
+    const before = await all();
+    const connection = new TestConnection("203.0.113.5");
+    pipeline.ingest.attach(connection);
+    const octets = Buffer.from(victim.hex, "hex");
+    for (let i = 0; i < 10_000; i++) {
+      const forged = Buffer.from(octets);
+      // Another counter each, as high as can be; the tag is the old one.
+      forged.writeUInt32BE(0xffff_0000 + i, 8 + 1 + 9 + 2 + 1 - (octets[18]! < 0x80 ? 1 : 0));
+      connection.receive(forged);
+    }
+    await pipeline.ingest.settled();
+    expect(connection.closed).toBe(false);
+    const events = await test.database.query(
+      "SELECT reason, sum(occurrences)::int AS n FROM security_events WHERE source = '203.0.113.5' GROUP BY reason",
+    );
+    expect(events).toEqual([{ reason: "bad_tag", n: 10_000 }]);
+    expect(await all()).toEqual(before);
+    // The meter itself is heard still: its own push is known, and taken for what it is.
+    const seen = verdicts.length;
+    connection.receive(octets);
+    await pipeline.ingest.settled();
+    expect(verdicts.slice(seen)).toEqual(["retransmission"]);
+    expect(await all()).toEqual(before);
   });
 });
 
