@@ -50,6 +50,7 @@ const PROTOCOL: Record<string, readonly string[]> = {
   hdlc: ["bytes"],
   wrapper: ["bytes"],
   mbus: ["bytes"],
+  text: ["cosem", "encoding", "bytes"],
   acse: ["encoding", "bytes"],
   security: ["bytes"],
   association: ["acse", "xdlms", "security", "cosem", "encoding", "bytes", "hdlc", "wrapper"],

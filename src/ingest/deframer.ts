@@ -1,4 +1,4 @@
-import type { Deframed, Discarded, Rejection } from "../dlms/bytes/deframed.ts";
+import type { Attempt, Deframed, Discarded, Rejection } from "../dlms/bytes/deframed.ts";
 import { DiscardTally, NEED_MORE, rejection } from "../dlms/bytes/deframed.ts";
 import { ReceiveBuffer } from "../dlms/bytes/receive-buffer.ts";
 import type { HdlcAddress } from "../dlms/hdlc/address.ts";
@@ -7,13 +7,35 @@ import { HdlcDeframer } from "../dlms/hdlc/deframer.ts";
 import { FLAG, type HdlcFrame } from "../dlms/hdlc/frame.ts";
 import { writeReceiveReady } from "../dlms/hdlc/outgoing.ts";
 import { SegmentReassembly } from "../dlms/hdlc/segments.ts";
+import { MbusDeframer } from "../dlms/mbus/deframer.ts";
+import { MBUS_HEADER_OCTETS, MBUS_START, type MbusLongFrame } from "../dlms/mbus/long-frame.ts";
+import { MbusReassembly } from "../dlms/mbus/segments.ts";
 import { WrapperDeframer } from "../dlms/wrapper/deframer.ts";
 import { type Wpdu, WRAPPER_HEADER_OCTETS } from "../dlms/wrapper/wpdu.ts";
 import type { Limits } from "../limits.ts";
+import { APDU_TAGS } from "./apdu-start.ts";
+import { type Gateway, throughGateway } from "./gateway-header.ts";
+import { type LineRepair, TextModeRepair, Unstuffing } from "./line-repair.ts";
+import { type LoneApdu, LoneApdus } from "./lone-apdu.ts";
+
+/**
+ * What a line is set to. "auto": the first octets tell. HDLC through a bridge that changes octets can't be told and has to be set:
+ * "hdlc-noflags" without flags, "hdlc-stuffed" with octet stuffing, "hdlc-text-mode" with 0D 0A for 0A and without check sequence.
+ */
+export const LINE_FRAMINGS = [
+  "auto",
+  "hdlc",
+  "wrapper",
+  "hdlc-noflags",
+  "hdlc-stuffed",
+  "hdlc-text-mode",
+] as const;
+
+export type LineFraming = (typeof LINE_FRAMINGS)[number];
 
 /** An APDU as it came out of its framing. */
 export interface ReceivedApdu {
-  readonly framing: "hdlc" | "wrapper";
+  readonly framing: "hdlc" | "wrapper" | "mbus" | LoneApdu["framing"];
   /** May be a view of what was received: valid until the next `push`. */
   readonly apdu: Buffer;
   /** SAP of the sender: a meter's logical device. */
@@ -22,6 +44,8 @@ export interface ReceivedApdu {
   readonly destinationAddress: number;
   /** Octets on the line, framing included; in HDLC those of the frame that completed the APDU. */
   readonly octets: number;
+  /** Whose APDU it is where a concentrator passes it on. */
+  readonly gateway?: Gateway;
   /** What an answer over HDLC needs to know. */
   readonly hdlc?: {
     readonly control: number;
@@ -32,14 +56,17 @@ export interface ReceivedApdu {
   };
 }
 
-type Framing = "undecided" | "hdlc" | "wrapper";
+type Framing = "undecided" | "hdlc" | "wrapper" | "mbus" | "lone";
 
-const NO_START = rejection("neither an HDLC frame nor a wrapper PDU begins here");
+const NO_START = rejection("neither an HDLC frame nor a wrapper PDU nor an M-Bus long frame begins here");
+/** Silence after which a message begins anew, whatever was lost before. */
+const SILENCE_MS = 500;
 
 /**
- * From the octets of one connection to APDUs. With framing "auto" the first octets tell: 7E A… is HDLC, 00 01 wrapper.
- * A right HDLC frame settles the question, for its check sequences prove it. A wrapper PDU does so until octets come that
- * can't be one; then a start of either framing is looked for, and the loss reported as `discarded`.
+ * From the octets of one connection to APDUs. With framing "auto" the first octets tell: 7E A… is HDLC, 00 01 wrapper, 68 L L 68 M-Bus;
+ * else it may be an APDU or a text without a frame. A right HDLC frame settles the question, for its check sequences prove it. A wrapper
+ * PDU does so until octets come that can't be one; then a start of another framing is looked for, and the loss reported as `discarded`.
+ * What has neither mark nor check sequence is believed where nothing was lost before, or after a silence.
  *
  * Sans-IO: `now` is in milliseconds of a clock that only goes forward. After `push`, call `next` until it says
  * "need-more"; then ask for `deadline`, and send what `takeReply` gives.
@@ -48,12 +75,17 @@ export class StreamDeframer {
   readonly #pending = new ReceiveBuffer();
   readonly #hdlc: HdlcDeframer;
   readonly #wrapper: WrapperDeframer;
+  readonly #mbus: MbusDeframer;
+  readonly #lone: LoneApdus;
   readonly #segments: SegmentReassembly;
+  readonly #mbusSegments: MbusReassembly;
   readonly #limits: Limits;
   readonly #fixed: boolean;
+  readonly #repair: LineRepair | null;
   readonly #discards = new DiscardTally();
   readonly #reports: Discarded[] = [];
   #framing: Framing;
+  #last: ReceivedApdu["framing"] | "undecided" = "undecided";
   /** HDLC frames have come, so that nothing else is looked for. */
   #hdlcProven = false;
   /** Octets have been lost, so that a wrapper header must look like one in more respects. */
@@ -61,23 +93,40 @@ export class StreamDeframer {
   /** Found behind octets whose loss has to be reported first. */
   #found: ReceivedApdu | null = null;
   #frameSince: number | null = null;
+  #lastPush = Number.POSITIVE_INFINITY;
   #reply: Buffer | null = null;
 
-  constructor(options: { readonly framing: "auto" | "hdlc" | "wrapper"; readonly limits: Limits }) {
-    const { limits } = options;
+  constructor({ framing, limits }: { readonly framing: LineFraming; readonly limits: Limits }) {
     this.#limits = limits;
-    this.#fixed = options.framing !== "auto";
-    this.#framing = options.framing === "auto" ? "undecided" : options.framing;
-    this.#hdlc = new HdlcDeframer({ frameOctetsMax: limits.hdlcFrameBytesMax }, this.#pending);
+    this.#fixed = framing !== "auto";
+    this.#framing = framing === "auto" ? "undecided" : framing === "wrapper" ? "wrapper" : "hdlc";
+    this.#repair =
+      framing === "hdlc-stuffed"
+        ? new Unstuffing()
+        : framing === "hdlc-text-mode"
+          ? new TextModeRepair()
+          : null;
+    const hdlc = {
+      frameOctetsMax: limits.hdlcFrameBytesMax,
+      flags: framing === "hdlc-noflags" ? "left-out" : "required",
+      checkSequence: framing === "hdlc-text-mode" ? "left-out" : "required",
+    } as const;
+    this.#hdlc = new HdlcDeframer(hdlc, this.#pending);
     const wrapper = { payloadOctetsMax: limits.wrapperPayloadBytesMax, apduTags: APDU_TAGS };
     this.#wrapper = new WrapperDeframer(wrapper, this.#pending);
-    this.#segments = new SegmentReassembly({ apduOctetsMax: limits.apduBytesMax, apduMs: limits.apduMs });
+    this.#mbus = new MbusDeframer(this.#pending);
+    this.#lone = new LoneApdus(limits, this.#pending);
+    const segments = { apduOctetsMax: limits.apduBytesMax, apduMs: limits.apduMs };
+    this.#segments = new SegmentReassembly(segments);
+    this.#mbusSegments = new MbusReassembly(segments);
   }
 
   /** APDUs that `next` handed out before are no longer valid. */
-  push(chunk: Buffer, _now: number): void {
+  push(chunk: Buffer, now: number): void {
     if (this.#found !== null) this.#found = { ...this.#found, apdu: Buffer.from(this.#found.apdu) };
-    this.#pending.push(chunk);
+    if (this.#pending.length === 0 && now - this.#lastPush > SILENCE_MS) this.#doubtful = false;
+    this.#lastPush = now;
+    this.#pending.push(this.#repair === null ? chunk : this.#repair.push(chunk));
   }
 
   next(now: number): Deframed<ReceivedApdu> {
@@ -86,12 +135,7 @@ export class StreamDeframer {
     if (this.#found !== null) return this.#deliver(this.#found);
     for (;;) {
       if (this.#framing === "undecided") this.#decide();
-      const attempt =
-        this.#framing === "wrapper"
-          ? this.#wrapper.attempt()
-          : this.#framing === "hdlc"
-            ? this.#hdlc.attempt()
-            : NEED_MORE;
+      const attempt = this.#attempt();
       if (attempt.kind === "need-more") return this.#needMore(now);
       this.#frameSince = null;
       if (attempt.kind === "rejected") {
@@ -99,11 +143,52 @@ export class StreamDeframer {
       } else if ("payload" in attempt.value) {
         return this.#deliver(fromWpdu(attempt.value));
       } else {
-        this.#hdlcProven = true;
-        const answer = this.#fromFrame(attempt.value, now);
+        const answer = this.#fromOther(attempt.value, now);
         if (answer !== null) return answer;
       }
     }
+  }
+
+  #attempt(): Attempt<Wpdu | HdlcFrame | MbusLongFrame | LoneApdu> {
+    switch (this.#framing) {
+      case "wrapper":
+        return this.#wrapper.attempt();
+      case "hdlc":
+        return this.#hdlc.attempt();
+      case "mbus":
+        return this.#mbus.attempt();
+      case "lone":
+        return this.#lone.attempt();
+      default:
+        return NEED_MORE;
+    }
+  }
+
+  /** Null where the frame completes no APDU. */
+  #fromOther(value: HdlcFrame | MbusLongFrame | LoneApdu, now: number): Deframed<ReceivedApdu> | null {
+    if ("information" in value) {
+      this.#hdlcProven = true;
+      return this.#fromFrame(value, now);
+    }
+    this.#framing = "undecided";
+    return "stsap" in value ? this.#fromMbus(value, now) : this.#deliver(fromLone(value));
+  }
+
+  /** Null where more segments follow. */
+  #fromMbus(frame: MbusLongFrame, now: number): Deframed<ReceivedApdu> | null {
+    const joined = this.#mbusSegments.add(frame, now);
+    if (joined.kind === "need-more") return null;
+    if (joined.kind === "discarded") return joined;
+    const { stsap, dtsap } = frame;
+    return this.#deliver(
+      throughGateway({
+        framing: "mbus",
+        apdu: joined.apdu,
+        sourceAddress: stsap,
+        destinationAddress: dtsap,
+        octets: joined.octets,
+      }),
+    );
   }
 
   /** Octets to send now: RR for segments in I frames that are not the last of their APDU. */
@@ -114,33 +199,44 @@ export class StreamDeframer {
   }
 
   /** Framing of the connection as far as it is known. */
-  get framing(): "undecided" | "hdlc" | "wrapper" {
-    return this.#framing;
+  get framing(): "undecided" | ReceivedApdu["framing"] {
+    return this.#framing === "hdlc" || this.#framing === "wrapper" ? this.#framing : this.#last;
   }
 
   /** When `handleTimeout` wants to be called: a frame, or an APDU in segments, has begun. Null where nothing has. */
   deadline(): number | null {
-    const segments = this.#segments.deadline();
-    if (this.#frameSince === null) return segments;
-    const frame = this.#frameSince + this.#limits.frameMs;
-    return segments === null ? frame : Math.min(frame, segments);
+    const all = [
+      this.#segments.deadline(),
+      this.#mbusSegments.deadline(),
+      this.#frameSince === null ? null : this.#frameSince + this.#limits.frameMs,
+    ].filter((at) => at !== null);
+    return all.length === 0 ? null : Math.min(...all);
   }
 
   /** Gives up what has been waited for too long. What is lost, and what stands behind it, comes from `next`. */
   handleTimeout(now: number): void {
-    const expired = this.#segments.expire(now);
-    if (expired !== null) this.#reports.push(expired);
+    for (const expired of [this.#segments.expire(now), this.#mbusSegments.expire(now)]) {
+      if (expired?.kind === "discarded") this.#reports.push(expired);
+    }
     if (this.#frameSince === null || this.#frameSince + this.#limits.frameMs > now) return;
     this.#frameSince = null;
+    if (this.#framing === "lone") {
+      const last = this.#lone.attempt(true);
+      if (last.kind === "frame") {
+        this.#framing = "undecided";
+        this.#found = fromLone(last.value);
+        return;
+      }
+    }
     const late = rejection(`a frame was not complete after ${this.#limits.frameMs / 1000} s`);
     if (this.#pending.length > 0) this.#giveUp(late);
   }
 
-  /** Skips to where a frame of either framing may begin, and settles for that framing until octets are lost. */
+  /** Skips to where a frame of any framing may begin, and settles for that framing until octets are lost. */
   #decide(): void {
     const { octets, from, to } = this.#pending;
     for (let at = from; at < to; at++) {
-      const start = octets[at] === FLAG ? "hdlc" : this.#wrapperStart(octets, at, to);
+      const start = this.#startAt(octets, at, to);
       if (start === null) continue;
       this.#skipNoise(at - from);
       this.#framing = start;
@@ -149,9 +245,21 @@ export class StreamDeframer {
     this.#skipNoise(to - from);
   }
 
+  /** "undecided" where more octets are needed to tell, null where nothing begins. */
+  #startAt(octets: Buffer, at: number, to: number): Framing | null {
+    const first = octets[at];
+    if (first === FLAG) return "hdlc";
+    if (first === MBUS_START && mayBeMbus(octets, at, to)) {
+      return to - at < MBUS_HEADER_OCTETS ? "undecided" : "mbus";
+    }
+    const wrapper = first === 0 ? this.#wrapperStart(octets, at, to) : null;
+    if (wrapper !== null) return wrapper;
+    return !this.#doubtful && at === this.#pending.from && this.#lone.begins() ? "lone" : null;
+  }
+
   /** "undecided" where more octets are needed to tell, null where no wrapper PDU begins. */
   #wrapperStart(octets: Buffer, at: number, to: number): Framing | null {
-    if (octets[at] !== 0 || (at + 1 < to && octets[at + 1] !== 1)) return null;
+    if (at + 1 < to && octets[at + 1] !== 1) return null;
     if (at + 1 === to) return "undecided";
     if (!this.#doubtful && at === this.#pending.from) return "wrapper";
     if ((at + 2 < to && octets[at + 2] !== 0) || (at + 4 < to && octets[at + 4] !== 0)) return null;
@@ -168,8 +276,7 @@ export class StreamDeframer {
 
   #rejected(why: Rejection): void {
     const first = this.#pending.octets[this.#pending.from];
-    const startOfTheOther = this.#framing === "wrapper" ? FLAG : 0;
-    if (this.#fixed || this.#hdlcProven || first !== startOfTheOther) {
+    if (this.#fixed || this.#hdlcProven || !mayBeginAnother(first, this.#framing)) {
       this.#giveUp(why);
     } else {
       this.#doubtful = true;
@@ -178,14 +285,20 @@ export class StreamDeframer {
   }
 
   #giveUp(why: Rejection): void {
-    const count = this.#framing === "wrapper" ? this.#wrapper.reject(why) : this.#hdlc.reject(why);
-    this.#discards.add(count, why);
+    this.#discards.add(this.#skipStart(why), why);
     this.#doubtful = true;
     if (this.#framing === "hdlc" && (this.#fixed || this.#hdlcProven)) {
       this.#discards.add(this.#hdlc.seek(), NO_START);
     } else if (!this.#fixed) {
       this.#framing = "undecided";
     }
+  }
+
+  /** Skips a start that was none, and says how many octets that were. */
+  #skipStart(why: Rejection): number {
+    if (this.#framing === "wrapper") return this.#wrapper.reject(why);
+    if (this.#framing === "hdlc") return this.#hdlc.reject(why);
+    return this.#mbus.reject();
   }
 
   #needMore(now: number): Deframed<ReceivedApdu> {
@@ -199,6 +312,7 @@ export class StreamDeframer {
   #deliver(value: ReceivedApdu): Deframed<ReceivedApdu> {
     const discarded = this.#discards.take();
     this.#found = discarded === null ? null : value;
+    this.#last = value.framing;
     return discarded ?? { kind: "frame", value };
   }
 
@@ -218,31 +332,45 @@ export class StreamDeframer {
   }
 }
 
-/** First octets of the APDUs that a head-end is sent. */
-const APDU_TAGS: ReadonlySet<number> = new Set([
-  0x01, 0x08, 0x0e, 0x0f, 0x21, 0x28, 0x60, 0x61, 0x62, 0x63, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc7, 0xc8,
-  0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd7, 0xd8, 0xd9, 0xda, 0xdb, 0xdc,
-  0xdd, 0xdf, 0xe0,
-]);
+function mayBeMbus(octets: Buffer, at: number, to: number): boolean {
+  if (at + 2 < to && octets[at + 1] !== octets[at + 2]) return false;
+  return at + 3 >= to || octets[at + 3] === MBUS_START;
+}
+
+/** Whether an octet at which one framing can't go on may be the start of another. */
+function mayBeginAnother(octet: number | undefined, framing: Framing): boolean {
+  return (
+    (octet === FLAG && framing !== "hdlc") ||
+    (octet === 0 && framing !== "wrapper") ||
+    (octet === MBUS_START && framing !== "mbus")
+  );
+}
 
 function fromWpdu({ payload, sourceWPort, destinationWPort }: Wpdu): ReceivedApdu {
-  return {
+  return throughGateway({
     framing: "wrapper",
     apdu: payload,
     sourceAddress: sourceWPort,
     destinationAddress: destinationWPort,
     octets: payload.length + WRAPPER_HEADER_OCTETS,
-  };
+  });
+}
+
+/** Where no frame says whose an APDU is, it comes from the management logical device. */
+const MANAGEMENT_LOGICAL_DEVICE = 1;
+
+function fromLone({ framing, apdu, octets }: LoneApdu): ReceivedApdu {
+  return { framing, apdu, sourceAddress: MANAGEMENT_LOGICAL_DEVICE, destinationAddress: 0, octets };
 }
 
 function fromFrame(apdu: Buffer, frame: HdlcFrame, sent: number | null): ReceivedApdu {
   const { control, source, destination } = frame;
-  return {
+  return throughGateway({
     framing: "hdlc",
     apdu,
     sourceAddress: source.upper,
     destinationAddress: destination.upper,
     octets: frame.octets,
     hdlc: { control, sendSequence: sent, source, destination },
-  };
+  });
 }

@@ -13,6 +13,7 @@ export type Layout =
   | "obis-value-scaler"
   | "obis-value"
   | "positional"
+  | "p1-telegram"
   | "attribute";
 
 /** What stands at one position of a row. */

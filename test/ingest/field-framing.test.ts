@@ -139,17 +139,34 @@ describe.runIf(there)("wrapper of real meters", () => {
   });
 });
 
-describe.runIf(there)("what is neither", () => {
-  it.each(of("ascii-push").concat(of("zeroed-wrapper")))(
-    "$id is reported as malformed",
-    ({ hex: octets }) => {
-      const { frames, discarded } = apdus([hex(octets)]);
-      expect(frames).toEqual([]);
-      expect(discarded.every(({ reason }) => reason === "malformed")).toBe(true);
-      expect(skippedOctets(discarded)).toBeGreaterThan(0);
-    },
+/** Where the APDU begins in what has no frame, or only something that looks like one. */
+const BARE: Record<string, number> = {
+  "ascii-push": 0,
+  "zeroed-wrapper": 8,
+  "plc-llc": 3,
+  "hdlc-info": 3,
+  p1: 0,
+};
+
+describe.runIf(there)("APDUs without a frame", () => {
+  const bare = vectors.filter(({ framing, tags }) => framing in BARE && !tags.includes("no push"));
+  // Requests and association messages never come unasked, so that they are not looked for.
+  const pushed = bare.filter(({ hex: octets, framing }) =>
+    framing === "ascii-push" ? true : /^(0f|c2|db)/.test(octets.slice(2 * BARE[framing]!)),
   );
 
+  it.each(pushed)("$id ($framing) is found whole and octet by octet", ({ hex: octets, framing }) => {
+    const whole = { frames: [{ apdu: octets.slice(2 * BARE[framing]!) }], discarded: [] };
+    expect(apdus([hex(octets)])).toMatchObject(whole);
+    expect(apdus(singly(hex(octets)))).toMatchObject(whole);
+    expect(apdus([hex(octets + octets)])).toMatchObject({
+      frames: [...whole.frames, ...whole.frames],
+      discarded: [],
+    });
+  });
+});
+
+describe.runIf(there)("octets behind a frame", () => {
   it("a signature behind an HDLC frame does not hurt the frame, nor the next one", () => {
     const [signed] = of("hdlc+trailer");
     const octets = hex(signed!.hex);

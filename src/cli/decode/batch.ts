@@ -95,7 +95,8 @@ function octetsOf(hex: unknown): Buffer {
 
 function keysOf(keys: unknown): DecodeKeys {
   if (typeof keys !== "object" || keys === null) return NO_KEYS;
-  const { guek, gak, system_title } = keys as Record<string, unknown>;
+  const { guek, gak, system_title, dedicated, master_key } = keys as Record<string, unknown>;
   const key = (hex: unknown) => (typeof hex === "string" && hex !== "" ? parseHex(hex) : null);
-  return decodeKeys(key(guek), key(gak), key(system_title));
+  const others = { dedicated: key(dedicated), master: key(master_key) };
+  return decodeKeys(key(guek), key(gak), key(system_title), others);
 }

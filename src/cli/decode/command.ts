@@ -20,6 +20,8 @@ interface DecodeOptions {
   readonly guek?: string;
   readonly gak?: string;
   readonly systemTitle?: string;
+  readonly dedicatedKey?: string;
+  readonly masterKey?: string;
   readonly json?: true;
   readonly explain?: true;
   readonly batch?: true;
@@ -34,6 +36,8 @@ export function decodeCommand(program: Program): Command {
     .option("--guek <key>", "encryption key: hex, or text: and characters")
     .option("--gak <key>", "authentication key: hex, or text: and characters")
     .option("--system-title <hex>", "of the sender, where the APDU does not carry it")
+    .option("--dedicated-key <key>", "of the association, for ded- APDUs")
+    .option("--master-key <key>", "for keys that come along, wrapped")
     .option("--explain", "label every octet")
     .option("--json", "one JSON document")
     .option("--batch", "read JSON lines { id, framing, hex, keys } and write one JSON line each")
@@ -49,6 +53,10 @@ function decodeOne(program: Program, input: string, options: DecodeOptions): voi
     secret("--guek", options.guek),
     secret("--gak", options.gak),
     secret("--system-title", options.systemTitle),
+    {
+      dedicated: secret("--dedicated-key", options.dedicatedKey),
+      master: secret("--master-key", options.masterKey),
+    },
   );
   if (keys.encryption !== null && ![16, 32].includes(keys.encryption.symmetricKeySize!)) {
     throw new UserError(EXIT.usage, "--guek must be 16 octets, or 32 for security suite 2");

@@ -73,7 +73,7 @@ export class Decoder {
     const named = inner.problem === null ? this.#named(inner) : null;
     const { values, events } = named ?? NOTHING;
     const time = timeOf(inner);
-    const readable = inner.apdu !== null || inner.body !== null;
+    const readable = inner.apdu !== null || inner.body !== null || inner.text !== undefined;
     this.decoded.push({
       opened,
       named,
@@ -92,7 +92,9 @@ export class Decoder {
   }
 
   #named(inner: Opened): Named | null {
-    const { apdu } = inner;
+    const { apdu, text } = inner;
+    if (text?.kind === "p1-telegram") return this.#naming.ofTelegram(text.telegram);
+    if (text?.kind === "ascii-push") return this.#naming.ofBody(text.body);
     if (apdu?.apdu === "data-notification") return this.#naming.ofBody(apdu.body);
     if (apdu?.apdu === "event-notification") {
       return this.#naming.ofAttribute(attributeOf(apdu.attribute), apdu.value);
@@ -136,6 +138,7 @@ function nameOf(opened: Opened): string {
     return nameOf(inner);
   }
   if (apdu !== null) return apdu.apdu;
+  if (opened.text !== undefined) return opened.text.kind;
   return opened.body === null ? "unknown" : opened.body.type === "date-time" ? "date-time" : "data";
 }
 

@@ -3,10 +3,10 @@ import type { Discarded } from "../../dlms/bytes/deframed.ts";
 import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { Reader } from "../../dlms/bytes/reader.ts";
 import { readLength } from "../../dlms/encoding/length.ts";
-import { MbusDeframer } from "../../dlms/mbus/deframer.ts";
-import { MbusReassembly } from "../../dlms/mbus/segments.ts";
+import { readAsciiPush } from "../../dlms/text/ascii-push.ts";
+import { TELEGRAM_START } from "../../dlms/text/p1-telegram.ts";
 import { apduName } from "../../dlms/xdlms/apdu.ts";
-import { StreamDeframer } from "../../ingest/deframer.ts";
+import { type LineFraming, StreamDeframer } from "../../ingest/deframer.ts";
 import type { Limits } from "../../limits.ts";
 import type { Problem } from "./result.ts";
 
@@ -26,12 +26,14 @@ export const FRAMINGS = [
   "raw-apdu-chunks",
   "axdr",
   "cosem-datetime",
+  "hdlc-stuffed",
+  "hdlc-damaged",
+  "hdlc-text-mode",
+  "p1",
+  "ascii-push",
 ] as const;
 
 export type Framing = (typeof FRAMINGS)[number];
-
-/** Framings that are known by name and not yet read. */
-const LATER = new Set(["hdlc-stuffed", "hdlc-damaged", "p1", "ascii-push", "crypto"]);
 
 export function isFraming(name: string): name is Framing {
   return (FRAMINGS as readonly string[]).includes(name);
@@ -55,7 +57,6 @@ export class Unframer {
   readonly #framing: Framing;
   readonly #limits: Limits;
   #stream: StreamDeframer | null = null;
-  #mbus: MbusStream | null = null;
 
   constructor(framing: Framing, limits: Limits) {
     this.#framing = framing;
@@ -75,10 +76,14 @@ export class Unframer {
         return this.#fromStream("hdlc", Buffer.concat([FLAG, octets, FLAG]));
       case "wrapper":
         return this.#fromStream("wrapper", octets);
+      case "hdlc-stuffed":
+      case "hdlc-text-mode":
+        return this.#fromStream(framing, octets);
+      case "hdlc-damaged":
+        return this.#fromStream("hdlc-text-mode", octets);
       case "mbus":
       case "mbus-badlen":
-        this.#mbus ??= new MbusStream(this.#limits);
-        return this.#mbus.push(octets);
+        return this.#fromStream("auto", octets);
       case "zeroed-wrapper":
         return { contents: [apdu(octets.subarray(8))], problems: [] };
       case "plc-llc":
@@ -96,7 +101,6 @@ export class Unframer {
 
   /** What is left over and can't be completed any more. */
   end(): Unframed {
-    if (this.#mbus !== null) return this.#mbus.end();
     const stream = this.#stream;
     const deadline = stream?.deadline() ?? null;
     if (stream === null || deadline === null) return { contents: [], problems: [] };
@@ -105,7 +109,7 @@ export class Unframer {
     return { ...drained, problems: [CUT_OFF] };
   }
 
-  #fromStream(framing: "hdlc" | "wrapper", octets: Buffer): Unframed {
+  #fromStream(framing: LineFraming, octets: Buffer): Unframed {
     this.#stream ??= new StreamDeframer({ framing, limits: this.#limits });
     this.#stream.push(octets, 0);
     return drain(this.#stream, 0);
@@ -113,34 +117,6 @@ export class Unframer {
 }
 
 const CUT_OFF: Problem = { reason: "malformed", text: "the octets end in the middle of a frame" };
-
-/** M-Bus long frames, and the segments in them. */
-class MbusStream {
-  readonly #deframer = new MbusDeframer();
-  readonly #segments: MbusReassembly;
-
-  constructor({ apduBytesMax, apduMs }: Limits) {
-    this.#segments = new MbusReassembly({ apduOctetsMax: apduBytesMax, apduMs });
-  }
-
-  push(octets: Buffer): Unframed {
-    this.#deframer.push(octets);
-    const contents: Content[] = [];
-    const problems: Problem[] = [];
-    for (;;) {
-      const answer = this.#deframer.next();
-      if (answer.kind === "need-more") return { contents, problems };
-      const joined = answer.kind === "frame" ? this.#segments.add(answer.value, 0) : answer;
-      if (joined.kind === "frame") contents.push(apdu(Buffer.from(joined.apdu)));
-      if (joined.kind === "discarded") problems.push(passedOver(joined));
-    }
-  }
-
-  end(): Unframed {
-    const waiting = this.#segments.deadline() !== null || this.#deframer.pendingOctets > 0;
-    return { contents: [], problems: waiting ? [CUT_OFF] : [] };
-  }
-}
 
 function passedOver({ reason, count, text }: Omit<Discarded, "kind">): Problem {
   return { reason, text: `${count} octets passed over: ${text}` };
@@ -195,7 +171,9 @@ export function framingOf(octets: Buffer): Framing {
   const [first, second] = octets;
   if (first === 0x7e) return "hdlc";
   if (first === 0x00 && second === 0x01) return "wrapper";
-  if (first === 0x68 && octets[3] === 0x68) return "mbus";
+  if (first === 0x68 && octets[3] === 0x68 && octets[2] === second) return "mbus";
+  if (first === TELEGRAM_START) return "p1";
+  if (readAsciiPush(octets) !== null) return "ascii-push";
   if (first === 0xe6 && (second === 0xe6 || second === 0xe7)) return "hdlc-info";
   if (octets.length > 8 && octets.subarray(0, 8).every((octet) => octet === 0)) return "zeroed-wrapper";
   if (first !== undefined && first >> 4 === 0xa && octets.length >= 7) {
@@ -217,10 +195,9 @@ function looksLikeInitiate(octets: Buffer): boolean {
 
 /** Why a framing that was named can't be read. */
 export function framingProblem(name: string): Problem {
-  return LATER.has(name)
-    ? { reason: "unsupported", text: `framing ${name} is not read yet` }
-    : {
-        reason: "unsupported",
-        text: `framing ${JSON.stringify(name)} is not known; one of ${FRAMINGS.join(", ")}`,
-      };
+  const text =
+    name === "crypto"
+      ? "crypto names inputs of a calculation, not a message"
+      : `framing ${JSON.stringify(name)} is not known; one of ${FRAMINGS.join(", ")}`;
+  return { reason: "unsupported", text };
 }

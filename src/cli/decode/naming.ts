@@ -3,11 +3,13 @@ import { formatObis } from "../../dlms/cosem/obis-code.ts";
 import { unitSymbol } from "../../dlms/cosem/unit.ts";
 import type { Data, DataLimits } from "../../dlms/encoding/data.ts";
 import { type CosemDateTime, readDateTime } from "../../dlms/encoding/date-time.ts";
+import type { Telegram } from "../../dlms/text/p1-telegram.ts";
 import { captureAttribute, decodePush } from "../../mapping/body.ts";
 import { CaptureLists, type ScopedLists } from "../../mapping/capture-lists.ts";
 import { type CapturedPush, type CapturedValue, capturesOf } from "../../mapping/captured.ts";
 import { recordsOfCatalogue } from "../../mapping/catalogue-records.ts";
 import { configureMapping, type MappingConfiguration } from "../../mapping/configuration.ts";
+import { captureTelegram } from "../../mapping/layout-telegram.ts";
 import { scaled, scaledBig } from "../../mapping/scale.ts";
 import type { NamedEvent, NamedValue } from "./result.ts";
 import { isCompound, isoOf, plainValue, textOf, timeIn, treeOf } from "./tree.ts";
@@ -41,6 +43,10 @@ export class Naming {
   /** Throws DecodeError where the body is no Data. */
   ofBody(body: Buffer): Named {
     return this.#named(decodePush(body, { lists: this.#lists, limits: this.#limits }));
+  }
+
+  ofTelegram(telegram: Telegram): Named {
+    return this.#named(captureTelegram(telegram, this.#lists));
   }
 
   ofAttribute(attribute: Attribute, value: Data): Named {

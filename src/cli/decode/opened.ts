@@ -1,7 +1,14 @@
 import type { AcseApdu } from "../../dlms/acse/apdu.ts";
 import type { Data } from "../../dlms/encoding/data.ts";
+import type { Telegram } from "../../dlms/text/p1-telegram.ts";
 import type { Apdu } from "../../dlms/xdlms/apdu.ts";
 import type { Problem, Protection } from "./result.ts";
+
+/** Pushes that are no APDU. */
+export type PushedText =
+  | { readonly kind: "p1-telegram"; readonly telegram: Telegram }
+  /** `body` says the same as Data. */
+  | { readonly kind: "ascii-push"; readonly body: Buffer };
 
 /** One layer of what was received: an APDU, and the one that was in it. */
 export interface Opened {
@@ -14,6 +21,8 @@ export interface Opened {
   readonly inner: Opened | null;
   /** The Data of a notification's body or of joined datablocks. */
   readonly body: Data | null;
+  /** What was sent as text and not as an APDU. */
+  readonly text?: PushedText;
   readonly problem: Problem | null;
 }
 

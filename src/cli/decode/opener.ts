@@ -4,10 +4,16 @@ import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { Reader } from "../../dlms/bytes/reader.ts";
 import { type Data, type DataLimits, readData } from "../../dlms/encoding/data.ts";
 import { SecurityError } from "../../dlms/security/errors.ts";
-import { readSecurityHeader, unprotect } from "../../dlms/security/protection.ts";
+import { HEADER_OCTETS, readSecurityHeader, TAG_OCTETS, unprotect } from "../../dlms/security/protection.ts";
+import { AUTHENTICATED, protectionOf } from "../../dlms/security/security-control.ts";
+import { asciiPushBody, readAsciiPush } from "../../dlms/text/ascii-push.ts";
+import { readTelegram, TELEGRAM_START } from "../../dlms/text/p1-telegram.ts";
 import { type Apdu, readApdu } from "../../dlms/xdlms/apdu.ts";
 import { BlockAssembly } from "../../dlms/xdlms/block-assembly.ts";
+import { authenticatedHeader, type GeneralCiphering } from "../../dlms/xdlms/ciphered.ts";
 import type { GeneralBlockTransfer } from "../../dlms/xdlms/general-block-transfer.ts";
+import { contentKey } from "../../ingest/content-key.ts";
+import { relayedApdu } from "../../ingest/relayed-apdu.ts";
 import type { Limits } from "../../limits.ts";
 import { readUntaggedRows } from "../../mapping/layout-untagged-rows.ts";
 import type { DecodeKeys } from "./keys.ts";
@@ -56,6 +62,16 @@ export class Opener {
     }
     try {
       const first = octets[0];
+      if (first === TELEGRAM_START) {
+        return { ...layer, text: { kind: "p1-telegram", telegram: readTelegram(octets) } };
+      }
+      const asciiPush = readAsciiPush(octets);
+      if (asciiPush !== null) {
+        return {
+          ...this.#withBody(layer, asciiPushBody(asciiPush)),
+          text: { kind: "ascii-push", body: asciiPushBody(asciiPush) },
+        };
+      }
       if (first !== undefined && isAcseTag(first)) return this.#acse(layer, sender, depth);
       return this.#xdlms({ ...layer, apdu: readApdu(octets, this.#limits) }, sender, depth);
     } catch (error) {
@@ -79,7 +95,11 @@ export class Opener {
     const { apdu } = layer;
     switch (apdu.apdu) {
       case "data-notification":
-        return this.#withBody(layer, apdu.body, layer.octets.length - apdu.body.length);
+        return this.#relayed(
+          this.#withBody(layer, apdu.body, layer.octets.length - apdu.body.length),
+          sender,
+          depth,
+        );
       case "general-block-transfer":
         return this.#block(layer, apdu, sender, depth);
       case "general-glo-ciphering":
@@ -88,16 +108,22 @@ export class Opener {
       case "general-signing":
         return { ...layer, inner: this.open(apdu.content, sender, depth + 1) };
       case "general-ciphering":
-        return this.#generalCiphering(layer, apdu.content, apdu.originatorSystemTitle, sender, depth);
+        return this.#generalCiphering(layer, apdu, sender, depth);
       case "initiate-request":
         if (apdu.dedicatedKey !== null) this.#dedicatedKey = createSecretKey(apdu.dedicatedKey);
-        return layer;
+        return checkedPduSize(layer, apdu.clientMaxReceivePduSize);
       case "get-response":
         return this.#getResponse(layer, apdu);
       default:
         if (!("content" in apdu)) return layer;
         return this.#unprotected(layer, apdu.content, EMPTY, senderOf(apdu.apdu, sender), depth);
     }
+  }
+
+  /** What a gateway passes on is opened with the keys of the meter whose it is. */
+  #relayed(layer: Opened, sender: Sender, depth: number): Opened {
+    const octets = layer.body === null ? null : relayedApdu(layer.body, this.#limits);
+    return octets === null ? layer : { ...layer, inner: this.open(octets, sender, depth + 1) };
   }
 
   /** A body that isn't all Data still lets the notification be seen. */
@@ -122,9 +148,29 @@ export class Opener {
   }
 
   #unprotected(layer: Opened, content: Buffer, title: Buffer, sender: Sender, depth: number): Opened {
-    const { control, counter } = readSecurityHeader(content);
     const known = this.#titles.get(sender) ?? this.#keys.systemTitle;
     const systemTitle = title.length > 0 ? title : known;
+    const dedicated = layer.apdu?.apdu.startsWith("ded-") || layer.apdu?.apdu === "general-ded-ciphering";
+    const key = () => {
+      const encryption = dedicated ? (this.#dedicatedKey ?? this.#keys.dedicated) : this.#keys.encryption;
+      if (encryption === null) throw new SecurityError("key_missing", missingKey(dedicated));
+      return encryption;
+    };
+    return this.#decrypted(layer, { content, systemTitle, header: null, key }, sender, depth);
+  }
+
+  #generalCiphering(layer: Opened, apdu: GeneralCiphering, sender: Sender, depth: number): Opened {
+    const { content, originatorSystemTitle: title } = apdu;
+    const systemTitle = title.length > 0 ? title : this.#keys.systemTitle;
+    const { encryption: unicast, master } = this.#keys;
+    const key = () => contentKey(apdu.keyInfo, { unicast, broadcast: null, master });
+    const header = authenticatedHeader(apdu);
+    return this.#decrypted(layer, { content, systemTitle, header, key }, sender, depth);
+  }
+
+  #decrypted(layer: Opened, what: Ciphered, sender: Sender, depth: number): Opened {
+    const { content, systemTitle, header, key } = what;
+    const { control, counter } = readSecurityHeader(content);
     const protection: Protection = {
       control: control.toString(16).padStart(2, "0"),
       suite: control & 0x0f,
@@ -132,38 +178,21 @@ export class Opener {
       system_title: systemTitle?.toString("hex") ?? "",
       verified: false,
     };
-    const dedicated = layer.apdu?.apdu.startsWith("ded-") || layer.apdu?.apdu === "general-ded-ciphering";
-    const encryption = dedicated ? this.#dedicatedKey : this.#keys.encryption;
     try {
-      if (encryption === null) throw new SecurityError("key_missing", missingKey(dedicated));
+      if (this.#keys.encryption === null && protectionOf(control) === AUTHENTICATED) {
+        // In clear: what is inside can be read, although nobody can check its tag.
+        const clear = content.subarray(HEADER_OCTETS, content.length - TAG_OCTETS);
+        return { ...layer, protection, inner: this.open(clear, sender, depth + 1) };
+      }
+      const encryption = key();
       if (systemTitle === null) throw new SecurityError("key_missing", "the system title is not known");
       const keys = { encryption, authentication: this.#keys.authentication };
-      const opened = unprotect(content, systemTitle, keys);
+      const opened = unprotect(content, systemTitle, keys, header);
       const inner = this.open(opened.plaintext, sender, depth + 1);
       return { ...layer, protection: { ...protection, verified: opened.verified }, inner };
     } catch (error) {
       return { ...layer, protection, problem: problemOf(error) };
     }
-  }
-
-  /** Where nothing is encrypted, what is inside can be read, although its tag can't be checked. */
-  #generalCiphering(layer: Opened, content: Buffer, title: Buffer, sender: Sender, depth: number): Opened {
-    const { control, counter } = readSecurityHeader(content);
-    const protection: Protection = {
-      control: control.toString(16).padStart(2, "0"),
-      suite: control & 0x0f,
-      counter,
-      system_title: title.toString("hex"),
-      verified: false,
-    };
-    const problem: Problem = { reason: "unsupported", text: "general-ciphering is not opened yet" };
-    if ((control & 0x20) !== 0) return { ...layer, protection, problem };
-    const inner = this.open(
-      content.subarray(5, content.length - ((control & 0x10) !== 0 ? 12 : 0)),
-      sender,
-      depth + 1,
-    );
-    return { ...layer, protection, inner, problem };
   }
 
   /** Datablocks are joined; with the last one the Data that they make up is there. */
@@ -179,6 +208,24 @@ export class Opener {
     this.#datablocks = [];
     return this.#withBody(layer, whole);
   }
+}
+
+interface Ciphered {
+  readonly content: Buffer;
+  readonly systemTitle: Buffer | null;
+  /** What general-ciphering adds to the authenticated data. */
+  readonly header: Buffer | null;
+  /** Throws SecurityError where there is no key. */
+  readonly key: () => KeyObject;
+}
+
+/** Green Book 7.3.2: a PDU size below this can't be kept to; 0 means that there is no limit. */
+const PDU_OCTETS_MIN = 12;
+
+function checkedPduSize(layer: Opened, octets: number): Opened {
+  if (octets === 0 || octets >= PDU_OCTETS_MIN) return layer;
+  const text = `a client that can only receive ${octets} octets is to be refused, ${PDU_OCTETS_MIN} are the least`;
+  return { ...layer, problem: { reason: "association_refused", text } };
 }
 
 const EMPTY = Buffer.alloc(0);

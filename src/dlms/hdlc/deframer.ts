@@ -22,6 +22,14 @@ const INCOMPLETE = rejection("HDLC frame was not completed in time");
 /** Frames with a right header and a wrong end that may overlap before all of them are skipped. */
 const OVERLAPPING_FAILURES_MAX = 8;
 
+export interface HdlcDeframerOptions {
+  readonly frameOctetsMax?: number;
+  /** "left-out": a bridge has taken the flags away. */
+  readonly flags?: "required" | "left-out";
+  /** "left-out": a bridge has swallowed the frame check sequence, so that only the header is checked. */
+  readonly checkSequence?: "required" | "left-out";
+}
+
 /**
  * Cuts a stream into HDLC frames. The end of a frame is where its length says, never where a flag is: 7E may stand in
  * the information field and in the check sequences. Flags between frames may be one, shared, or many; the closing one
@@ -30,6 +38,8 @@ const OVERLAPPING_FAILURES_MAX = 8;
 export class HdlcDeframer {
   readonly #pending: ReceiveBuffer;
   readonly #frameOctetsMax: number;
+  readonly #flags: "required" | "left-out";
+  readonly #checkSequence: "required" | "left-out";
   readonly #discards = new DiscardTally();
   #behindFlag = false;
   /** Octets without which another attempt at the present start is useless. */
@@ -40,11 +50,10 @@ export class HdlcDeframer {
   #failedUntil = 0;
   #failures = 0;
 
-  constructor(
-    options: { readonly frameOctetsMax?: number } = {},
-    pending: ReceiveBuffer = new ReceiveBuffer(),
-  ) {
+  constructor(options: HdlcDeframerOptions = {}, pending: ReceiveBuffer = new ReceiveBuffer()) {
     this.#frameOctetsMax = options.frameOctetsMax ?? FRAME_OCTETS_MAX;
+    this.#flags = options.flags ?? "required";
+    this.#checkSequence = options.checkSequence ?? "required";
     this.#pending = pending;
   }
 
@@ -91,7 +100,7 @@ export class HdlcDeframer {
       this.#behindFlag = true;
     }
     if (pending.from === pending.to) return NEED_MORE;
-    if (!this.#behindFlag) return OUTSIDE;
+    if (!this.#behindFlag && this.#flags === "required") return OUTSIDE;
     return this.#frameAt(pending.octets, pending.from, pending.to);
   }
 
@@ -110,6 +119,7 @@ export class HdlcDeframer {
 
   /** Skips to the next flag, or to the end, and says how many octets that were. */
   seek(): number {
+    if (this.#flags === "left-out") return 0;
     const { octets, from, to } = this.#pending;
     const flag = octets.indexOf(FLAG, from);
     return this.#skip((flag < 0 || flag > to ? to : flag) - from);
@@ -136,6 +146,7 @@ export class HdlcDeframer {
     if (source === 0) return seen === end ? TOO_SHORT : NEED_MORE;
     const header = from + 3 + destination + source;
     const rest = end - header;
+    if (this.#checkSequence === "left-out") return this.#unchecked(octets, from, to, destination, source);
     if (rest !== 2 && rest < 4) return TOO_SHORT;
     let register = FCS_START;
     if (rest > 2) {
@@ -149,14 +160,8 @@ export class HdlcDeframer {
     }
     register = fcsRegister(register, octets, rest > 2 ? header : from, end - 2);
     if ((register ^ 0xffff) !== (octets[end - 2]! | (octets[end - 1]! << 8))) return BAD_FCS;
-    const value: HdlcFrame = {
-      segmented: (octets[from]! & 0x08) !== 0,
-      destination: readAddressOf(octets, from + 2, destination),
-      source: readAddressOf(octets, from + 2 + destination, source),
-      control: octets[header - 1]!,
-      information: rest > 2 ? octets.subarray(header + 2, end - 2) : null,
-      octets: length,
-    };
+    const information = rest > 2 ? octets.subarray(header + 2, end - 2) : null;
+    const value = frameOf(octets, from, destination, source, information);
     this.#skip(length);
     // The closing flag, where it is there already: it may also open the next frame.
     if (end < to && octets[end] === FLAG) {
@@ -165,6 +170,46 @@ export class HdlcDeframer {
     }
     return { kind: "frame", value };
   }
+
+  /** A frame with a right header check sequence, of which the last two octets did not come. */
+  #unchecked(
+    octets: Buffer,
+    from: number,
+    to: number,
+    destination: number,
+    source: number,
+  ): Attempt<HdlcFrame> {
+    const header = from + 3 + destination + source;
+    const end = from + frameLength(octets, from) - 2;
+    if (end < header + 2) return TOO_SHORT;
+    if (header + 2 > to) return NEED_MORE;
+    const register = fcsRegister(FCS_START, octets, from, header);
+    if ((register ^ 0xffff) !== (octets[header]! | (octets[header + 1]! << 8))) return BAD_HCS;
+    if (end > to) {
+      this.#wanted = end - from;
+      return NEED_MORE;
+    }
+    const value = frameOf(octets, from, destination, source, octets.subarray(header + 2, end));
+    this.#skip(end - from);
+    return { kind: "frame", value };
+  }
+}
+
+function frameOf(
+  octets: Buffer,
+  from: number,
+  destination: number,
+  source: number,
+  information: Buffer | null,
+): HdlcFrame {
+  return {
+    segmented: (octets[from]! & 0x08) !== 0,
+    destination: readAddressOf(octets, from + 2, destination),
+    source: readAddressOf(octets, from + 2 + destination, source),
+    control: octets[from + 2 + destination + source]!,
+    information,
+    octets: frameLength(octets, from),
+  };
 }
 
 function frameLength(octets: Buffer, from: number): number {

@@ -1,4 +1,5 @@
 import type { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
 import { choice, octetString, optional, sequence, unsigned8, type ValueOf } from "../encoding/codec.ts";
 import { readLength } from "../encoding/length.ts";
 
@@ -51,6 +52,24 @@ export const generalCiphering = sequence({
   keyInfo: optional(keyInfo),
   content: octetString,
 });
+
+export type GeneralCiphering = { apdu: "general-ciphering" } & ValueOf<typeof generalCiphering>;
+
+/** What the header adds to the authenticated data of its content: the five octet-strings, each with its length. */
+export function authenticatedHeader(apdu: Omit<GeneralCiphering, "apdu" | "keyInfo" | "content">): Buffer {
+  const writer = new Writer();
+  const { transactionId, originatorSystemTitle, recipientSystemTitle, dateTime, otherInformation } = apdu;
+  for (const field of [
+    transactionId,
+    originatorSystemTitle,
+    recipientSystemTitle,
+    dateTime,
+    otherInformation,
+  ]) {
+    octetString.write(writer, field);
+  }
+  return writer.finish();
+}
 
 /** general-signing (DF): the header's five octet-strings · content · signature (raw r and s). */
 export const generalSigning = sequence({ ...header, content: octetString, signature: octetString });

@@ -1,0 +1,30 @@
+import type { ReceivedApdu } from "./deframer.ts";
+
+/** Says which meter behind a concentrator an APDU is of. */
+export interface Gateway {
+  readonly networkId: number;
+  /** As the concentrator names the meter; a copy. */
+  readonly physicalAddress: Buffer;
+}
+
+const REQUEST = 0xe6;
+const RESPONSE = 0xe7;
+/** Tag, network id, length of the address. */
+const FIELDS_OCTETS = 3;
+
+/**
+ * Takes the header of a gateway from in front of an APDU (Green Book 10.11): E6 or E7 · network id 1 · physical address, an octet-string
+ * with its length · APDU. An APDU without one, or with one that is cut off, is left as it is.
+ */
+export function throughGateway(received: ReceivedApdu): ReceivedApdu {
+  const { apdu } = received;
+  const tag = apdu[0];
+  if (tag !== RESPONSE && tag !== REQUEST) return received;
+  const start = FIELDS_OCTETS + (apdu[2] ?? 0);
+  if (apdu.length <= start) return received;
+  const gateway = {
+    networkId: apdu[1]!,
+    physicalAddress: Buffer.from(apdu.subarray(FIELDS_OCTETS, start)),
+  };
+  return { ...received, apdu: apdu.subarray(start), gateway };
+}

@@ -1,0 +1,74 @@
+import { type Attempt, NEED_MORE, rejection } from "../dlms/bytes/deframed.ts";
+import type { ReceiveBuffer } from "../dlms/bytes/receive-buffer.ts";
+import type { DataLimits } from "../dlms/encoding/data.ts";
+import { asciiPushEnd } from "../dlms/text/ascii-push.ts";
+import { TELEGRAM_START, telegramEnd } from "../dlms/text/p1-telegram.ts";
+import type { Limits } from "../limits.ts";
+import { type ApduPrefix, apduEnd, apduPrefix } from "./apdu-start.ts";
+
+/** What came without any frame around it. */
+export interface LoneApdu {
+  readonly framing: ApduPrefix["framing"] | "ascii-push" | "p1";
+  /** A view of what was received. */
+  readonly apdu: Buffer;
+  /** With what stood in front of it. */
+  readonly octets: number;
+}
+
+const NO_APDU = rejection("no APDU begins here");
+const TOO_LONG = rejection("an APDU without a frame is longer than the limit", "limit");
+
+/** Up to here every octet that arrives is reason for another look; above, a part of what is there. */
+const OFTEN_OCTETS = 4_096;
+const SHARE_BITS = 5;
+
+/**
+ * Finds the end of APDUs, and of pushes as text, that stand in the stream without a frame: what they are made of says how long they are.
+ * Nothing protects or marks them, so that they are only looked for where nothing else can be meant.
+ */
+export class LoneApdus {
+  readonly #pending: ReceiveBuffer;
+  readonly #limits: DataLimits;
+  readonly #octetsMax: number;
+  #wanted = 1;
+
+  constructor(limits: Limits, pending: ReceiveBuffer) {
+    this.#pending = pending;
+    this.#limits = { depthMax: limits.depthMax, elementsMax: limits.pushElementsMax };
+    this.#octetsMax = limits.apduBytesMax;
+  }
+
+  /** Whether one may begin at the present octet. */
+  begins(): boolean {
+    const { octets, from, to } = this.#pending;
+    this.#wanted = 1;
+    if (apduPrefix(octets, from, to) !== null) return true;
+    if (octets[from] === TELEGRAM_START) return telegramEnd(octets, from, to, false) !== null;
+    return asciiPushEnd(octets, from, to, false) !== null;
+  }
+
+  /** `atEnd`: nothing more comes. */
+  attempt(atEnd = false): Attempt<LoneApdu> {
+    const { octets, from, to } = this.#pending;
+    const available = to - from;
+    if (!atEnd && available < this.#wanted) return NEED_MORE;
+    const prefix = apduPrefix(octets, from, to);
+    if (prefix === "need-more") return NEED_MORE;
+    const start = from + (prefix?.octets ?? 0);
+    const end =
+      prefix !== null
+        ? apduEnd(octets, start, to, this.#limits)
+        : octets[from] === TELEGRAM_START
+          ? telegramEnd(octets, from, to, atEnd)
+          : asciiPushEnd(octets, from, to, atEnd);
+    if (end === null) return NO_APDU;
+    if (end === "need-more") {
+      if (available > this.#octetsMax) return TOO_LONG;
+      this.#wanted = available + (available < OFTEN_OCTETS ? 1 : available >> SHARE_BITS);
+      return NEED_MORE;
+    }
+    const framing = prefix?.framing ?? (octets[from] === TELEGRAM_START ? "p1" : "ascii-push");
+    this.#pending.skip(end - from);
+    return { kind: "frame", value: { framing, apdu: octets.subarray(start, end), octets: end - from } };
+  }
+}
