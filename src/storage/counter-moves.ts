@@ -24,6 +24,14 @@ export class CounterMoves {
   /** Highest counter that this process handed to the database, in whatever batch: those were judged when they were accepted. */
   private readonly submitted = new LRUCache<string, number>({ max: REMEMBERED_MAX });
 
+  /** Counters of batches whose COMMIT may or may not have come through: a second attempt looks whether it is there. */
+  private readonly doubtful = new LRUCache<string, true>({ max: REMEMBERED_MAX });
+
+  /** Called when the connection was lost on the way: the batch may be stored. */
+  doubt(moves: readonly CounterMove[]): void {
+    for (const move of moves) this.doubtful.set(nameOf(move), true);
+  }
+
   /** Called before the first attempt to commit. */
   submit(pushes: readonly AcceptedPush[]): void {
     for (const { counter } of pushes) {
@@ -83,23 +91,24 @@ export class CounterMoves {
       ],
     );
     const inDatabase = new Map(counters.map((row) => [rowName(row), row.counter as number]));
-    const foreign = groups.filter(
-      ({ name }) => (inDatabase.get(name) ?? 0) > (this.submitted.get(name) ?? -1),
-    );
+    const isForeign = ({ name }: Group) => (inDatabase.get(name) ?? 0) > (this.submitted.get(name) ?? -1);
+    const suspects = groups.filter((group) => isForeign(group) || this.doubtful.has(group.name));
     const seen = await this.seen(
       client,
-      foreign.flatMap(({ moves }) => moves),
+      suspects.flatMap(({ moves }) => moves),
       ownIds,
     );
     const verdicts = new Map<CounterMove, RaceVerdict>();
-    for (const { moves } of groups) for (const move of moves) verdicts.set(move, "accepted");
-    for (const { moves } of foreign) {
-      for (const move of moves) verdicts.set(move, seen.has(frameName(move)) ? "retransmission" : "replay");
+    for (const group of groups) {
+      for (const move of group.moves) {
+        if (seen.has(frameName(move))) verdicts.set(move, "retransmission");
+        else verdicts.set(move, isForeign(group) ? "replay" : "accepted");
+      }
     }
     return verdicts;
   }
 
-  /** Which of these frames another daemon has stored, as they are. */
+  /** Which of these frames are stored, as they are. */
   private async seen(
     client: Client,
     moves: readonly CounterMove[],

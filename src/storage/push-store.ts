@@ -89,7 +89,10 @@ class CopyingPushStore implements PushStore {
         const again = error.sqlState === CHECK_VIOLATION && /no partition/.test(error.message);
         if (again) await this.partitions.refresh();
         if (attempt < ATTEMPTS_MAX && (again || error.sqlState?.startsWith("40"))) continue;
-        if (error.code !== "constraint") throw error;
+        if (error.code !== "constraint") {
+          this.counters.doubt(items.flatMap(({ push }) => push.counter ?? []));
+          throw error;
+        }
         return this.halve(items, error);
       }
     }

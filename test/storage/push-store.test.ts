@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { BILLING_PROFILE, METER_EVENTS, ROW_TABLES } from "../../src/mapping/rows.ts";
 import type { PushStore } from "../../src/storage/accepted-push.ts";
 import { openCounterStore } from "../../src/storage/counters.ts";
-import { openDatabase } from "../../src/storage/database.ts";
+import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
 import { openPushStore } from "../../src/storage/push-store.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { instant, push, reading, row, voltages } from "../support/pushes.ts";
 
@@ -241,6 +242,27 @@ describe("counters", () => {
     const outcomes = await Promise.all(counters.map((counter) => store.commit([under(counter)])));
     expect(outcomes.flat().map(({ verdict }) => verdict)).toEqual(counters.map(() => "applied"));
     expect(await all("SELECT counter FROM invocation_counters")).toEqual([{ counter: 139 }]);
+  });
+
+  it("recognise a batch that was stored although its connection was lost before COMMIT was answered", async () => {
+    // The answer to COMMIT gets lost once: what the database did stays done.
+    let lose = true;
+    const { database } = test;
+    const lossy: Database = {
+      ...database,
+      transaction: async (work) => {
+        const result = await database.transaction(work);
+        if (!lose) return result;
+        lose = false;
+        throw new StorageError("unavailable", "the connection is gone");
+      },
+    };
+    const lossyStore = openPushStore(lossy, await openPartitions(database));
+    await expect(lossyStore.commit([under(1, "one")])).rejects.toMatchObject({ code: "unavailable" });
+    const [again] = await lossyStore.commit([under(1, "one")]);
+    expect(again?.verdict).toBe("retransmission");
+    expect(await count("push_history")).toBe(1);
+    expect((await lossyStore.commit([under(2, "two")]))[0]?.verdict).toBe("applied");
   });
 
   it("are loaded with the digests of the last frames", async () => {
