@@ -19,9 +19,19 @@ export interface BatchLimits {
   readonly ageMs: number;
   /** Transactions at once. */
   readonly inFlightMax: number;
+  /** Pushes that may wait for a transaction while the database keeps up; what is read beyond would only grow old in memory. */
+  readonly waitingMax: number;
+  /** A database from which no COMMIT has come for so long is away: then memory is what pushes are taken into, up to its limit. */
+  readonly awayMs: number;
 }
 
-export const BATCH_LIMITS: BatchLimits = { pushesMax: 500, ageMs: 5, inFlightMax: 3 };
+export const BATCH_LIMITS: BatchLimits = {
+  pushesMax: 500,
+  ageMs: 5,
+  inFlightMax: 3,
+  waitingMax: 2_000,
+  awayMs: 1_000,
+};
 
 /**
  * Gathers pushes into transactions. While none is on its way a push goes at once; while some are, the next batch grows: the slower
@@ -37,6 +47,9 @@ export class Batcher {
   private queue: PendingPush[] = [];
   private head = 0;
   private inFlight = 0;
+  /** Pushes that were added and are not settled. */
+  private unsettled = 0;
+  private lastCommitAt = 0;
   /** Meters with a push in a transaction, and their pushes that wait for its end. */
   private readonly busy = new Map<string, PendingPush[]>();
   private timer: NodeJS.Timeout | null = null;
@@ -59,7 +72,14 @@ export class Batcher {
 
   add(pending: PendingPush): void {
     this.queue.push(pending);
+    this.unsettled++;
     this.schedule();
+  }
+
+  /** Whether as much waits as a database that keeps up should be given. */
+  isFull(): boolean {
+    const { waitingMax, awayMs } = this.limits;
+    return this.unsettled > waitingMax && performance.now() - this.lastCommitAt < awayMs;
   }
 
   /** Resolves when everything that was added is settled. */
@@ -145,7 +165,9 @@ export class Batcher {
     const pushes = batch.map(({ push }) => push);
     try {
       const outcomes = await untilAvailable(() => this.store.commit(pushes), this.stop);
-      this.observer.dbWriteSeconds((performance.now() - started) / 1_000);
+      this.lastCommitAt = performance.now();
+      this.observer.dbWriteSeconds((this.lastCommitAt - started) / 1_000);
+      this.unsettled -= batch.length;
       for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes[i]!);
     } catch (error) {
       // The store sets aside what the database refuses; what comes here is a fault of ours, or the end of the daemon.
@@ -153,6 +175,7 @@ export class Batcher {
         { err: error, pushes: batch.length },
         "a batch could not be stored and is not acknowledged",
       );
+      this.unsettled -= batch.length;
       for (const pending of batch) pending.settled(null);
     }
   }

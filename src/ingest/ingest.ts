@@ -102,6 +102,7 @@ class RunningIngest implements Ingest {
     this.sessions.add(session);
     this.around.observer.connectionOpened();
     connection.onClose(() => {
+      session.finish();
       this.sessions.delete(session);
       this.around.paused.delete(session);
       this.around.observer.connectionClosed();
@@ -155,6 +156,7 @@ class RunningIngest implements Ingest {
 
   async drain(limitMs = DRAIN_MS): Promise<void> {
     const limit = setTimeout(() => this.abandon(), limitMs);
+    for (const session of this.sessions) session.finish();
     await this.settled();
     clearTimeout(limit);
     clearInterval(this.timer);

@@ -58,6 +58,11 @@ export class Intake {
     return this.heldBytes;
   }
 
+  /** Whether nothing more should be read for now: too much is on its way to the database. */
+  isFull(): boolean {
+    return this.heldBytes > this.with.limits.undurableTotalBytesMax || this.parts.batcher.isFull();
+  }
+
   /**
    * `done` is called at once where nothing had to be waited for; the APDU's octets are needed until then. What one originator sends is
    * taken in its order even where it comes on several connections: while one APDU waits for a look-up, the next stand in line, or the
@@ -148,8 +153,10 @@ export class Intake {
       const waiting = (digest === null ? undefined : this.underway.get(digest)) ?? [];
       if (digest !== null) this.underway.delete(digest);
       if (this.stored(outcome, received, arrival)) {
-        this.with.observer.durableSeconds((performance.now() - started) / 1_000);
-        sender.durable(confirm);
+        const elapsedMs = performance.now() - started;
+        this.with.observer.durableSeconds(elapsedMs / 1_000);
+        // Too late, the sender has given up: it sends again, and that is acknowledged.
+        if (elapsedMs <= this.with.limits.durableMs) sender.durable(confirm);
         for (const acknowledge of waiting) acknowledge();
       }
       sender.settled(bytes);

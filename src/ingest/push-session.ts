@@ -44,6 +44,7 @@ export class PushSession {
   private waiting = false;
   /** It waits so long that nothing more is read. */
   private heldUp = false;
+  private finishing = false;
   private heldBytes = 0;
   private paused = false;
   private meter: MeterRecord | null = null;
@@ -70,9 +71,15 @@ export class PushSession {
     }
   }
 
-  /** Works off what was read, until an APDU has to wait or nothing whole is left. */
+  /** Takes in whatever was read, however much is on its way: nothing more will come. */
+  finish(): void {
+    this.finishing = true;
+    this.work();
+  }
+
+  /** Works off what was read, until an APDU has to wait, too much is on its way to the database, or nothing whole is left. */
   private work(): void {
-    while (!this.waiting) {
+    while (!this.waiting && (this.finishing || !this.around.intake.isFull())) {
       const next = this.deframer.next(this.around.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
@@ -175,10 +182,7 @@ export class PushSession {
   /** Reads no more than can be held, and reads on when it is held no longer. */
   regulate(): void {
     const { limits, intake } = this.around;
-    const full =
-      this.heldUp ||
-      this.heldBytes > limits.undurableConnectionBytesMax ||
-      intake.undurableBytes > limits.undurableTotalBytesMax;
+    const full = this.heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull();
     if (full === this.paused || this.connection.closed) return;
     this.paused = full;
     if (full) {
@@ -187,6 +191,7 @@ export class PushSession {
     } else {
       this.around.paused.delete(this);
       this.connection.resume();
+      this.work();
     }
   }
 
