@@ -132,6 +132,45 @@ describe("the daemon on a given database", () => {
     ]);
   });
 
+  it("keeps a known meter's push whose scalers nobody knows, says which, and stores it once they are imported", async () => {
+    const block = vectors.find(({ id }) => id === "india-d2-block-flat-none-wrapper-int")!;
+    await cli.json(
+      "meters",
+      "add",
+      block.meter.device_id,
+      "--meter-type",
+      "D2-GENUS",
+      "--required-protection",
+      "none",
+    );
+    daemon = await startDaemonProcess(environment());
+    await sendOnce(daemon.port, Buffer.from(block.hex, "hex"));
+    const [waiting] = await eventually(async () => {
+      const list = await cli.json("quarantine", "list");
+      return list.length > 0 ? list : null;
+    }, "the push is in quarantine");
+    expect(waiting).toMatchObject({
+      meterNumber: block.meter.device_id,
+      reason: "scaler_unknown",
+      frames: 1,
+    });
+    expect(waiting.message).toContain("1.0.32.27.0.255");
+
+    const again = await cli.json("replay", "--quarantined", "--meter", block.meter.device_id);
+    expect(again).toMatchObject({ frames: 1, rowsAdded: 0, left: [{ reason: "scaler_unknown" }] });
+    const scalers = scalersCsv({ ...block, meter: { ...block.meter, category: "D2-GENUS" } });
+    await cli.json("meter-types", "import", cli.file("scalers.csv", scalers));
+    const adopted = await cli.hes("meters", "adopt", block.meter.device_id);
+    expect(adopted.stdout).toBe("1 frames that were kept are stored now.\n");
+    expect(await cli.json("quarantine", "list")).toEqual([]);
+    const rows = await test.database.query(
+      `SELECT b.voltage_l1_v FROM block_load_profile b JOIN public.meters m ON m.id = b.meter_id WHERE m.meter_number = $1`,
+      [block.meter.device_id],
+    );
+    const expected = block.rows[0]!.find(({ obis }) => obis === "1.0.32.27.0.255")!;
+    expect(rows).toEqual([{ voltage_l1_v: Number(expected.raw) / 10 ** -expected.scaler }]);
+  });
+
   it("answers health, and says by its exit code why it can't start", async () => {
     daemon = await startDaemonProcess(environment());
     expect(await (await fetch(`${daemon.http}/readyz`)).json()).toMatchObject({
