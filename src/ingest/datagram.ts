@@ -23,7 +23,8 @@ interface DatagramSurroundings {
 /** Takes in what one datagram holds; a frame never goes on in the next one. Dropped where too much is not durable yet. */
 export function takeDatagram(datagram: ReceivedDatagram, around: DatagramSurroundings): void {
   const { intake, refusals, observer, limits } = around;
-  if (intake.undurableBytes > limits.undurableTotalBytesMax) {
+  // Nothing can be left in a socket here, so what waits for a look-up counts as well.
+  if (intake.undurableBytes + intake.waitingBytes > limits.undurableTotalBytesMax) {
     refusals.add(datagram.remoteAddress, "rate_limited", "too much is waiting for the database", null);
     return;
   }

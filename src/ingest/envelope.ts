@@ -20,9 +20,13 @@ export type Envelope =
 const DATA_NOTIFICATION = 0x0f;
 const EVENT_NOTIFICATION = 0xc2;
 
+export function isInClear(apdu: Buffer): boolean {
+  return apdu[0] === DATA_NOTIFICATION || apdu[0] === EVENT_NOTIFICATION;
+}
+
 /** Throws DecodeError or SecurityError "malformed". A notification in clear is not read yet. */
 export function openEnvelope(apdu: Buffer, limits: DataLimits): Envelope {
-  if (apdu[0] === DATA_NOTIFICATION || apdu[0] === EVENT_NOTIFICATION) return { kind: "plain" };
+  if (isInClear(apdu)) return { kind: "plain" };
   const read = readApdu(apdu, limits);
   switch (read.apdu) {
     case "general-glo-ciphering":

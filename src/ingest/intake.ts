@@ -5,7 +5,7 @@ import type { AlertFeed } from "./alert-feed.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Batcher } from "./batcher.ts";
 import type { IngestDependencies } from "./dependencies.ts";
-import { openEnvelope } from "./envelope.ts";
+import { isInClear, openEnvelope } from "./envelope.ts";
 import type { MappedNotification } from "./map-notification.ts";
 import type { PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
@@ -42,8 +42,9 @@ export class Intake {
   /** Originators of which an APDU waits for a look-up, and what they sent since. */
   private readonly lines = new Map<string, (() => boolean)[]>();
   private heldBytes = 0;
-  /** APDUs that wait for a look-up. */
+  /** APDUs that wait for a look-up, and their octets. */
   private working = 0;
+  private workingBytes = 0;
   private whenIdle: (() => void)[] = [];
 
   constructor(dependencies: IngestDependencies, parts: Intake["parts"]) {
@@ -58,6 +59,11 @@ export class Intake {
     return this.heldBytes;
   }
 
+  /** Octets of what waits for a look-up, or stands in line behind one. */
+  get waitingBytes(): number {
+    return this.workingBytes;
+  }
+
   /** Whether nothing more should be read for now: too much is on its way to the database. */
   isFull(): boolean {
     return this.heldBytes > this.with.limits.undurableTotalBytesMax || this.parts.batcher.isFull();
@@ -70,7 +76,9 @@ export class Intake {
    */
   take(arrival: Arrival, sender: Sender, done: () => void): void {
     this.working++;
-    const line = this.lines.size === 0 ? undefined : this.lines.get(originatorOf(arrival));
+    this.workingBytes += costOf(arrival);
+    const originator = this.lines.size === 0 ? null : originatorOf(arrival);
+    const line = originator === null ? undefined : this.lines.get(originator);
     if (line === undefined) this.begin(arrival, sender, done);
     else line.push(() => this.begin(arrival, sender, done));
   }
@@ -82,6 +90,7 @@ export class Intake {
     const finish = () => {
       through = true;
       this.working--;
+      this.workingBytes -= costOf(arrival);
       done();
       if (originator !== null) this.goOn(originator);
       if (this.working === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
@@ -99,7 +108,7 @@ export class Intake {
     );
     if (through) return true;
     originator = originatorOf(arrival);
-    if (!this.lines.has(originator)) this.lines.set(originator, []);
+    if (originator !== null && !this.lines.has(originator)) this.lines.set(originator, []);
     return false;
   }
 
@@ -142,7 +151,7 @@ export class Intake {
     }
     const { acceptance, confirm } = received;
     const push = acceptedPush(acceptance, this.with.now());
-    const bytes = arrival.apdu.length + OVERHEAD_BYTES;
+    const bytes = costOf(arrival);
     const digest = acceptance.protection?.digest.toString("latin1") ?? null;
     const started = performance.now();
     this.heldBytes += bytes;
@@ -250,9 +259,14 @@ function countRows(
 
 const GENERAL_GLO_CIPHERING = 0xdb;
 
-/** Whose order is kept: the system title where the envelope has one, else the address. */
-function originatorOf({ apdu, peer }: Arrival): string {
-  return systemTitleOf(apdu) ?? peer;
+const costOf = ({ apdu }: Arrival) => apdu.length + OVERHEAD_BYTES;
+
+/**
+ * Whose order is kept: the system title where the envelope has one, else the address. What comes in clear has no counter that an order
+ * matters to, and many meters may share the address: none of them waits for another.
+ */
+function originatorOf({ apdu, peer }: Arrival): string | null {
+  return systemTitleOf(apdu) ?? (isInClear(apdu) ? null : peer);
 }
 
 function systemTitleOf(apdu: Buffer): string | null {

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import * as wire from "../support/wire.ts";
 import { heldBack, Surroundings, vectorOf } from "./surroundings.ts";
 
 const vector = vectorOf("d1-instant-flat-ae-wrapper-f32-dev");
@@ -38,4 +39,32 @@ it("drops and counts what comes while too much waits for the database", async ()
   await around.ingest.settled();
   expect(around.refused).toEqual(["rate_limited"]);
   expect(around.verdicts).toEqual(["applied"]);
+});
+
+it("drops and counts what comes while too many datagrams wait for look-ups", async () => {
+  const around = new Surroundings([], { limits: { undurableTotalBytesMax: 20_000 } });
+  const { promise, release } = heldBack();
+  const forged = (name: string) =>
+    datagram(wire.wrapped(wire.notification(1, wire.text(name))).toString("hex"));
+  around.slowLookUps.push(...Array<Promise<void>>(1_000).fill(promise));
+  for (let i = 0; i < 1_000; i++) around.ingest.datagram(forged(`stranger ${i}`));
+  const dropped = around.refused.filter((reason) => reason === "rate_limited").length;
+  release();
+  await around.ingest.settled();
+  // Each counts for 2 KiB and its octets: some ten fit.
+  expect(dropped).toBeGreaterThan(980);
+  expect(around.refused).toHaveLength(1_000);
+});
+
+it("lets no plain push wait for the look-ups of another from the same address", async () => {
+  const around = new Surroundings([]);
+  const { promise, release } = heldBack();
+  around.slowLookUps.push(promise);
+  for (const name of ["first", "second"]) {
+    around.ingest.datagram(datagram(wire.wrapped(wire.notification(1, wire.text(name))).toString("hex")));
+  }
+  await expect.poll(() => around.refused).toEqual(["unknown_meter"]);
+  release();
+  await around.ingest.settled();
+  expect(around.refused).toEqual(["unknown_meter", "unknown_meter"]);
 });
