@@ -15,8 +15,8 @@ export interface PendingPush {
 export interface BatchLimits {
   /** Pushes of one transaction. */
   readonly pushesMax: number;
-  /** How long a push waits for others while batches are on their way. */
-  readonly ageMs: number;
+  /** How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty. */
+  readonly gatherMs: number;
   /** Transactions at once. */
   readonly inFlightMax: number;
   /** Pushes that may wait for a transaction while the database keeps up; what is read beyond would only grow old in memory. */
@@ -27,15 +27,15 @@ export interface BatchLimits {
 
 export const BATCH_LIMITS: BatchLimits = {
   pushesMax: 500,
-  ageMs: 5,
+  gatherMs: 10,
   inFlightMax: 3,
   waitingMax: 2_000,
   awayMs: 1_000,
 };
 
 /**
- * Gathers pushes into transactions. While none is on its way a push goes at once; while some are, the next batch grows: the slower
- * the database, the larger the batches. Pushes of one meter never are in two transactions at a time, so their order and their
+ * Gathers pushes into transactions. A push that comes alone goes at once; while others come, batches grow: the busier the line or the
+ * slower the database, the larger they are. Pushes of one meter never are in two transactions at a time, so their order and their
  * counters' order hold. While the database is away batches are tried again until it is back; nothing is given up.
  */
 export class Batcher {
@@ -50,6 +50,7 @@ export class Batcher {
   /** Pushes that were added and are not settled. */
   private unsettled = 0;
   private lastCommitAt = 0;
+  private lastSentAt = Number.NEGATIVE_INFINITY;
   /** Meters with a push in a transaction, and their pushes that wait for its end. */
   private readonly busy = new Map<string, PendingPush[]>();
   private timer: NodeJS.Timeout | null = null;
@@ -95,7 +96,8 @@ export class Batcher {
   private schedule(): void {
     const waiting = this.queue.length - this.head;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
-    if (this.inFlight === 0 || waiting >= this.limits.pushesMax) {
+    const alone = this.inFlight === 0 && performance.now() - this.lastSentAt > this.limits.gatherMs;
+    if (alone || waiting >= this.limits.pushesMax) {
       if (this.immediate) return;
       this.immediate = true;
       // After the sockets that are readable now were read: their pushes come along.
@@ -104,7 +106,7 @@ export class Batcher {
         this.send();
       });
     } else {
-      this.timer ??= setTimeout(() => this.send(), this.limits.ageMs);
+      this.timer ??= setTimeout(() => this.send(), this.limits.gatherMs);
     }
   }
 
@@ -114,6 +116,7 @@ export class Batcher {
     if (this.inFlight >= this.limits.inFlightMax) return;
     const batch = this.compose();
     if (batch.length === 0) return;
+    this.lastSentAt = performance.now();
     this.inFlight++;
     this.commit(batch).finally(() => {
       this.inFlight--;

@@ -4,7 +4,7 @@ import { NUMERIC_OCTETS_MAX, writeNumeric } from "./binary-numeric.ts";
 /*
  * COPY … WITH (FORMAT binary): 11 octets of signature, flags and extension length (0), then for each row a 16-bit count of columns and
  * for each column a 32-bit length (−1: NULL) and its octets; at the end the count −1. PostgreSQL documentation, COPY, "Binary Format".
- * Chosen by measurement: against the text format it costs PostgreSQL about a third less, and Node less than half.
+ * Chosen because neither side then turns numbers and instants into text and back.
  */
 const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
 const TRAILER = Buffer.of(0xff, 0xff);
