@@ -90,8 +90,8 @@ export interface CatalogueMeterType {
   readonly intervalSeconds: number | null;
 }
 
-/** A scaler of `example-scalers/`: raw × 10^scaler in `unit`. What a maker's meters use is configuration, not catalogue. */
-export interface ExampleScaler {
+/** raw × 10^scaler in `unit`. In the catalogue only where a document fixes it; what a maker's meters use is configuration otherwise. */
+export interface CatalogueScaler {
   readonly meterType: string;
   readonly code: string;
   readonly attribute: number;
@@ -108,6 +108,8 @@ export interface Catalogue {
   /** Bits of alarm registers (double-long-unsigned). */
   readonly alarms: readonly StatusBit[];
   readonly meterTypes: readonly CatalogueMeterType[];
+  /** Of customer interfaces whose frames carry none. */
+  readonly scalers: readonly CatalogueScaler[];
   /** `code` as `a.b.c.d.e.f`. */
   byCode(code: string, attribute: number): CatalogueObject | undefined;
 }
@@ -240,8 +242,8 @@ function readMeterTypes(folder: string, file: string): CatalogueMeterType[] {
  * Scalers as `hes` imports them: meter_type, code, attribute, scaler, unit.
  * @throws CsvError
  */
-export function readScalers(path: string): ExampleScaler[] {
-  return readCsv(path, path, SCALER_COLUMNS).map((line) => ({
+export function readScalers(path: string, name: string = path): CatalogueScaler[] {
+  return readCsv(path, name, SCALER_COLUMNS).map((line) => ({
     meterType: line.text("meter_type"),
     code: line.obis("code"),
     attribute: line.integer("attribute", 1, 127),
@@ -267,6 +269,7 @@ export function loadCatalogue(folder: string = catalogueFolder()): Catalogue {
     esw: readBits(folder, "esw.csv"),
     alarms: readBits(folder, "alarms.csv"),
     meterTypes: readMeterTypes(folder, "meter-types.csv"),
+    scalers: csvFiles(folder, "scalers").flatMap((file) => readScalers(join(folder, file), file)),
     byCode: (code, attribute) => index.get(`${code}/${attribute}`),
   };
 }

@@ -9,6 +9,8 @@ import { lookUp, type Steps } from "./steps.ts";
 
 /** `meter_events.log` of the bits of status words; the code is the bit's number, 0 first on the wire. */
 const STATUS_LOG = "status-word";
+/** Of alarm registers 1 and on, whose bits may come and go together. */
+const ALARM_REGISTER = /^0\.0\.97\.98\.(\d)\.255$/;
 const WORDS_MAX = 100_000;
 
 interface LastWord {
@@ -46,12 +48,14 @@ export class StatusWords {
     if (before !== undefined && word.timeMs < before.timeMs) return [];
     this.last.set(key, { bits: word.bits, timeMs: word.timeMs });
     const rows: Row[] = [];
+    const register = ALARM_REGISTER.exec(word.code)?.[1];
+    const log = register === undefined ? STATUS_LOG : `alarm-register-${Number(register) + 1}`;
     for (let bit = 0; bit < word.bits.length; bit++) {
       const active = word.bits[bit] === "1";
       if (active === (before?.bits[bit] === "1")) continue;
       const known = configuration.statusBit(meter.category, word.code, bit);
       const event = {
-        log: STATUS_LOG,
+        log,
         code: bit,
         sequence: 0,
         name: known?.name ?? `bit ${bit} of ${word.code}`,

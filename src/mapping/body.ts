@@ -1,13 +1,17 @@
 import { DecodeError } from "../dlms/bytes/errors.ts";
 import { Reader } from "../dlms/bytes/reader.ts";
 import type { CosemAttributeDescriptor } from "../dlms/cosem/attribute-descriptor.ts";
+import { parseObis } from "../dlms/cosem/obis-code.ts";
 import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
 import type { ScopedLists } from "./capture-lists.ts";
 import { type CapturedPush, capturedColumn, printableText } from "./captured.ts";
+import { eventPush, recogniseEvents } from "./layout-events.ts";
 import { recogniseIs15959 } from "./layout-is15959.ts";
 import { recogniseObisValues } from "./layout-obis-values.ts";
 import { readKnownObjectList, recogniseObjectList } from "./layout-object-list.ts";
-import { recognisePositional } from "./layout-positional.ts";
+import { recogniseOpaque, recognisePositional } from "./layout-positional.ts";
+import { BUFFER, PROFILE_CLASS, profileRows } from "./layout-profile.ts";
+import { withTagsInPlace } from "./layout-swapped-tags.ts";
 import { recogniseUntaggedRows } from "./layout-untagged-rows.ts";
 
 /** What a body is decoded with: the lists that may explain it, and the limits of the decoder. */
@@ -16,6 +20,11 @@ export interface DecodeContext {
   readonly limits: DataLimits;
 }
 
+/** What Kaifa and Iskraemeco MT382 meters name when their power goes. */
+const LAST_GASP = parseObis("128.128.128.128.128.0");
+/** DSMR and SMR number it so in their event logs. */
+const LAST_GASP_CODE = 99;
+
 type Recogniser = (root: Data, context: DecodeContext, body: Buffer) => CapturedPush | null;
 
 /** In this order: what describes itself fully goes first, what only a configuration explains last. */
@@ -23,7 +32,9 @@ const RECOGNISERS: readonly Recogniser[] = [
   (root, { lists, limits }, body) => recogniseObjectList(root, lists, body, limits),
   (root, { lists }) => recogniseIs15959(root, lists),
   (root, { lists }) => recogniseObisValues(root, lists),
+  (root, { lists }) => recogniseEvents(root, lists),
   (root, { lists }) => recognisePositional(root, lists),
+  (root, { lists }) => recogniseOpaque(root, lists),
 ];
 
 /**
@@ -37,7 +48,9 @@ export function decodePush(body: Buffer, context: DecodeContext): CapturedPush {
   if (root instanceof DecodeError) {
     const untagged = recogniseUntaggedRows(body, context.lists, context.limits);
     if (untagged !== null) return untagged;
-    throw root;
+    const repaired = withTagsInPlace(body);
+    if (repaired === null) throw root;
+    return decodePush(repaired, context);
   }
   for (const recognise of RECOGNISERS) {
     const push = recognise(root, context, body);
@@ -65,6 +78,8 @@ export function captureAttribute(
   value: Data,
   lists: ScopedLists,
 ): CapturedPush {
+  const special = attributePush(attribute, value, lists);
+  if (special !== null) return special;
   const column = capturedColumn(attribute.instanceId, attribute.classId, attribute.attributeId, 0);
   const list = lists.ofColumns([column], "single");
   const identifiers = list.identifierColumns.flatMap(() => printableText(value) ?? []);
@@ -78,6 +93,24 @@ export function captureAttribute(
     rows: [[value]],
     problem: null,
   };
+}
+
+/** Attributes whose value is a body of its own: a last gasp, the rows of a profile, an event in a structure. */
+function attributePush(
+  { classId, instanceId, attributeId }: CosemAttributeDescriptor,
+  value: Data,
+  lists: ScopedLists,
+): CapturedPush | null {
+  if (instanceId === LAST_GASP) {
+    const name = printableText(value);
+    const event = { log: "alert", code: LAST_GASP_CODE, time: null, name: "last gasp", context: null };
+    return eventPush(name === null ? [] : [name], [event], lists);
+  }
+  if (classId === PROFILE_CLASS && attributeId === BUFFER && value.type === "array") {
+    const none = { identifiers: [], pushSetup: null, clock: null, first: 0 };
+    return { layout: "attribute", ...none, ...profileRows(instanceId, value.value, lists) };
+  }
+  return recogniseEvents(value, lists);
 }
 
 /** Even so, texts in front may say whose body it is. */

@@ -51,9 +51,15 @@ export class ScopedLists {
    */
   forRow(pushSetup: ObisCode | null, row: readonly Data[], first: number): CaptureList | undefined {
     const lists = this.ofSetup(pushSetup).get(row.length - first);
-    return lists === undefined || lists.length === 1
-      ? lists?.[0]
-      : bestFit(lists, row, first, this.configuration);
+    if (lists === undefined) return undefined;
+    // Nobody says whose it is: only a list of the very same sorts of values can be it.
+    if (pushSetup === null && this.isForAnybody()) return bestFit(lists, row, first, this.configuration, 0);
+    return lists.length === 1 ? lists[0] : bestFit(lists, row, first, this.configuration);
+  }
+
+  private isForAnybody(): boolean {
+    const { meterId, meterType, category } = this.scope;
+    return meterId === null && meterType === null && category === null;
   }
 
   /** Lengths of all lists of a push setup, for messages. */
@@ -61,9 +67,9 @@ export class ScopedLists {
     return [...this.ofSetup(pushSetup).keys()].sort((a, b) => a - b);
   }
 
-  /** The kind of profile that a push setup carries; `single` where none is configured. */
+  /** The kind of profile that a push setup (null: a body that names none) carries; `single` where none is configured. */
   kindOf(pushSetup: ObisCode | null): CaptureSource {
-    if (pushSetup === null) return "single";
+    if (pushSetup === null && this.isForAnybody()) return "single";
     const first = this.ofSetup(pushSetup).values().next();
     return first.done ? "single" : first.value[0]!.kind;
   }
@@ -80,12 +86,9 @@ export class ScopedLists {
     const known = this.bySetup.get(pushSetup);
     if (known !== undefined) return known;
     const name = pushSetup === null ? null : formatObis(pushSetup);
-    const { meterId, meterType, category } = this.scope;
-    const anybody = meterId === null && meterType === null && category === null;
-    const records =
-      anybody && name !== null
-        ? this.configuration.listsOfSetup(name)
-        : this.configuration.lists(name, this.scope);
+    const records = this.isForAnybody()
+      ? this.configuration.listsOfSetup(name)
+      : this.configuration.lists(name, this.scope);
     const lists = new Map<number, CaptureList[]>();
     for (const record of records) {
       const known = lists.get(record.entries.length);

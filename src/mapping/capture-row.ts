@@ -36,7 +36,7 @@ export class CaptureRow {
     this.valueCount++;
     if (column.role === "event-code") this.eventCode = wholeNumber(data, column);
     else if (column.role === "event-sequence") this.eventSequence = wholeNumber(data, column);
-    else if (column.role === "status-word" && data.type === "bit-string") this.addStatusWord(data, column);
+    else if (column.role === "status-word" && isWord(data)) this.addStatusWord(data, column);
     else this.addValue(data, column);
   }
 
@@ -86,7 +86,8 @@ export class CaptureRow {
   }
 
   private addStatusWord(data: Data, column: ColumnPlan): void {
-    const bits = textOf(convert(data, column, this.how.zone)!);
+    const bits =
+      typeof data.value === "number" ? bitsOf(data) : textOf(convert(data, column, this.how.zone)!);
     this.readings.push(readingRow(bits, column, "event", this.how, this.time.ms));
     this.statusWords.push({ timeMs: this.time.ms, code: column.column.code, codeId: column.codeId!, bits });
   }
@@ -176,7 +177,7 @@ export interface MeterEvent {
   readonly active: boolean | null;
   /** The code whose event this one ends. */
   readonly clears: number | null;
-  readonly context: Record<string, CellValue> | null;
+  readonly context: Readonly<Record<string, unknown>> | null;
 }
 
 export function meterEventRow(event: MeterEvent, how: PushOrigin, timeMs: number): Row {
@@ -186,6 +187,22 @@ export function meterEventRow(event: MeterEvent, how: PushOrigin, timeMs: number
   fill(cells, EVENT_HOW, name, severity, how.origin, how.receivedAtMs, active);
   fill(cells, EVENT_MORE, clears, context === null ? null : JSON.stringify(context));
   return { table: METER_EVENTS, cells };
+}
+
+/** Event status words are bit-strings, alarm registers unsigned integers. */
+const REGISTER_BITS: Readonly<Record<string, number>> = {
+  unsigned: 8,
+  "long-unsigned": 16,
+  "double-long-unsigned": 32,
+};
+
+function isWord({ type }: Data): boolean {
+  return type === "bit-string" || type in REGISTER_BITS;
+}
+
+/** Bits of an alarm register, the least significant first. */
+function bitsOf({ type, value }: Data): string {
+  return [...(value as number).toString(2)].reverse().join("").padEnd(REGISTER_BITS[type]!, "0");
 }
 
 function wholeNumber(data: Data, column: ColumnPlan): number {

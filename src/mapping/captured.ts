@@ -14,6 +14,8 @@ export type Layout =
   | "obis-value"
   | "positional"
   | "p1-telegram"
+  | "event"
+  | "opaque"
   | "attribute";
 
 /** What stands at one position of a row. */
@@ -42,6 +44,18 @@ export interface CaptureList {
   readonly plans: Map<string, MappingPlan>;
 }
 
+/** An event that a body reports by its layout, and not by objects that have codes. */
+export interface CapturedEvent {
+  /** As in `meter_events.log`. */
+  readonly log: string;
+  readonly code: number;
+  /** null: the notification's own time, or none. */
+  readonly time: Data | null;
+  /** Where the configuration knows no name for the code. */
+  readonly name: string | null;
+  readonly context: Readonly<Record<string, unknown>> | null;
+}
+
 /**
  * A body taken apart: rows of values beside the list that names them. Position `first + i` of a row is column `i` of the list.
  * Values are views of the body.
@@ -58,6 +72,7 @@ export interface CapturedPush {
   readonly list: CaptureList | null;
   readonly first: number;
   readonly rows: readonly (readonly Data[])[];
+  readonly events?: readonly CapturedEvent[];
   readonly problem: string | null;
 }
 
@@ -87,7 +102,11 @@ export function capturesOf(push: CapturedPush): CapturedValue[][] {
 }
 
 /** Objects whose value says whose body it is: device id, serial number, logical device name. */
-const IDENTIFIER_CODES: ReadonlySet<string> = new Set(["0.0.96.1.0.255", "0.0.96.1.2.255", "0.0.42.0.0.255"]);
+const IDENTIFIER_CODES: ReadonlySet<string> = new Set([
+  ...["0.0.96.1.0.255", "0.0.96.1.2.255", "0.0.42.0.0.255"],
+  // Of Kamstrup, whose channel is 1.
+  "1.1.0.0.5.255",
+]);
 
 export function isIdentifierCode(code: string): boolean {
   return IDENTIFIER_CODES.has(code);
@@ -120,17 +139,17 @@ const TEXT_OCTETS_MAX = 64;
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** The text of a visible-string or of an octet-string that holds printable characters; else null. */
-export function printableText(data: Data | undefined): string | null {
+export function printableText(data: Data | undefined, octetsMax = TEXT_OCTETS_MAX): string | null {
   if (data === undefined) return null;
-  if (data.type === "octet-string") return printableOctets(data.value);
+  if (data.type === "octet-string") return printableOctets(data.value, octetsMax);
   if (data.type !== "visible-string" && data.type !== "utf8-string") return null;
   const text = data.value.trim();
   return PRINTABLE.test(text) ? text : null;
 }
 
 /** Looked at octet by octet, since every push has such strings; zeros that fill the string up don't count. */
-function printableOctets(octets: Buffer): string | null {
-  if (octets.length > TEXT_OCTETS_MAX) return null;
+function printableOctets(octets: Buffer, octetsMax: number): string | null {
+  if (octets.length > octetsMax) return null;
   let end = octets.length;
   while (end > 0 && octets[end - 1] === 0) end--;
   for (let i = 0; i < end; i++) {

@@ -16,8 +16,8 @@ export function recordsOfCatalogue(
       meterType: null,
     })),
     meterTypes: catalogue.meterTypes,
-    scalers,
+    scalers: [...catalogue.scalers, ...scalers],
     events: catalogue.events,
-    statusBits: catalogue.esw,
+    statusBits: [...catalogue.esw, ...catalogue.alarms],
   };
 }

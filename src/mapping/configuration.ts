@@ -82,7 +82,7 @@ export interface EventCodeRecord {
   readonly clears: number | null;
 }
 
-/** A bit of an event status word: bit 0 is the first on the wire. */
+/** A bit of an event status word (bit 0 is the first on the wire) or of an alarm register (bit 0 is the least significant). */
 export interface StatusBitRecord {
   /** null: every category. */
   readonly category: string | null;
@@ -120,7 +120,7 @@ export interface MappingConfiguration {
   /** Lists of a push setup (null: of bodies without one) for a meter, the most specific scope first; all of that setup. */
   lists(pushSetup: string | null, scope: ListScope): readonly ListRecord[];
   /** Any list whose push setup is this one, whoever it is for: what a setup carries where the meter is not known. */
-  listsOfSetup(pushSetup: string): readonly ListRecord[];
+  listsOfSetup(pushSetup: string | null): readonly ListRecord[];
   /** Whether lists are configured for this very meter. */
   hasOwnLists(meterId: string): boolean;
   event(category: string, log: string, code: number): EventCodeRecord | undefined;
@@ -174,7 +174,7 @@ export function configureMapping(records: MappingRecords): MappingConfiguration 
       (bySetup.get(pushSetup ?? "") ?? [])
         .filter((list) => isFor(list, scope))
         .sort((a, b) => specificity(b) - specificity(a)),
-    listsOfSetup: (pushSetup) => bySetup.get(pushSetup) ?? [],
+    listsOfSetup: (pushSetup) => bySetup.get(pushSetup ?? "") ?? [],
     event: (category, log, code) =>
       events.get(`${category}/${log}/${code}`) ??
       events.get(`${category}/*/${code}`) ??

@@ -1,4 +1,4 @@
-import { formatObis, type ObisCode, obisFromOctets } from "../dlms/cosem/obis-code.ts";
+import { formatObis, type ObisCode, obisFromOctets, parseObis } from "../dlms/cosem/obis-code.ts";
 import { scalerUnitFromData } from "../dlms/cosem/scaler-unit.ts";
 import type { Data } from "../dlms/encoding/data.ts";
 import type { ScopedLists } from "./capture-lists.ts";
@@ -13,8 +13,13 @@ import { pushSetupName } from "./layout-is15959.ts";
 
 /*
  * Values that carry their own names: { OBIS, value } or { OBIS, value, { scaler, unit } }, each in a structure of its own or one after
- * another, in any mixture. A list's name or a clock may stand in front.
+ * another, in any mixture. A list's name or a clock may stand in front, the meter's number behind.
  */
+
+const LIST_VERSION = parseObis("1.1.0.2.129.255");
+const DEVICE_ID = parseObis("0.0.96.1.0.255");
+/** `Kamstrup_V0001`, `KFM_001`: no meter's name. */
+const LIST_NAME = /^[A-Za-z]+_[A-Z]?\d{3,4}$/;
 
 const CLASS_DATA = 1;
 const CLASS_REGISTER = 3;
@@ -27,6 +32,7 @@ interface Found {
   readonly values: Data[];
   readonly identifiers: string[];
   pushSetup: ObisCode | null;
+  clock: Data | null;
   scaled: boolean;
 }
 
@@ -34,7 +40,14 @@ export function recogniseObisValues(root: Data, lists: ScopedLists): CapturedPus
   if (root.type !== "structure" && root.type !== "array") return null;
   const elements = unwrapped(root.value);
   if (!mayNameValues(elements)) return null;
-  const found: Found = { columns: [], values: [], identifiers: [], pushSetup: null, scaled: false };
+  const found: Found = {
+    columns: [],
+    values: [],
+    identifiers: [],
+    pushSetup: null,
+    clock: null,
+    scaled: false,
+  };
   let leading = 0;
   for (let at = 0; at < elements.length; ) {
     const element = elements[at]!;
@@ -48,17 +61,47 @@ export function recogniseObisValues(root: Data, lists: ScopedLists): CapturedPus
       at += step;
       continue;
     }
-    if (found.columns.length > 0 || leading++ >= LEADING_MAX || isCompound(element)) return null;
-    const text = printableText(element);
-    found.pushSetup ??= pushSetupName(element);
-    if (text !== null) found.identifiers.push(text);
+    if (isCompound(element)) return null;
+    const known = found.columns.length > named(found);
+    if (known ? !trailing(elements, at, found, lists) : leading++ >= LEADING_MAX) return null;
+    if (!known) lead(element, found, lists);
     at++;
   }
-  if (found.columns.length === 0) return null;
+  if (found.columns.length === named(found)) return null;
   const list = lists.ofColumns(found.columns, lists.kindOf(found.pushSetup));
   const layout = found.scaled ? "obis-value-scaler" : "obis-value";
-  const { identifiers, pushSetup, values } = found;
-  return { layout, identifiers, pushSetup, clock: null, list, first: 0, rows: [values], problem: null };
+  const { identifiers, pushSetup, clock, values } = found;
+  return { layout, identifiers, pushSetup, clock, list, first: 0, rows: [values], problem: null };
+}
+
+/** An element in front that has no name of its own. */
+function lead(element: Data, found: Found, lists: ScopedLists): void {
+  found.pushSetup ??= pushSetupName(element);
+  if (element.type === "octet-string" && element.value.length === 12 && isTime(element.value)) {
+    found.clock = element;
+    return;
+  }
+  const text = printableText(element);
+  if (text === null) return;
+  if (LIST_NAME.test(text)) add(found, LIST_VERSION, element, undefined, lists);
+  else found.identifiers.push(text);
+}
+
+/** Columns that are only the list's name. */
+function named({ columns }: Found): number {
+  return columns[0]?.obis === LIST_VERSION ? 1 : 0;
+}
+
+/** A text behind everything else is the number of the meter (Netz NÖ). */
+function trailing(elements: readonly Data[], at: number, found: Found, lists: ScopedLists): boolean {
+  if (at !== elements.length - 1 || printableText(elements[at]) === null) return false;
+  add(found, DEVICE_ID, elements[at]!, undefined, lists);
+  return true;
+}
+
+/** Month and day of a date-time; texts of twelve characters have others. */
+function isTime(octets: Buffer): boolean {
+  return octets[0]! < 0x20;
 }
 
 /** Whether a code or a structure stands among the first elements: a glance, because bodies without names come this way too. */

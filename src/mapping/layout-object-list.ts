@@ -4,6 +4,7 @@ import { type Data, type DataLimits, readData } from "../dlms/encoding/data.ts";
 import { readLength } from "../dlms/encoding/length.ts";
 import type { DescribedList, ScopedLists } from "./capture-lists.ts";
 import { type CapturedColumn, type CapturedPush, capturedColumn, printableText } from "./captured.ts";
+import { BUFFER, PROFILE_CLASS, profileRows } from "./layout-profile.ts";
 
 /*
  * A structure whose first element is the push object list itself (class 40, attribute 2) and whose other elements are the values in that
@@ -11,6 +12,7 @@ import { type CapturedColumn, type CapturedPush, capturedColumn, printableText }
  */
 
 const PUSH_SETUP_CLASS = 40;
+const CLOCK_CLASS = 8;
 const LIST_ITSELF: Data = { type: "null-data", value: null };
 
 /** The hot path: an object list seen before is recognised by its octets and not decoded again. */
@@ -52,8 +54,32 @@ export function recogniseObjectList(
     pushSetup,
   };
   const push = named(described, root.value);
+  const ofProfile = push.list === null ? null : profilePush(push, lists);
+  if (ofProfile !== null) return ofProfile;
   if (push.list !== null) lists.remember(described);
   return push;
+}
+
+/** Where the one value among names and clocks is the buffer of a profile, its rows are what is pushed. */
+function profilePush(push: CapturedPush, lists: ScopedLists): CapturedPush | null {
+  const [row] = push.rows;
+  const columns = push.list!.columns;
+  const at = columns.findIndex(({ classId, attribute }) => classId === PROFILE_CLASS && attribute === BUFFER);
+  const buffer = row?.[push.first + at];
+  if (at < 0 || buffer?.type !== "array") return null;
+  const isAbout = ({ classId }: CapturedColumn, index: number) =>
+    index === at || classId === PUSH_SETUP_CLASS || classId === CLOCK_CLASS;
+  const { identifierColumns } = push.list!;
+  if (!columns.every((column, index) => isAbout(column, index) || identifierColumns.includes(index))) {
+    return null;
+  }
+  const clock = columns.findIndex(({ classId, attribute }) => classId === CLOCK_CLASS && attribute === 2);
+  return {
+    ...push,
+    first: 0,
+    clock: clock < 0 ? null : (row![push.first + clock] ?? null),
+    ...profileRows(columns[at]!.obis, buffer.value, lists),
+  };
 }
 
 function columnOf(object: PushObject): CapturedColumn {

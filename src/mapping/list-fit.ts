@@ -35,6 +35,8 @@ export function bestFit(
   row: readonly Data[],
   first: number,
   configuration: MappingConfiguration,
+  /** More than so many values at odds with a list rule it out. */
+  misfitsMax = Number.POSITIVE_INFINITY,
 ): CaptureList | undefined {
   let best: CaptureList | undefined;
   let fewest = Number.POSITIVE_INFINITY;
@@ -43,7 +45,7 @@ export function bestFit(
       const data = row[first + index];
       return data !== undefined && !isOf(data, sortOf(configuration.object(code, attribute)?.dataType));
     }).length;
-    if (misfits < fewest) {
+    if (misfits < fewest && misfits <= misfitsMax) {
       best = list;
       fewest = misfits;
     }

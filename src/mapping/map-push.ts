@@ -1,7 +1,7 @@
 import type { Data } from "../dlms/encoding/data.ts";
 import { readEpochMs, type ZoneRule } from "../dlms/encoding/date-time.ts";
-import { CaptureRow } from "./capture-row.ts";
-import type { CapturedPush } from "./captured.ts";
+import { CaptureRow, meterEventRow } from "./capture-row.ts";
+import type { CapturedEvent, CapturedPush } from "./captured.ts";
 import type { MappingPlan } from "./plan.ts";
 import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
 import type { Cell, Row } from "./rows.ts";
@@ -42,7 +42,28 @@ export function mapPush(push: CapturedPush, plan: MappingPlan, how: PushOrigin):
     previousMs = time.ms;
   }
   if (unscaled.length > 0) throw scalerUnknown(unscaled);
+  if (push.events !== undefined) {
+    for (const event of push.events) rows.push(eventRow(event, push, plan, how));
+    valueCount += push.events.length;
+  }
   return { rows: push.rows.length > 1 ? merged(rows) : rows, valueCount, statusWords };
+}
+
+/** An event that the body itself reports. */
+function eventRow(event: CapturedEvent, push: CapturedPush, plan: MappingPlan, how: PushOrigin): Row {
+  const { log, code, context } = event;
+  const own = event.time ?? push.clock;
+  const time = (own === null ? null : clockTime(own, how.zone)) ?? receivedTime(how);
+  const known = plan.configuration.event(plan.category, log, code);
+  const name = known?.name ?? event.name ?? `event ${code}`;
+  const severity = known?.severity ?? "info";
+  const clears = known?.clears ?? null;
+  const details = { sequence: 0, name, severity, active: clears === null, clears, context };
+  return meterEventRow({ log, code, ...details }, how, plausible(time, how).ms);
+}
+
+function receivedTime(how: PushOrigin): RowTime {
+  return { ms: how.notifiedAtMs ?? how.receivedAtMs, status: null, deviation: null };
 }
 
 function scalerUnknown(unscaled: readonly string[]): UnmappableError {
@@ -83,8 +104,26 @@ function rowTime(
   }
   const before = push.clock === null ? null : clockTime(push.clock, how.zone);
   if (before !== null) return plausible(before, how);
-  return plausible({ ms: how.notifiedAtMs ?? how.receivedAtMs, status: null, deviation: null }, how);
+  return plausible(timeInParts(push, row, plan, how) ?? receivedTime(how), how);
 }
+
+/** A row that has its time of day and its date as two octet-strings (1.0.0.9.1 and 1.0.0.9.2) in place of a clock. */
+function timeInParts(
+  push: CapturedPush,
+  row: readonly Data[],
+  { timeOfDayColumn, dateColumn }: MappingPlan,
+  how: PushOrigin,
+): RowTime | null {
+  if (timeOfDayColumn < 0 || dateColumn < 0) return null;
+  const time = row[push.first + timeOfDayColumn]?.value;
+  const date = row[push.first + dateColumn]?.value;
+  if (!Buffer.isBuffer(time) || !Buffer.isBuffer(date) || time.length !== 4 || date.length !== 5) return null;
+  const ms = readEpochMs(Buffer.concat([date, time, UNSPECIFIED_DEVIATION]), 0, how.zone);
+  return ms === null ? null : { ms, status: null, deviation: null };
+}
+
+/** Deviation and status that say nothing. */
+const UNSPECIFIED_DEVIATION = Buffer.from([0x80, 0x00, 0xff]);
 
 function plausible(time: RowTime, how: PushOrigin): RowTime {
   if (time.ms >= EARLIEST_MS && time.ms <= how.receivedAtMs + AHEAD_MAX_MS) return time;

@@ -64,6 +64,9 @@ export interface MappingPlan {
   readonly extra: number;
   readonly columns: readonly ColumnPlan[];
   readonly timeColumn: number;
+  /** Where a time of day and a date stand in place of a clock; −1: nowhere. */
+  readonly timeOfDayColumn: number;
+  readonly dateColumn: number;
   readonly intervalSeconds: number | null;
   /** `meter_events.log` of the rows of an event log. */
   readonly log: string | null;
@@ -74,6 +77,10 @@ export interface MappingPlan {
 }
 
 const CLOCK = "0.0.1.0.0.255";
+/** Kamstrup's channel is 1. */
+const CLOCK_OF_CHANNEL = "0.1.1.0.0.255";
+const TIME_OF_DAY = "1.0.0.9.1.255";
+const DATE = "1.0.0.9.2.255";
 const BILLING_DATE = "0.0.0.1.2.255";
 const LOAD_LIMIT = "0.0.17.0.0.255";
 const ACTIVE_POWER = "1.0.1.7.0.255";
@@ -128,6 +135,8 @@ export function compilePlan(
     extra: profile?.position.get("extra") ?? -1,
     columns,
     timeColumn,
+    timeOfDayColumn: codes.indexOf(TIME_OF_DAY),
+    dateColumn: codes.indexOf(DATE),
     intervalSeconds: list.kind === "block" ? intervalOf(type) : null,
     log: log ?? null,
     category: meterType.category,
@@ -145,7 +154,8 @@ function intervalOf(type: MeterTypeRecord | undefined): number {
 /** The clock; in billing rows the billing date, which stands in its place. −1: rows carry no time of their own. */
 function timeColumnOf({ kind, columns }: CaptureList): number {
   const find = (code: string) => columns.findIndex((c) => c.code === code && c.attribute === 2);
-  const clock = find(CLOCK);
+  const own = find(CLOCK);
+  const clock = own >= 0 ? own : find(CLOCK_OF_CHANNEL);
   if (kind !== "billing") return clock;
   const billing = find(BILLING_DATE);
   return billing >= 0 ? billing : clock;
@@ -158,11 +168,18 @@ function roleOf(
   configuration: MappingConfiguration,
 ): ColumnPlan["role"] {
   if (column.classId === PUSH_SETUP_CLASS) return "none";
+  if (isTimeInParts(list, column)) return "none";
   if (list.identifierColumns.includes(list.columns.indexOf(column))) return "none";
   if (column.attribute === 2 && configuration.isStatusWord(column.code)) return "status-word";
   if (isLog && column.attribute === 2 && EVENT_CODE.test(column.code)) return "event-code";
   if (isLog && column.attribute === 2 && EVENT_SEQUENCE.test(column.code)) return "event-sequence";
   return "value";
+}
+
+/** One of a time of day and a date that stand in place of a clock. */
+function isTimeInParts({ columns }: CaptureList, { code }: CapturedColumn): boolean {
+  const other = code === DATE ? TIME_OF_DAY : code === TIME_OF_DAY ? DATE : null;
+  return other !== null && columns.some((column) => column.code === other);
 }
 
 /** The cells of a value: its column in the measurement table of its kind, and its column in the profile's. */

@@ -18,6 +18,7 @@ export function seedCatalogue(database: Database, catalogue: Catalogue): Promise
     await client.query("SET LOCAL hes.seeding = 'on'");
     await seedObjects(client, catalogue);
     await seedMeterTypes(client, catalogue);
+    await seedScalers(client, catalogue);
     await seedEvents(client, catalogue);
     await seedLists(client, catalogue);
     await client.query(
@@ -55,6 +56,17 @@ async function seedMeterTypes(client: Client, { meterTypes }: Catalogue): Promis
        interval_seconds = excluded.interval_seconds
      WHERE NOT t.customised`,
     [JSON.stringify(meterTypes)],
+  );
+}
+
+/** A scaler that is there already is somebody's own. */
+async function seedScalers(client: Client, { scalers }: Catalogue): Promise<void> {
+  await client.query(
+    `INSERT INTO meter_type_scalers (meter_type, obis_code, attribute, scaler, unit)
+     SELECT "meterType", code, attribute, scaler, unit
+       FROM jsonb_to_recordset($1) AS n("meterType" text, code text, attribute smallint, scaler smallint, unit text)
+     ON CONFLICT DO NOTHING`,
+    [JSON.stringify(scalers)],
   );
 }
 

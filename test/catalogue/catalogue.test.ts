@@ -187,8 +187,8 @@ describe("the companion specifications of Europe", () => {
 
 describe("meter types and example scalers", () => {
   it("name types and objects that are there", () => {
-    for (const file of ["simulated.csv", "customer-interfaces.csv"]) {
-      const scalers = readScalers(join(catalogueFolder(), "example-scalers", file));
+    for (const file of ["example-scalers/simulated.csv", "scalers/customer-interfaces.csv"]) {
+      const scalers = readScalers(join(catalogueFolder(), file));
       for (const { meterType, code, attribute, unit } of scalers) {
         expect(catalogue.meterTypes.map(({ name }) => name)).toContain(meterType);
         expect(catalogue.byCode(code, attribute)?.unit ?? null, `${code} of ${meterType}`).toBe(unit);

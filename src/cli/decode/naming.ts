@@ -6,7 +6,12 @@ import { type CosemDateTime, readDateTime } from "../../dlms/encoding/date-time.
 import type { Telegram } from "../../dlms/text/p1-telegram.ts";
 import { captureAttribute, decodePush } from "../../mapping/body.ts";
 import { CaptureLists, type ScopedLists } from "../../mapping/capture-lists.ts";
-import { type CapturedPush, type CapturedValue, capturesOf } from "../../mapping/captured.ts";
+import {
+  type CapturedEvent,
+  type CapturedPush,
+  type CapturedValue,
+  capturesOf,
+} from "../../mapping/captured.ts";
 import { recordsOfCatalogue } from "../../mapping/catalogue-records.ts";
 import { configureMapping, type MappingConfiguration } from "../../mapping/configuration.ts";
 import { captureTelegram } from "../../mapping/layout-telegram.ts";
@@ -70,7 +75,10 @@ export class Naming {
     return {
       layout: push.layout,
       values: rows.flat().map((captured) => this.#value(captured)),
-      events: rows.flatMap((row) => this.#events(row)),
+      events: [
+        ...rows.flatMap((row) => this.#events(row)),
+        ...(push.events ?? []).map((e) => this.#event(e)),
+      ],
       unexplained: push.problem,
     };
   }
@@ -87,6 +95,15 @@ export class Naming {
       raw: rawOf(data),
       scaler,
       name: this.nameOf(obis, attribute),
+    };
+  }
+
+  #event({ log, code, name, time }: CapturedEvent): NamedEvent {
+    const known = this.#configuration.event("", log, code);
+    const clock = time === null ? null : clockOf(time);
+    return {
+      ...{ code, name: known?.name ?? name, log, severity: known?.severity ?? null },
+      ...{ time: clock === null ? null : isoOf(clock), obis: null },
     };
   }
 

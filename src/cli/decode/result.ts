@@ -43,8 +43,8 @@ export interface NamedEvent {
   readonly log: string | null;
   readonly severity: string | null;
   readonly time: string | null;
-  /** The object that says so. */
-  readonly obis: string;
+  /** The object that says so; null where the body's layout does. */
+  readonly obis: string | null;
 }
 
 export interface DecodedApdu {
