@@ -1,4 +1,5 @@
 import { EXIT, UserError } from "./exit.ts";
+import type { LineFraming } from "./line-framing.ts";
 import type { Log } from "./log.ts";
 import type { Config, SerialLineSetting } from "./settings.ts";
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from "./transports/address.ts";
@@ -9,7 +10,7 @@ import { type Datagram, UdpListener } from "./transports/udp-listener.ts";
 
 /** What takes over what the listeners bring. */
 export interface Receiver {
-  attach(connection: ByteConnection): void;
+  attach(connection: ByteConnection, framing: LineFraming): void;
   datagram(datagram: Datagram): void;
 }
 
@@ -53,7 +54,7 @@ export async function openListeners(
         await TcpListener.listen({
           address: socketAddress("listen.tcp", text),
           connections,
-          onConnection: (connection) => receiver.attach(connection),
+          onConnection: (connection) => receiver.attach(connection, config.listen.framing),
           onRefused: hooks.onTooMany,
           onError,
         }),
@@ -91,7 +92,7 @@ function serialListener(line: SerialLineSetting, receiver: Receiver, log: Log): 
     dataBits: line.data_bits,
     parity: line.parity,
     stopBits: line.stop_bits,
-    onConnection: (connection) => receiver.attach(connection),
+    onConnection: (connection) => receiver.attach(connection, line.framing),
     onError: (error) => log.warn({ err: error, path: line.path }, "a serial line is away; it is tried again"),
   });
 }

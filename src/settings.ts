@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { LINE_FRAMINGS } from "./line-framing.ts";
 import { parseSocketAddress } from "./transports/address.ts";
 
 /**
@@ -69,6 +70,7 @@ const SERIAL_LINE = z.strictObject({
   data_bits: z.union([z.literal(7), z.literal(8)]).default(8),
   parity: z.enum(["none", "even", "odd"]).default("none"),
   stop_bits: z.union([z.literal(1), z.literal(2)]).default(1),
+  framing: z.enum(LINE_FRAMINGS).default("auto"),
 });
 
 /** A serial line on which meters push; its defaults are 9600 baud, 8 data bits, no parity, one stop bit. */
@@ -91,10 +93,15 @@ export const OWN_SETTINGS = {
     [],
     "UDP addresses that meters send to, one wrapper PDU a datagram.",
   ),
+  "listen.framing": setting(
+    z.enum(LINE_FRAMINGS),
+    "auto",
+    "Framing on listen.tcp: auto tells by the first octets. Bridges that change octets can't be told: hdlc-noflags, hdlc-stuffed (7D escapes), hdlc-text-mode (0D 0A for 0A).",
+  ),
   "listen.serial": setting(
     z.array(SERIAL_LINE),
     [],
-    "Serial lines on which meters push in HDLC: { path, baud_rate, data_bits, parity, stop_bits }.",
+    "Serial lines on which meters push in HDLC: { path, baud_rate, data_bits, parity, stop_bits, framing }.",
   ),
 
   "database.url": setting(

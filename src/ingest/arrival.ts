@@ -10,6 +10,8 @@ export interface Arrival {
   /** Address it came from, without the port. */
   readonly peer: string;
   readonly receivedAtMs: number;
+  /** What the concentrator that passed it on calls the meter; absent where it came straight from a meter. */
+  readonly behindGateway?: string;
   /** The meter that was last identified on the same connection: whose a frame is that doesn't say so itself. */
   readonly lastMeter: MeterRecord | null;
   /**

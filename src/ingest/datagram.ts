@@ -1,8 +1,10 @@
 import type { Limits } from "../limits.ts";
 import { acknowledgements } from "./acknowledge.ts";
 import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { IngestObserver } from "./observer.ts";
+import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** As much of a datagram as is needed here. */
@@ -30,20 +32,28 @@ export function takeDatagram(datagram: ReceivedDatagram, around: DatagramSurroun
   }
   const deframer = new StreamDeframer({ framing: "auto", limits });
   deframer.push(datagram.octets, 0);
+  const blocks = new ReceivedBlocks(limits);
   for (;;) {
     const next = deframer.next(0);
     if (next.kind === "need-more") {
-      if (deframer.deadline() === null) return;
-      refusals.add(datagram.remoteAddress, "malformed", "the datagram ends within a frame", null);
-      return;
-    }
-    if (next.kind === "discarded") {
+      const deadline = deframer.deadline();
+      if (deadline === null) break;
+      // What is left over is lost, or was whole without saying so.
+      deframer.handleTimeout(deadline);
+    } else if (next.kind === "discarded") {
       observer.discarded(next.count);
       refusals.add(datagram.remoteAddress, next.reason, next.text, null);
     } else {
       observer.frameReceived(next.value.framing);
-      takeOne(next.value, datagram, around);
+      const received = blocks.take(next.value, 0);
+      if (received.kind === "complete") takeOne(received.value, datagram, around);
+      else if (received.kind === "discarded") {
+        refusals.add(datagram.remoteAddress, received.reason, received.text, null);
+      }
     }
+  }
+  if (blocks.unfinished) {
+    refusals.add(datagram.remoteAddress, "malformed", "the datagram ends within a block transfer", null);
   }
 }
 
@@ -62,6 +72,7 @@ function takeOne(received: ReceivedApdu, datagram: ReceivedDatagram, around: Dat
     framing: `udp-${received.framing}`,
     // Copied: several APDUs of a datagram may wait for look-ups at the same time.
     apdu: Buffer.from(received.apdu),
+    ...(received.gateway === undefined ? {} : { behindGateway: gatewayName(received.gateway) }),
     clientSap: received.destinationAddress,
     serverSap: received.sourceAddress,
     peer: datagram.remoteAddress,

@@ -13,25 +13,11 @@ import { MbusReassembly } from "../dlms/mbus/segments.ts";
 import { WrapperDeframer } from "../dlms/wrapper/deframer.ts";
 import { type Wpdu, WRAPPER_HEADER_OCTETS } from "../dlms/wrapper/wpdu.ts";
 import type { Limits } from "../limits.ts";
+import type { LineFraming } from "../line-framing.ts";
 import { APDU_TAGS } from "./apdu-start.ts";
 import { type Gateway, throughGateway } from "./gateway-header.ts";
 import { type LineRepair, TextModeRepair, Unstuffing } from "./line-repair.ts";
 import { type LoneApdu, LoneApdus } from "./lone-apdu.ts";
-
-/**
- * What a line is set to. "auto": the first octets tell. HDLC through a bridge that changes octets can't be told and has to be set:
- * "hdlc-noflags" without flags, "hdlc-stuffed" with octet stuffing, "hdlc-text-mode" with 0D 0A for 0A and without check sequence.
- */
-export const LINE_FRAMINGS = [
-  "auto",
-  "hdlc",
-  "wrapper",
-  "hdlc-noflags",
-  "hdlc-stuffed",
-  "hdlc-text-mode",
-] as const;
-
-export type LineFraming = (typeof LINE_FRAMINGS)[number];
 
 /** An APDU as it came out of its framing. */
 export interface ReceivedApdu {

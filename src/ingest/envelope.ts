@@ -1,38 +1,88 @@
+import { DecodeError } from "../dlms/bytes/errors.ts";
 import type { DataLimits } from "../dlms/encoding/data.ts";
 import { readSecurityHeader, type SecurityHeader } from "../dlms/security/protection.ts";
+import { readAsciiPush } from "../dlms/text/ascii-push.ts";
+import { TELEGRAM_START } from "../dlms/text/p1-telegram.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
+import { authenticatedHeader, type KeyInfo } from "../dlms/xdlms/ciphered.ts";
 import type { GeneralBlockTransfer } from "../dlms/xdlms/general-block-transfer.ts";
+
+/** Which of a meter's keys a ciphered APDU needs. */
+export type NamedKey =
+  | { readonly kind: "global" }
+  /** Of an association; for pushes a key that was configured. */
+  | { readonly kind: "dedicated" }
+  | { readonly kind: "broadcast" }
+  /** Came along, wrapped with the master key. */
+  | { readonly kind: "wrapped"; readonly wrapped: Buffer }
+  | { readonly kind: "agreed" };
 
 /** What an APDU is to the ingest before any key was used. */
 export type Envelope =
-  /** Nothing protects it. */
-  | { readonly kind: "plain" }
+  /** Nothing protects it. `apdu` is without what it was signed with. */
+  | { readonly kind: "plain"; readonly apdu: Buffer }
   | {
       readonly kind: "ciphered";
       /** The originator's, as sent; null for service-specific ciphering, which does not say whose it is. */
       readonly systemTitle: Buffer | null;
       readonly header: SecurityHeader;
       readonly content: Buffer;
+      readonly key: NamedKey;
+      /** What the header of general-ciphering adds to the authenticated data. */
+      readonly additional: Buffer | null;
     }
   | { readonly kind: "block"; readonly block: GeneralBlockTransfer }
   | { readonly kind: "unsupported"; readonly name: string };
 
-const DATA_NOTIFICATION = 0x0f;
-const EVENT_NOTIFICATION = 0xc2;
+export type Ciphered = Extract<Envelope, { kind: "ciphered" }>;
 
+const PLAIN_TAGS: ReadonlySet<number> = new Set([
+  0x0f, // data-notification
+  0x18, // information-report
+  0xc2, // event-notification
+  0xda, // access-response
+  TELEGRAM_START,
+]);
+
+const GLOBAL: NamedKey = { kind: "global" };
+const DEDICATED: NamedKey = { kind: "dedicated" };
+/** Signatures around signatures are nothing that a meter sends. */
+const SIGNATURES_MAX = 2;
+
+/** Whether nothing has to be taken away before the push can be read. */
 export function isInClear(apdu: Buffer): boolean {
-  return apdu[0] === DATA_NOTIFICATION || apdu[0] === EVENT_NOTIFICATION;
+  return PLAIN_TAGS.has(apdu[0]!) || readAsciiPush(apdu) !== null;
 }
 
-/** Throws DecodeError or SecurityError "malformed". A notification in clear is not read yet. */
-export function openEnvelope(apdu: Buffer, limits: DataLimits): Envelope {
-  if (isInClear(apdu)) return { kind: "plain" };
+/**
+ * Throws DecodeError or SecurityError "malformed". A notification in clear is not read yet. Signatures are taken away unchecked: no
+ * certificates are known, so that a signed push counts as one that nobody proves.
+ */
+export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): Envelope {
+  if (isInClear(apdu)) return { kind: "plain", apdu };
   const read = readApdu(apdu, limits);
   switch (read.apdu) {
     case "general-glo-ciphering":
-      return ciphered(read.systemTitle.length === 0 ? null : read.systemTitle, read.content);
+    case "general-ded-ciphering": {
+      const key = read.apdu === "general-glo-ciphering" ? GLOBAL : DEDICATED;
+      return ciphered(read.systemTitle, read.content, key);
+    }
     case "glo-event-notification":
-      return ciphered(null, read.content);
+    case "glo-information-report":
+      return ciphered(null, read.content, GLOBAL);
+    case "ded-event-notification":
+    case "ded-information-report":
+      return ciphered(null, read.content, DEDICATED);
+    case "general-ciphering":
+      return ciphered(
+        read.originatorSystemTitle,
+        read.content,
+        namedKey(read.keyInfo),
+        authenticatedHeader(read),
+      );
+    case "general-signing":
+      if (signatures >= SIGNATURES_MAX) throw new DecodeError("limit", 0, "too many signatures");
+      return openEnvelope(read.content, limits, signatures + 1);
     case "general-block-transfer":
       return { kind: "block", block: read };
     default:
@@ -40,6 +90,29 @@ export function openEnvelope(apdu: Buffer, limits: DataLimits): Envelope {
   }
 }
 
-function ciphered(systemTitle: Buffer | null, content: Buffer): Envelope {
-  return { kind: "ciphered", systemTitle, header: readSecurityHeader(content), content };
+function ciphered(
+  title: Buffer | null,
+  content: Buffer,
+  key: NamedKey,
+  additional: Buffer | null = null,
+): Envelope {
+  const systemTitle = title === null || title.length === 0 ? null : title;
+  return { kind: "ciphered", systemTitle, header: readSecurityHeader(content), content, key, additional };
+}
+
+const UNICAST = 0;
+const BROADCAST = 1;
+const MASTER = 0;
+
+/** Which key general-ciphering names. Throws DecodeError where it names none. */
+export function namedKey(info: KeyInfo | null): NamedKey {
+  if (info === null) return GLOBAL;
+  if (info.kind === "agreed-key") return { kind: "agreed" };
+  if (info.kind === "wrapped-key") {
+    if (info.keyEncryptionKeyId === MASTER) return { kind: "wrapped", wrapped: info.cipheredKey };
+    throw new DecodeError("invalid", 0, `${info.keyEncryptionKeyId} identifies no key-encryption key`);
+  }
+  if (info.keyId === UNICAST) return GLOBAL;
+  if (info.keyId === BROADCAST) return { kind: "broadcast" };
+  throw new DecodeError("invalid", 0, `${info.keyId} identifies no key`);
 }

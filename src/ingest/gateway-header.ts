@@ -9,6 +9,20 @@ export interface Gateway {
 
 const REQUEST = 0xe6;
 const RESPONSE = 0xe7;
+const PRINTABLE = /^[\x21-\x7e]+$/;
+
+/** The name of a meter behind a gateway: its address as text where it is one, else as hex digits. */
+export function gatewayName({ physicalAddress }: Gateway): string {
+  const text = physicalAddress.toString("latin1");
+  return PRINTABLE.test(text) ? text : physicalAddress.toString("hex");
+}
+
+/** What is to be sent to a meter behind a gateway. */
+export function toGateway({ networkId, physicalAddress }: Gateway, apdu: Buffer): Buffer {
+  const header = Buffer.from([REQUEST, networkId, physicalAddress.length]);
+  return Buffer.concat([header, physicalAddress, apdu]);
+}
+
 /** Tag, network id, length of the address. */
 const FIELDS_OCTETS = 3;
 

@@ -51,7 +51,8 @@ export class MeterFinder {
   }
 
   /** For frames without a system title: the connection's meter, or the one that calls from there. */
-  *byConnection({ lastMeter, peer }: Arrival): Steps<MeterRecord> {
+  *byConnection({ lastMeter, peer, behindGateway }: Arrival): Steps<MeterRecord> {
+    if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
     if (lastMeter !== null) return lastMeter;
     const found = yield* lookUp(() => this.directory.byHost(peer), this.stop);
     if (found !== null) return found;
@@ -61,12 +62,26 @@ export class MeterFinder {
     );
   }
 
+  /** The meter that a gateway says it is of. Others may be on the same connection. */
+  private *byGateway(name: string): Steps<MeterRecord> {
+    const found = yield* lookUp(() => this.directory.byIdentifier(name), this.stop);
+    if (found !== null) return found;
+    const keep = this.with.security.unknownMeters !== "refuse";
+    throw new RefusedError(
+      "unknown_meter",
+      `no meter has the name ${name}, by which a gateway calls it`,
+      null,
+      keep,
+    );
+  }
+
   /** For a notification in clear: by what it says of itself, else by its address. Throws RefusedError `unknown_meter`. */
-  *byBody({ identifiers }: CapturedPush, { peer }: Arrival): Steps<MeterRecord> {
+  *byBody({ identifiers }: CapturedPush, { peer, behindGateway }: Arrival): Steps<MeterRecord> {
     for (const identifier of identifiers) {
       const found = yield* this.byIdentifier(identifier);
       if (found !== null) return found;
     }
+    if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
     const caller = yield* lookUp(() => this.directory.byHost(peer), this.stop);
     if (caller !== null) return caller;
     const name = identifiers[0];

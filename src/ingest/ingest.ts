@@ -1,4 +1,5 @@
 import type { Occurrence } from "../alerts/evaluate.ts";
+import type { LineFraming } from "../line-framing.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed } from "./alert-feed.ts";
 import type { Arrival } from "./arrival.ts";
@@ -24,8 +25,8 @@ const DRAIN_MS = 10_000;
 
 /** Everything between the transports and the storage. */
 export interface Ingest {
-  /** Takes in what a connection sends, for as long as it is open. */
-  attach(connection: ByteConnection): void;
+  /** Takes in what a connection sends, for as long as it is open. `framing`: "auto" where nothing else is said. */
+  attach(connection: ByteConnection, framing?: LineFraming): void;
   datagram(datagram: ReceivedDatagram): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
@@ -97,8 +98,8 @@ class RunningIngest implements Ingest {
     this.timer.unref();
   }
 
-  attach(connection: ByteConnection): void {
-    const session = new PushSession(connection, this.around);
+  attach(connection: ByteConnection, framing: LineFraming = "auto"): void {
+    const session = new PushSession(connection, this.around, framing);
     this.sessions.add(session);
     this.around.observer.connectionOpened();
     connection.onClose(() => {

@@ -258,6 +258,9 @@ function countRows(
 }
 
 const GENERAL_GLO_CIPHERING = 0xdb;
+const GENERAL_DED_CIPHERING = 0xdc;
+const GENERAL_CIPHERING = 0xdd;
+const SYSTEM_TITLE_OCTETS = 8;
 
 const costOf = ({ apdu }: Arrival) => apdu.length + OVERHEAD_BYTES;
 
@@ -270,5 +273,10 @@ function originatorOf({ apdu, peer }: Arrival): string | null {
 }
 
 function systemTitleOf(apdu: Buffer): string | null {
-  return apdu[0] === GENERAL_GLO_CIPHERING && apdu[1] === 8 ? apdu.toString("hex", 2, 10) : null;
+  const tag = apdu[0];
+  if (tag !== GENERAL_GLO_CIPHERING && tag !== GENERAL_DED_CIPHERING && tag !== GENERAL_CIPHERING)
+    return null;
+  // In general-ciphering the transaction id stands in front.
+  const at = tag === GENERAL_CIPHERING ? 2 + apdu[1]! : 1;
+  return apdu[at] === SYSTEM_TITLE_OCTETS ? apdu.toString("hex", at + 1, at + 1 + SYSTEM_TITLE_OCTETS) : null;
 }

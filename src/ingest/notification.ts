@@ -1,10 +1,17 @@
-import type { DataLimits } from "../dlms/encoding/data.ts";
+import { Reader } from "../dlms/bytes/reader.ts";
+import { type DataLimits, readData } from "../dlms/encoding/data.ts";
 import type { CosemDateTime } from "../dlms/encoding/date-time.ts";
+import { asciiPushBody, readAsciiPush } from "../dlms/text/ascii-push.ts";
+import { readTelegram, TELEGRAM_START } from "../dlms/text/p1-telegram.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
+import { DATA_NOTIFICATION, readDataNotification } from "../dlms/xdlms/data-notification.ts";
 import { captureAttribute, decodePush } from "../mapping/body.ts";
 import type { ScopedLists } from "../mapping/capture-lists.ts";
 import type { CapturedPush } from "../mapping/captured.ts";
+import { captureAccessResponse, unexplained } from "../mapping/layout-access-response.ts";
+import { captureTelegram } from "../mapping/layout-telegram.ts";
 import { RefusedError } from "./refused-error.ts";
+import { relayedApdu } from "./relayed-apdu.ts";
 
 /** A notification in clear, taken apart. */
 export interface Notification {
@@ -12,6 +19,8 @@ export interface Notification {
   readonly push: CapturedPush;
   /** Of a data-notification that asks for a confirmation; else null. */
   readonly confirm: number | null;
+  /** The ciphered APDU of another meter that the body carries; null for all but what gateways pass on. */
+  readonly relayed: Buffer | null;
 }
 
 /** Bit 30 of the long invoke id: the service is confirmed. */
@@ -19,14 +28,40 @@ const CONFIRMED = 0x4000_0000;
 
 /** Throws DecodeError, or RefusedError `unsupported` for any other APDU. */
 export function readNotification(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notification {
-  const read = readApdu(apdu, limits);
-  if (read.apdu === "data-notification") {
-    const push = decodePush(read.body, { lists, limits });
-    const confirm = (read.longInvokeId & CONFIRMED) === 0 ? null : read.longInvokeId;
-    return { time: read.dateTime, push, confirm };
+  if (apdu[0] !== DATA_NOTIFICATION) return readOther(apdu, lists, limits);
+  const read = readDataNotification(new Reader(apdu, 1));
+  const push = decodePush(read.body, { lists, limits });
+  const confirm = (read.longInvokeId & CONFIRMED) === 0 ? null : read.longInvokeId;
+  const relayed = push.list === null ? relayedIn(read.body, limits) : null;
+  return { time: read.dateTime, push, confirm, relayed };
+}
+
+/** What is rarer than a data-notification. */
+function readOther(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notification {
+  const unconfirmed = { confirm: null, relayed: null };
+  if (apdu[0] === TELEGRAM_START) {
+    return { time: null, push: captureTelegram(readTelegram(apdu), lists), ...unconfirmed };
   }
+  const ascii = readAsciiPush(apdu);
+  if (ascii !== null) {
+    return { time: null, push: decodePush(asciiPushBody(ascii), { lists, limits }), ...unconfirmed };
+  }
+  const read = readApdu(apdu, limits);
   if (read.apdu === "event-notification") {
-    return { time: read.time, push: captureAttribute(read.attribute, read.value, lists), confirm: null };
+    return { time: read.time, push: captureAttribute(read.attribute, read.value, lists), ...unconfirmed };
+  }
+  if (read.apdu === "access-response") {
+    return { time: read.dateTime, push: captureAccessResponse(read, lists), ...unconfirmed };
+  }
+  if (read.apdu === "information-report") {
+    const push = unexplained(
+      "the report names its values by short names, which only the meter's object list explains",
+    );
+    return { time: null, push, ...unconfirmed };
   }
   throw new RefusedError("unsupported", `a pushed ${read.apdu} is nothing that a head-end can store`);
+}
+
+function relayedIn(body: Buffer, limits: DataLimits): Buffer | null {
+  return relayedApdu(readData(new Reader(body), limits), limits);
 }

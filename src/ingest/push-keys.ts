@@ -1,3 +1,6 @@
+import type { KeyObject } from "node:crypto";
+import { SecurityError } from "../dlms/security/errors.ts";
+import { unwrapKey } from "../dlms/security/key-wrap.ts";
 import type { ProtectionKeys } from "../dlms/security/protection.ts";
 import {
   AUTHENTICATED,
@@ -6,6 +9,7 @@ import {
   suiteOf,
 } from "../dlms/security/security-control.ts";
 import type { MeterKey, MeterRecord } from "../storage/meter-record.ts";
+import type { NamedKey } from "./envelope.ts";
 import { RefusedError } from "./refused-error.ts";
 
 /** Keys under which a push may be protected, and the row of the encryption key, whose counter it moves. */
@@ -18,6 +22,28 @@ const PAIRS_MAX = 4;
 
 const pairs = new WeakMap<MeterRecord, Map<number, readonly KeyPair[]>>();
 
+/**
+ * Pairs for an APDU that names its key; those of a wrapped key are made for this APDU only, and move the master key's counter.
+ * @throws SecurityError "unsupported" for an agreed key; "bad_tag" or "malformed" where the key that came along can't be unwrapped
+ */
+export function pairsFor(key: NamedKey, meter: MeterRecord, clientSap: number): readonly KeyPair[] {
+  switch (key.kind) {
+    case "global":
+      return keyPairs(meter, clientSap);
+    case "dedicated":
+      return combine(meter, "dedicated", clientSap);
+    case "broadcast":
+      return combine(meter, "gbek", clientSap);
+    case "wrapped":
+      return combine(meter, "master", clientSap).map((pair) => ({
+        ...pair,
+        encryption: unwrapKey(pair.encryption as KeyObject, key.wrapped),
+      }));
+    case "agreed":
+      throw new SecurityError("unsupported", "ciphered with an agreed key, which is not supported");
+  }
+}
+
 /** Pairs to try, in this order: the association's own before the meter's, ACTIVE before NEW. */
 export function keyPairs(meter: MeterRecord, clientSap: number): readonly KeyPair[] {
   let bySap = pairs.get(meter);
@@ -27,14 +53,14 @@ export function keyPairs(meter: MeterRecord, clientSap: number): readonly KeyPai
   }
   let found = bySap.get(clientSap);
   if (found === undefined) {
-    found = combine(meter, clientSap);
+    found = combine(meter, "guek", clientSap);
     bySap.set(clientSap, found);
   }
   return found;
 }
 
-function combine(meter: MeterRecord, clientSap: number): KeyPair[] {
-  const encryption = candidates(meter, "guek", clientSap);
+function combine(meter: MeterRecord, kind: MeterKey["kind"], clientSap: number): KeyPair[] {
+  const encryption = candidates(meter, kind, clientSap);
   const authentication = candidates(meter, "gak", clientSap);
   const combined = encryption.flatMap((guek) => {
     const pair = (gak: MeterKey | null): KeyPair => ({

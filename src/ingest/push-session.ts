@@ -1,14 +1,14 @@
-import { DecodeError } from "../dlms/bytes/errors.ts";
-import { readApdu } from "../dlms/xdlms/apdu.ts";
-import { BlockAssembly, type BlockOutcome } from "../dlms/xdlms/block-assembly.ts";
 import type { Limits } from "../limits.ts";
+import type { LineFraming } from "../line-framing.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { ByteConnection } from "../transports/connection.ts";
-import { acknowledgements } from "./acknowledge.ts";
+import { type AcknowledgedBy, acknowledgements } from "./acknowledge.ts";
 import type { Arrival } from "./arrival.ts";
 import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { IngestObserver } from "./observer.ts";
+import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** What all sessions share. */
@@ -26,7 +26,6 @@ export interface SessionSurroundings {
   readonly released: () => void;
 }
 
-const GENERAL_BLOCK_TRANSFER = 0xe0;
 /** Octets that belong to nothing on a wrapper connection: some meters append a few, a header's worth is no accident. */
 const STRAY_OCTETS_MAX = 7;
 
@@ -38,7 +37,7 @@ export class PushSession {
   private readonly connection: ByteConnection;
   private readonly around: SessionSurroundings;
   private readonly deframer: StreamDeframer;
-  private readonly blocks: BlockAssembly;
+  private readonly blocks: ReceivedBlocks;
   /** Arrived while an APDU waits for a look-up. */
   private readonly chunks: Buffer[] = [];
   private waiting = false;
@@ -52,12 +51,12 @@ export class PushSession {
   private receivedAny = false;
   private readonly openedAt: number;
 
-  constructor(connection: ByteConnection, around: SessionSurroundings) {
+  constructor(connection: ByteConnection, around: SessionSurroundings, framing: LineFraming) {
     this.connection = connection;
     this.around = around;
     const { limits, monotonic } = around;
-    this.deframer = new StreamDeframer({ framing: "auto", limits });
-    this.blocks = new BlockAssembly({ bytesMax: limits.apduBytesMax, timeoutMs: limits.apduMs });
+    this.deframer = new StreamDeframer({ framing, limits });
+    this.blocks = new ReceivedBlocks(limits);
     this.openedAt = monotonic();
     this.lastReadAt = this.openedAt;
   }
@@ -93,14 +92,15 @@ export class PushSession {
   private take(received: ReceivedApdu): void {
     this.around.observer.frameReceived(received.framing);
     this.receivedAny = true;
-    if (received.apdu[0] === GENERAL_BLOCK_TRANSFER) this.takeBlock(received);
-    else this.takeApdu(received, received.apdu);
+    const unblocked = this.blocks.take(received, this.around.monotonic());
+    if (unblocked.kind === "complete") this.takeApdu(unblocked.value);
+    else if (unblocked.kind === "discarded") this.refuse(unblocked.reason, unblocked.text);
   }
 
-  private takeApdu(received: ReceivedApdu, apdu: Buffer): void {
+  private takeApdu(received: ReceivedApdu): void {
     this.waiting = true;
     let working = true;
-    this.around.intake.take(this.arrival(received, apdu), this.sender(received), () => {
+    this.around.intake.take(this.arrival(received), this.sender(received), () => {
       this.waiting = false;
       this.heldUp = false;
       // After a wait: go on with what arrived meanwhile.
@@ -115,36 +115,28 @@ export class PushSession {
     });
   }
 
-  private takeBlock(received: ReceivedApdu): void {
-    let outcome: BlockOutcome;
-    try {
-      const block = readApdu(received.apdu, { depthMax: 1, elementsMax: 1 });
-      if (block.apdu !== "general-block-transfer") return;
-      outcome = this.blocks.receive(block, this.around.monotonic());
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      this.refuse("malformed", error.message);
-      return;
-    }
-    if (outcome.kind === "complete") this.takeApdu(received, outcome.apdu);
-    else if (outcome.kind === "discarded") this.refuse(outcome.reason, outcome.text);
-  }
-
-  private arrival(received: ReceivedApdu, apdu: Buffer): Arrival {
+  private arrival(received: ReceivedApdu): Arrival {
     return {
       framing: received.framing,
-      apdu,
+      apdu: received.apdu,
       clientSap: received.destinationAddress,
       serverSap: received.sourceAddress,
       peer: this.connection.remoteAddress,
       receivedAtMs: this.around.now(),
       lastMeter: this.meter,
       counterRule: "live",
+      ...(received.gateway === undefined ? {} : { behindGateway: gatewayName(received.gateway) }),
     };
   }
 
-  private sender({ framing, sourceAddress, destinationAddress, hdlc }: ReceivedApdu): Sender {
-    const by = { framing, sourceAddress, destinationAddress, ...(hdlc === undefined ? {} : { hdlc }) };
+  private sender({ framing, sourceAddress, destinationAddress, hdlc, gateway }: ReceivedApdu): Sender {
+    const by: AcknowledgedBy = {
+      framing,
+      sourceAddress,
+      destinationAddress,
+      ...(hdlc === undefined ? {} : { hdlc }),
+      ...(gateway === undefined ? {} : { gateway }),
+    };
     return {
       accepted: (meter, bytes) => {
         this.meter = meter;
@@ -167,7 +159,8 @@ export class PushSession {
     this.around.observer.discarded(count);
     this.refuse(reason, `${count} octets discarded: ${text}`);
     // Behind a broken wrapper header nothing says where the next PDU begins.
-    const lost = this.deframer.framing !== "hdlc" && count > STRAY_OCTETS_MAX;
+    const { framing } = this.deframer;
+    const lost = framing !== "hdlc" && framing !== "mbus" && count > STRAY_OCTETS_MAX;
     if (lost && this.receivedAny && this.connection.transport === "tcp") this.connection.close();
   }
 

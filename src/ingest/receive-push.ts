@@ -11,12 +11,12 @@ import type { Arrival } from "./arrival.ts";
 import { judge } from "./counter-verdict.ts";
 import type { Counters } from "./counters.ts";
 import type { IngestDependencies } from "./dependencies.ts";
-import type { Envelope } from "./envelope.ts";
+import { type Ciphered, type Envelope, openEnvelope } from "./envelope.ts";
 import type { StatusWords } from "./events.ts";
 import type { MeterFinder } from "./identify-meter.ts";
 import { type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
-import { checkPolicy, isAuthenticated, keyPairs } from "./push-keys.ts";
+import { checkPolicy, isAuthenticated, pairsFor } from "./push-keys.ts";
 import { RefusedError } from "./refused-error.ts";
 import type { Steps } from "./steps.ts";
 
@@ -39,7 +39,8 @@ export type Received =
       readonly confirm: number | null;
     };
 
-type Ciphered = Extract<Envelope, { kind: "ciphered" }>;
+/** Envelopes inside each other, and notifications that carry another meter's. */
+const LAYERS_MAX = 4;
 
 /** What becomes of one APDU, from its envelope to the rows that are to be stored. */
 export class PushReceiver {
@@ -119,45 +120,62 @@ export class PushReceiver {
     }
   }
 
-  private *open(arrival: Arrival, envelope: Envelope): Steps<Opened> {
-    if (envelope.kind === "plain") return yield* this.openPlain(arrival);
-    if (envelope.kind === "ciphered") return yield* this.openCiphered(arrival, envelope);
+  private *open(arrival: Arrival, envelope: Envelope, depth = 0): Steps<Opened> {
+    if (depth >= LAYERS_MAX) throw new RefusedError("limit", `more than ${LAYERS_MAX} envelopes`);
+    if (envelope.kind === "plain") return yield* this.openPlain(arrival, envelope.apdu, depth);
+    if (envelope.kind === "ciphered") return yield* this.openCiphered(arrival, envelope, depth);
     const name = envelope.kind === "unsupported" ? envelope.name : "general-block-transfer";
     throw new RefusedError("unsupported", `${name} is nothing that a meter pushes`);
   }
 
-  private *openPlain(arrival: Arrival): Steps<Opened> {
+  private *openPlain(arrival: Arrival, apdu: Buffer, depth: number): Steps<Opened> {
     // Whose lists explain it is known only once it is known whose it is.
-    const first = readNotification(arrival.apdu, this.current().forAnybody(), this.limits);
+    const first = readNotification(apdu, this.current().forAnybody(), this.limits);
+    if (first.relayed !== null) return yield* this.openRelayed(arrival, first.relayed, depth);
     const meter = yield* this.finder.byBody(first.push, arrival);
     if (meter.requiredProtection !== 0) {
       const text = `${meter.meterNumber} must cipher what it sends, this came in clear`;
       throw new RefusedError("plaintext_refused", text, meter.id);
     }
-    const notification = readNotification(arrival.apdu, this.current().for(meter), this.limits);
+    const notification = readNotification(apdu, this.current().for(meter), this.limits);
     return { meter, notification, problem: null, protection: null };
   }
 
-  private *openCiphered(arrival: Arrival, { systemTitle, header, content }: Ciphered): Steps<Opened> {
+  /** A gateway has passed on what another meter sent: that meter's keys, and not the gateway's name, say whose it is. */
+  private *openRelayed(arrival: Arrival, apdu: Buffer, depth: number): Steps<Opened> {
+    const envelope = openEnvelope(apdu, this.limits);
+    if (envelope.kind !== "ciphered" || envelope.systemTitle === null) {
+      throw new RefusedError("unsupported", "what a gateway passes on must be ciphered and say whose it is");
+    }
+    return yield* this.open(arrival, envelope, depth + 1);
+  }
+
+  private *openCiphered(arrival: Arrival, envelope: Ciphered, depth: number): Steps<Opened> {
+    const { systemTitle, header, content, additional } = envelope;
     const meter =
       systemTitle === null
         ? yield* this.finder.byConnection(arrival)
         : yield* this.finder.bySystemTitle(systemTitle.toString("hex"));
     checkPolicy(meter, header.control);
     const title = systemTitle ?? Buffer.from(meter.systemTitle ?? "", "hex");
-    const keys = keyPairs(meter, arrival.clientSap);
+    const keys = pairsFor(envelope.key, meter, arrival.clientSap);
     if (keys.length === 0) {
-      const text = `${meter.meterNumber} has no key for client ${arrival.clientSap}; import one with \`hes keys import\``;
+      const text = `${meter.meterNumber} has no ${nameOfKey(envelope)} for client ${arrival.clientSap}; import one with \`hes keys import\``;
       throw new RefusedError("key_missing", text, meter.id, true);
     }
     let refused: unknown = null;
     for (const key of keys) {
       try {
-        const { plaintext, control, counter, verified } = unprotect(content, title, key);
+        const { plaintext, control, counter, verified } = unprotect(content, title, key, additional);
         const digest = frameDigest(arrival.apdu);
         const originator = title.toString("hex");
         const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
-        return this.read(meter, plaintext, protection);
+        const inside = isEnvelope(plaintext) ? openEnvelope(plaintext, this.limits) : null;
+        if (inside?.kind === "ciphered") return yield* this.open(arrival, inside, depth + 1);
+        const clear = inside?.kind === "plain" ? inside.apdu : plaintext;
+        const opened = this.read(meter, clear, protection);
+        const relayed = opened.notification?.relayed ?? null;
+        return relayed === null ? opened : yield* this.openRelayed(arrival, relayed, depth);
       } catch (error) {
         if (!(error instanceof SecurityError || error instanceof DecodeError)) throw error;
         refused = error;
@@ -185,6 +203,24 @@ export class PushReceiver {
     const configuration = this.with.configuration();
     if (this.lists.configuration !== configuration) this.lists = new CaptureLists(configuration);
     return this.lists;
+  }
+}
+
+/** Whether what was ciphered is signed, or ciphered once more. */
+function isEnvelope(plaintext: Buffer): boolean {
+  return plaintext[0]! >= 0xdb && plaintext[0]! <= 0xdf;
+}
+
+function nameOfKey({ key }: Ciphered): string {
+  switch (key.kind) {
+    case "dedicated":
+      return "dedicated key";
+    case "broadcast":
+      return "broadcast key";
+    case "wrapped":
+      return "master key";
+    default:
+      return "key";
   }
 }
 

@@ -61,7 +61,14 @@ describe("loading", () => {
   it("reads serial lines with their defaults", () => {
     const lines = '[{ path = "/dev/ttyUSB0", baud_rate = 19200 }]';
     expect(loadConfig(undefined, { HES_LISTEN__SERIAL: lines }).config.listen.serial).toEqual([
-      { path: "/dev/ttyUSB0", baud_rate: 19200, data_bits: 8, parity: "none", stop_bits: 1 },
+      {
+        path: "/dev/ttyUSB0",
+        baud_rate: 19200,
+        data_bits: 8,
+        parity: "none",
+        stop_bits: 1,
+        framing: "auto",
+      },
     ]);
   });
 

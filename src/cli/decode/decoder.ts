@@ -173,6 +173,10 @@ function dataOf({ apdu, body }: Opened): Tree | readonly Tree[] {
   if (apdu.apdu === "get-response" && apdu.kind === "with-list") {
     return apdu.results.map((result) => (result.kind === "data" ? treeOf(result.data) : null));
   }
+  if (apdu.apdu === "read-response") {
+    return apdu.results.map((result) => (result.kind === "data" ? treeOf(result.data) : null));
+  }
+  if (apdu.apdu === "information-report") return apdu.data.map(treeOf);
   if (apdu.apdu === "access-request" || apdu.apdu === "access-response") return apdu.data.map(treeOf);
   return null;
 }

@@ -6,8 +6,9 @@ import { readLength } from "../../dlms/encoding/length.ts";
 import { readAsciiPush } from "../../dlms/text/ascii-push.ts";
 import { TELEGRAM_START } from "../../dlms/text/p1-telegram.ts";
 import { apduName } from "../../dlms/xdlms/apdu.ts";
-import { type LineFraming, StreamDeframer } from "../../ingest/deframer.ts";
+import { StreamDeframer } from "../../ingest/deframer.ts";
 import type { Limits } from "../../limits.ts";
+import type { LineFraming } from "../../line-framing.ts";
 import type { Problem } from "./result.ts";
 
 /** Names of framings that `hes decode` is told, or finds. */

@@ -4,6 +4,7 @@ import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { Reader } from "../../dlms/bytes/reader.ts";
 import { type Data, type DataLimits, readData } from "../../dlms/encoding/data.ts";
 import { SecurityError } from "../../dlms/security/errors.ts";
+import { unwrapKey } from "../../dlms/security/key-wrap.ts";
 import { HEADER_OCTETS, readSecurityHeader, TAG_OCTETS, unprotect } from "../../dlms/security/protection.ts";
 import { AUTHENTICATED, protectionOf } from "../../dlms/security/security-control.ts";
 import { asciiPushBody, readAsciiPush } from "../../dlms/text/ascii-push.ts";
@@ -12,7 +13,7 @@ import { type Apdu, readApdu } from "../../dlms/xdlms/apdu.ts";
 import { BlockAssembly } from "../../dlms/xdlms/block-assembly.ts";
 import { authenticatedHeader, type GeneralCiphering } from "../../dlms/xdlms/ciphered.ts";
 import type { GeneralBlockTransfer } from "../../dlms/xdlms/general-block-transfer.ts";
-import { contentKey } from "../../ingest/content-key.ts";
+import { type NamedKey, namedKey } from "../../ingest/envelope.ts";
 import { relayedApdu } from "../../ingest/relayed-apdu.ts";
 import type { Limits } from "../../limits.ts";
 import { readUntaggedRows } from "../../mapping/layout-untagged-rows.ts";
@@ -162,10 +163,23 @@ export class Opener {
   #generalCiphering(layer: Opened, apdu: GeneralCiphering, sender: Sender, depth: number): Opened {
     const { content, originatorSystemTitle: title } = apdu;
     const systemTitle = title.length > 0 ? title : this.#keys.systemTitle;
-    const { encryption: unicast, master } = this.#keys;
-    const key = () => contentKey(apdu.keyInfo, { unicast, broadcast: null, master });
+    const key = () => this.#keyNamed(namedKey(apdu.keyInfo));
     const header = authenticatedHeader(apdu);
     return this.#decrypted(layer, { content, systemTitle, header, key }, sender, depth);
+  }
+
+  #keyNamed(named: NamedKey): KeyObject {
+    const { encryption, master } = this.#keys;
+    switch (named.kind) {
+      case "agreed":
+        throw new SecurityError("unsupported", "ciphered with an agreed key, which is not supported");
+      case "wrapped":
+        if (master !== null) return unwrapKey(master, named.wrapped);
+        throw new SecurityError("key_missing", "the key came along, wrapped; give --master-key");
+      default:
+        if (encryption !== null) return encryption;
+        throw new SecurityError("key_missing", missingKey(false));
+    }
   }
 
   #decrypted(layer: Opened, what: Ciphered, sender: Sender, depth: number): Opened {

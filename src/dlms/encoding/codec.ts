@@ -38,6 +38,11 @@ export const unsigned32: Codec<number> = codec(
   (writer, value) => writer.unsigned32(value),
 );
 
+export const integer16: Codec<number> = codec(
+  (reader) => reader.integer16(),
+  (writer, value) => writer.integer16(value),
+);
+
 export const integer8: Codec<number> = codec(
   (reader) => reader.integer8(),
   (writer, value) => writer.integer8(value),

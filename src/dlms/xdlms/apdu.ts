@@ -25,6 +25,7 @@ import { getRequest, getResponse } from "./get.ts";
 import { initiateRequest, initiateResponse } from "./initiate.ts";
 import { confirmedServiceError, exceptionResponse } from "./refusals.ts";
 import { setRequest, setResponse } from "./set.ts";
+import { informationReport, readRequest, readResponse } from "./short-name.ts";
 
 const GENERAL_GLO_CIPHERING = 0xdb;
 
@@ -34,15 +35,20 @@ const dataNotificationConfirm = sequence({ longInvokeId: unsigned32, dateTime: d
 /** All xDLMS APDUs but Data-Notification, by tag: name and what follows the tag. */
 const APDUS = {
   1: ["initiate-request", initiateRequest],
+  5: ["read-request", readRequest],
   8: ["initiate-response", initiateResponse],
+  12: ["read-response", readResponse],
   14: ["confirmed-service-error", confirmedServiceError],
   16: ["data-notification-confirm", dataNotificationConfirm],
+  24: ["information-report", informationReport],
   33: ["glo-initiate-request", serviceSpecificCiphering],
   40: ["glo-initiate-response", serviceSpecificCiphering],
   46: ["glo-confirmed-service-error", serviceSpecificCiphering],
+  56: ["glo-information-report", serviceSpecificCiphering],
   65: ["ded-initiate-request", serviceSpecificCiphering],
   72: ["ded-initiate-response", serviceSpecificCiphering],
   78: ["ded-confirmed-service-error", serviceSpecificCiphering],
+  88: ["ded-information-report", serviceSpecificCiphering],
   192: ["get-request", getRequest],
   193: ["set-request", setRequest],
   194: ["event-notification", eventNotification],
