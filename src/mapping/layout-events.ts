@@ -18,7 +18,7 @@ const DEVICE_LOG = "device";
 const ALERT_LOG = "alert";
 const RELAYED = 20;
 const MESSAGE_OCTETS_MAX = 1_024;
-/** Longer texts are messages, not names. */
+/** Longer texts, and JSON, are messages and not names. */
 const NAME_MAX = 80;
 /** 0.0.2.3.0.255: the monitor of short messages that a DSMR 4 meter names when it was woken up by one. */
 const SMS_MONITOR = 0x0203;
@@ -66,7 +66,7 @@ function deviceEvent(elements: readonly Data[]): CapturedEvent | null {
   if (elements.length !== 4 || !isClock(clock!) || !isInteger(device!) || !isInteger(event!)) return null;
   const text = printableText(message, MESSAGE_OCTETS_MAX);
   const code = (Number(event.value) << 16) | Number(device.value);
-  const name = text !== null && text.length <= NAME_MAX ? text : null;
+  const name = text !== null && text.length <= NAME_MAX && !text.startsWith("{") ? text : null;
   return { log: DEVICE_LOG, code, time: clock!, name, context: text === null ? null : { text } };
 }
 
