@@ -14,6 +14,7 @@ import { importKeys } from "../../src/storage/key-import.ts";
 import { importMeters } from "../../src/storage/meter-import.ts";
 import { packageDirectory } from "../../src/storage/migrate.ts";
 import { importScalers } from "../../src/storage/scaler-import.ts";
+import { bareAcceptCpuSeconds } from "./bare-accept.ts";
 import { bareCopySeconds, copyOut, emptyTables, storedOctets } from "./bare-copy.ts";
 import { ownCpuSeconds, serverCpuSeconds } from "./cpu.ts";
 import { Generator } from "./generator.ts";
@@ -78,13 +79,16 @@ async function measureHabit(
     const startMs = Math.floor(Date.now() / 60_000 - options.pushesPerMeter - 1) * 60_000;
     const prepared = await generator.prepare({ ...options, seed, startMs });
     await importFleet(database, config, prepared.importCsv, prepared.keysCsv);
+    // The first push must not come before the scalers are known.
+    await daemon.reload();
     const measured = await send(daemon, database, generator, habit, prepared.pushes);
     const sizes = await storedOctets(database);
     const rows = await copyOut(database);
     await emptyTables(database);
     const copySeconds = await bareCopySeconds(database, rows);
     await emptyTables(database);
-    report(habit, options, measured, copySeconds, sizes);
+    const bareAccept = habit === "per-push" ? await bareAcceptCpuSeconds(generator) : null;
+    report(habit, options, measured, { copySeconds, bareAccept }, sizes);
   } finally {
     generator.end();
   }
@@ -145,7 +149,7 @@ function report(
   habit: ConnectionHabit,
   options: LineOptions,
   measured: Measured,
-  copySeconds: number,
+  { copySeconds, bareAccept }: { readonly copySeconds: number; readonly bareAccept: number | null },
   sizes: readonly { table: string; octets: number; rows: number }[],
 ): void {
   const { pushes, seconds } = measured;
@@ -173,6 +177,9 @@ function report(
           `${measured.p50Ms.toFixed(1)} / ${measured.p99Ms.toFixed(1)} ms`,
         ],
         ["CPU of Node a push", perPush(measured.nodeCpuSeconds)],
+        ...(bareAccept === null
+          ? []
+          : [["  of it accept, read and close alone", perPush(bareAccept)] as const]),
         ["CPU of PostgreSQL a push", perPush(measured.postgresCpuSeconds)],
         ["CPU of the generator a push", perPush(measured.generatorCpuSeconds)],
         ["rows a push", (rows / pushes).toFixed(2)],
