@@ -32,7 +32,7 @@ export function readNotification(apdu: Buffer, lists: ScopedLists, limits: DataL
   const read = readDataNotification(new Reader(apdu, 1));
   const push = decodePush(read.body, { lists, limits });
   const confirm = (read.longInvokeId & CONFIRMED) === 0 ? null : read.longInvokeId;
-  const relayed = push.list === null ? relayedIn(read.body, limits) : null;
+  const relayed = relayedIn(push, read.body, limits);
   return { time: read.dateTime, push, confirm, relayed };
 }
 
@@ -62,6 +62,13 @@ function readOther(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notifi
   throw new RefusedError("unsupported", `a pushed ${read.apdu} is nothing that a head-end can store`);
 }
 
-function relayedIn(body: Buffer, limits: DataLimits): Buffer | null {
-  return relayedApdu(readData(new Reader(body), limits), limits);
+/** Bodies whose values have names are a meter's own; a list without names may fit a gateway's by its length alone. */
+function relayedIn(push: CapturedPush, body: Buffer, limits: DataLimits): Buffer | null {
+  if (push.list === null) return relayedApdu(readData(new Reader(body), limits), limits);
+  if (push.layout !== "positional") return null;
+  for (const value of push.rows[0]!) {
+    const found = value.type === "octet-string" ? relayedApdu(value, limits) : null;
+    if (found !== null) return found;
+  }
+  return null;
 }
