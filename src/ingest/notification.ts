@@ -62,13 +62,17 @@ function readOther(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notifi
   throw new RefusedError("unsupported", `a pushed ${read.apdu} is nothing that a head-end can store`);
 }
 
-/** Bodies whose values have names are a meter's own; a list without names may fit a gateway's by its length alone. */
+/** Layouts that a length or a few types may fit by accident, so that what a gateway passes on may look like one. */
+const GUESSED: ReadonlySet<CapturedPush["layout"]> = new Set(["positional", "opaque", "event"]);
+
 function relayedIn(push: CapturedPush, body: Buffer, limits: DataLimits): Buffer | null {
   if (push.list === null) return relayedApdu(readData(new Reader(body), limits), limits);
-  if (push.layout !== "positional") return null;
-  for (const value of push.rows[0]!) {
-    const found = value.type === "octet-string" ? relayedApdu(value, limits) : null;
-    if (found !== null) return found;
+  if (!GUESSED.has(push.layout)) return null;
+  for (const row of push.rows) {
+    for (const value of row) {
+      const found = value.type === "octet-string" ? relayedApdu(value, limits) : null;
+      if (found !== null) return found;
+    }
   }
   return null;
 }
