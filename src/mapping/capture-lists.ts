@@ -33,6 +33,8 @@ function compile(record: ListRecord): CaptureList {
 export class ScopedLists {
   readonly scope: ListScope;
   readonly configuration: MappingConfiguration;
+  /** Whose body it is is not known. */
+  private readonly forAnybody: boolean;
   private readonly bySetup = new Map<ObisCode | null, Map<number, CaptureList[]>>();
   private readonly named = new Map<string, CaptureList>();
   private readonly compiled: Map<ListRecord, CaptureList>;
@@ -42,6 +44,7 @@ export class ScopedLists {
   constructor(configuration: MappingConfiguration, scope: ListScope, compiled: Map<ListRecord, CaptureList>) {
     this.configuration = configuration;
     this.scope = scope;
+    this.forAnybody = scope.meterId === null && scope.meterType === null && scope.category === null;
     this.compiled = compiled;
   }
 
@@ -53,13 +56,8 @@ export class ScopedLists {
     const lists = this.ofSetup(pushSetup).get(row.length - first);
     if (lists === undefined) return undefined;
     // Nobody says whose it is: only a list of the very same sorts of values can be it.
-    if (pushSetup === null && this.isForAnybody()) return bestFit(lists, row, first, this.configuration, 0);
+    if (pushSetup === null && this.forAnybody) return bestFit(lists, row, first, this.configuration, 0);
     return lists.length === 1 ? lists[0] : bestFit(lists, row, first, this.configuration);
-  }
-
-  private isForAnybody(): boolean {
-    const { meterId, meterType, category } = this.scope;
-    return meterId === null && meterType === null && category === null;
   }
 
   /** Lengths of all lists of a push setup, for messages. */
@@ -69,7 +67,7 @@ export class ScopedLists {
 
   /** The kind of profile that a push setup (null: a body that names none) carries; `single` where none is configured. */
   kindOf(pushSetup: ObisCode | null): CaptureSource {
-    if (pushSetup === null && this.isForAnybody()) return "single";
+    if (pushSetup === null && this.forAnybody) return "single";
     const first = this.ofSetup(pushSetup).values().next();
     return first.done ? "single" : first.value[0]!.kind;
   }
@@ -86,7 +84,7 @@ export class ScopedLists {
     const known = this.bySetup.get(pushSetup);
     if (known !== undefined) return known;
     const name = pushSetup === null ? null : formatObis(pushSetup);
-    const records = this.isForAnybody()
+    const records = this.forAnybody
       ? this.configuration.listsOfSetup(name)
       : this.configuration.lists(name, this.scope);
     const lists = new Map<number, CaptureList[]>();

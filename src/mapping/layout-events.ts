@@ -16,6 +16,7 @@ import { pushSetupName } from "./layout-is15959.ts";
 
 const DEVICE_LOG = "device";
 const ALERT_LOG = "alert";
+const ELEMENTS_MAX = 5;
 const RELAYED = 20;
 const MESSAGE_OCTETS_MAX = 1_024;
 /** Longer texts, and JSON, are messages and not names. */
@@ -26,6 +27,7 @@ const SMS_MONITOR = 0x0203;
 export function recogniseEvents(root: Data, lists: ScopedLists): CapturedPush | null {
   if (root.type !== "structure") return null;
   const elements = root.value;
+  if (elements.length < 2 || elements.length > ELEMENTS_MAX) return null;
   const serial = printableText(elements[0]);
   if (serial === null) return null;
   const event = eventOf(elements);

@@ -35,7 +35,7 @@ export function captureTelegram(telegram: Telegram, lists: ScopedLists): Capture
     identifiers,
     pushSetup: null,
     clock: null,
-    list: lists.ofColumns(columns, "single"),
+    list: lists.ofColumns(columns, lists.kindOf(null)),
     first: 0,
     rows: [captured.map(({ data }) => data)],
     problem: null,
