@@ -6,6 +6,7 @@ import {
   objectIdentifier,
   readTagged,
   shortInteger,
+  toTheEnd,
   writeTagged,
 } from "../encoding/ber.ts";
 import { type Codec, enumerated, octets, rest, unsigned8, type ValueOf } from "../encoding/codec.ts";
@@ -29,6 +30,8 @@ import type { DataLimits } from "../encoding/data.ts";
 /** 07 80: seven bits unused, authentication. */
 const requirements: Codec<Buffer> = octets(2);
 const octetString = explicit(0x04, rest);
+/** Some meters count its octets one short. It is the last field: what is left is part of it. */
+const userInformation = toTheEnd(0x04, rest);
 const oid = explicit(0x06, objectIdentifier);
 const graphicString = explicit(0x80, rest);
 const integer = explicit(0x02, unsigned8);
@@ -92,7 +95,7 @@ export const aarq = fields("an AARQ", {
   mechanismName: [0x8b, objectIdentifier],
   callingAuthenticationValue: [0xac, graphicString],
   implementationInformation: [0xbd, rest],
-  userInformation: [0xbe, octetString],
+  userInformation: [0xbe, userInformation],
 });
 
 export const aare = fields("an AARE", {
@@ -111,23 +114,23 @@ export const aare = fields("an AARE", {
   mechanismName: [0x89, objectIdentifier],
   respondingAuthenticationValue: [0xaa, graphicString],
   implementationInformation: [0xbd, rest],
-  userInformation: [0xbe, octetString],
+  userInformation: [0xbe, userInformation],
 });
 
 export const rlrq = fields("an RLRQ", {
   reason: [0x80, shortInteger(enumerated({ 0: "normal", 1: "urgent", 30: "user-defined" }))],
-  userInformation: [0xbe, octetString],
+  userInformation: [0xbe, userInformation],
 });
 
 export const rlre = fields("an RLRE", {
   reason: [0x80, shortInteger(enumerated({ 0: "normal", 1: "not-finished", 30: "user-defined" }))],
-  userInformation: [0xbe, octetString],
+  userInformation: [0xbe, userInformation],
 });
 
 export const abrt = fields("an ABRT", {
   source: [0x80, shortInteger(enumerated({ 0: "acse-service-user", 1: "acse-service-provider" }))],
   diagnostic: [0x81, unsigned8],
-  userInformation: [0xbe, octetString],
+  userInformation: [0xbe, userInformation],
 });
 
 export type Aarq = { apdu: "aarq" } & ValueOf<typeof aarq>;

@@ -23,13 +23,16 @@ export function fields<const F extends Fields>(what: string, declared: F): Codec
   return {
     read: (reader, limits) => {
       const values: Record<string, unknown> = Object.fromEntries(entries.map(([name]) => [name, null]));
+      let corrected = false;
       while (reader.remaining() > 0) {
         const at = reader.offset;
         const tag = reader.unsigned8();
         const field = byTag.get(tag);
         if (field === undefined) throw new DecodeError("invalid", at, `${hex(tag)} is no field of ${what}`);
         reader.trace?.begin(field.name, at);
-        const content = contentOf(reader, tag);
+        const content = contentOf(reader, tag, corrected);
+        // Lengths up to 7F stand in the octet behind the tag; longer ones are never corrected.
+        corrected ||= content.offset === at + 2 && content.remaining() !== reader.buffer[at + 1];
         values[field.name] = field.codec.read(content, limits);
         content.expectEnd();
         reader.trace?.end(reader.offset, values[field.name]);
@@ -46,13 +49,21 @@ export function fields<const F extends Fields>(what: string, declared: F): Codec
 }
 
 const CONSTRUCTED = 0x20;
+/** The field that always stands last. Where lengths before it were wrong, its own is not believed either. */
+const USER_INFORMATION = 0xbe;
+/** Octets by which that field, or the element in it, may be longer than it says: EK240 meters count one less. */
+const LAST_SHORT_MAX = 1;
 
 /**
  * A field's content. Some meters write a length that doesn't reach the end of the one element inside (AA 02 80 08 …):
  * then the length of the element counts.
  */
-function contentOf(reader: Reader, tag: number): Reader {
+function contentOf(reader: Reader, tag: number, corrected: boolean): Reader {
   const length = readLength(reader);
+  const beyond = reader.remaining() - length;
+  if (corrected && tag === USER_INFORMATION && beyond > 0 && beyond <= LAST_SHORT_MAX) {
+    return reader.sub(length + beyond);
+  }
   const inner = (tag & CONSTRUCTED) !== 0 && reader.remaining() >= 2 ? innerLength(reader) : 0;
   return reader.sub(inner > length && inner <= reader.remaining() ? inner : length);
 }
@@ -76,6 +87,24 @@ export function explicit<T>(tag: number, codec: Codec<T>): Codec<T> {
       return value;
     },
     write: (writer, value) => writeTagged(writer, tag, codec, value),
+  };
+}
+
+/** The same where the element is the last one and may be a little longer than it says. */
+export function toTheEnd<T>(tag: number, codec: Codec<T>): Codec<T> {
+  const exact = explicit(tag, codec);
+  return {
+    read: (reader, limits) => {
+      const { offset, end } = reader;
+      const said = reader.remaining() >= 2 ? innerLength(reader) : 0;
+      const beyond = end - offset - said;
+      if (said === 0 || reader.buffer[offset] !== tag || beyond < 1 || beyond > LAST_SHORT_MAX) {
+        return exact.read(reader, limits);
+      }
+      reader.advance(2);
+      return codec.read(reader, limits);
+    },
+    write: exact.write,
   };
 }
 
@@ -158,12 +187,20 @@ export function readTagged<C>(
   } catch (error) {
     // Some meters count the APDU a few octets short: what ends in the middle of a field may go on behind it.
     const beyond = octets.length - content.end;
-    if (!(error instanceof DecodeError) || error.code !== "truncated" || beyond < 1 || beyond > SHORT_MAX)
-      throw error;
-    const longer = new Reader(octets, start);
-    const value = entry.codec.read(longer, limits);
-    longer.expectEnd();
-    return { entry, value };
+    const mayGoOn = error instanceof DecodeError && (error.code === "truncated" || error.code === "trailing");
+    if (!mayGoOn || beyond < 1 || beyond > SHORT_MAX) throw error;
+    return { entry, value: readLonger(new Reader(octets, start), entry.codec, limits, error) };
+  }
+}
+
+/** Throws the first error where the octets make no sense that way either. */
+function readLonger(reader: Reader, codec: Codec<unknown>, limits: DataLimits, first: DecodeError): unknown {
+  try {
+    const value = codec.read(reader, limits);
+    reader.expectEnd();
+    return value;
+  } catch (error) {
+    throw error instanceof DecodeError ? first : error;
   }
 }
 
