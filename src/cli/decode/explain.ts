@@ -26,12 +26,21 @@ export function explainInput(octets: Buffer, framing: Framing, { decoded }: Deco
 function explainLayers(opened: Opened): string[] {
   const { octets, apdu, body, inner } = opened;
   const bare = apdu === null && body !== null;
-  const title = bare ? (body.type === "date-time" ? "date-time" : "Data") : "APDU";
+  const title =
+    opened.text !== undefined
+      ? opened.text.kind
+      : bare
+        ? body.type === "date-time"
+          ? "date-time"
+          : "Data"
+        : "APDU";
   const lines = [`${title} of ${octets.length} octets`, ...labelLines(octets, labelsOf(opened)), ""];
   return inner === null ? lines : [...lines, ...explainLayers(inner)];
 }
 
-function labelsOf({ octets, apdu, body }: Opened): Label[] {
+function labelsOf({ octets, apdu, body, text }: Opened): Label[] {
+  if (text?.kind === "p1-telegram") return telegramLabels(octets);
+  if (text?.kind === "ascii-push") return asciiPushLabels(octets);
   if (apdu === null && body?.type === "date-time") {
     return [{ from: 0, to: octets.length, depth: 0, text: labelled("date-time", body, () => null)[0]! }];
   }
@@ -53,6 +62,28 @@ function labelsOf({ octets, apdu, body }: Opened): Label[] {
     parts: trace.parts,
   };
   return flatten(octets, whole, 0, failure ?? (apdu?.apdu === "data-notification" ? BODY : "rest"));
+}
+
+function telegramLabels(octets: Buffer): Label[] {
+  const labels: Label[] = [];
+  for (let from = 0; from < octets.length; ) {
+    const lineFeed = octets.indexOf("\n", from);
+    const to = lineFeed < 0 ? octets.length : lineFeed + 1;
+    const line = octets.toString("latin1", from, to).trim();
+    labels.push({ from, to, depth: 0, text: line === "" ? "end of line" : line });
+    from = to;
+  }
+  return labels;
+}
+
+function asciiPushLabels(octets: Buffer): Label[] {
+  const comma = octets.indexOf(",");
+  const value = octets.length - comma - 1 === 4 ? "alarm register" : "logical name";
+  return [
+    { from: 0, to: comma, depth: 0, text: `identifier ${octets.toString("latin1", 0, comma)}` },
+    { from: comma, to: comma + 1, depth: 0, text: "comma" },
+    { from: comma + 1, to: octets.length, depth: 0, text: value },
+  ];
 }
 
 function traceApdu(octets: Buffer, trace: PartsTrace): void {

@@ -43,7 +43,10 @@ export function problemText({ reason, offset, text }: Problem): string {
 function layerLines(opened: Opened, nameOf: NameOf): string[] {
   const { apdu, body, inner, protection } = opened;
   const lines = apdu === null ? [] : apduLines(apdu, nameOf);
-  if (apdu === null && body === null) lines.push(`${opened.octets.length} octets that could not be read`);
+  if (opened.text?.kind === "p1-telegram") {
+    lines.push(`P1 telegram of ${opened.text.telegram.identification}`);
+  } else if (apdu === null && body === null)
+    lines.push(`${opened.octets.length} octets that could not be read`);
   if (protection !== null) lines.push(...indent(protectionLines(protection)));
   if (body !== null && apdu?.apdu !== "get-response") {
     lines.push(...(apdu === null ? dataLines(body) : ["  body", ...indent(indent(dataLines(body)))]));
