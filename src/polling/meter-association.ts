@@ -1,0 +1,159 @@
+import type {
+  CosemAttributeDescriptor,
+  CosemMethodDescriptor,
+  SelectiveAccessDescriptor,
+} from "../dlms/cosem/attribute-descriptor.ts";
+import type { Data } from "../dlms/encoding/data-types.ts";
+import type { ConfirmedServiceError, ExceptionResponse } from "../dlms/xdlms/refusals.ts";
+import type { ActionResult, DataAccessResult } from "../dlms/xdlms/result-codes.ts";
+
+/**
+ * What polls, commands and the command line use of a meter that can be talked to. Who uses it knows nothing of dialling, links,
+ * credentials and counters: `MeterRoads.open` hides them.
+ */
+export interface MeterRoads {
+  /**
+   * Opens an association with a meter: over the connection that it has opened itself, where it has, else by dialling. Waits while
+   * another association with the same meter is open, or a limit of its host, network or line is reached.
+   * `meterId` is the id of a row of `meters`.
+   * @throws PollError
+   */
+  open(meterId: string, options: OpenOptions): Promise<MeterAssociation>;
+}
+
+export interface OpenOptions {
+  /** Which association: 16 public, 32 meter reader, 48 utility setting … */
+  readonly clientSap: number;
+  /** What is asked for now goes before what is due, and that before what fills gaps. */
+  readonly purpose: PollPurpose;
+  /** Ends waiting and working; `open` and every call then throw PollError `aborted`. */
+  readonly signal?: AbortSignal;
+}
+
+export type PollPurpose = "on-demand" | "command" | "scheduled" | "gap";
+
+/** An association that stands. Requests are sent one after the other, in the order of the calls. */
+export interface MeterAssociation {
+  readonly meterId: string;
+  readonly clientSap: number;
+  /** Conformance bits as negotiated; see xdlms/initiate.ts for the names. */
+  readonly conformance: number;
+  /** 8 octets as the meter gave them in the association; null in contexts without ciphering. */
+  readonly meterSystemTitle: Buffer | null;
+  /**
+   * One outcome a request, in order. How they go over the line – with-list, one by one, in blocks – follows from what was negotiated
+   * and from what the meter's type is known to refuse.
+   * @throws PollError where the association or the line breaks
+   */
+  read(requests: readonly ReadRequest[], options?: ReadOptions): Promise<ReadOutcome[]>;
+  /** @throws PollError */
+  write(requests: readonly WriteRequest[]): Promise<WriteOutcome[]>;
+  /** Methods of objects, by ACTION. @throws PollError */
+  invoke(requests: readonly InvokeRequest[]): Promise<InvokeOutcome[]>;
+  /** Releases the association and lets the meter go, to whoever waits for it. Never throws; a second call does nothing. */
+  release(): Promise<void>;
+}
+
+export interface ReadRequest {
+  readonly attribute: CosemAttributeDescriptor;
+  readonly selection?: SelectiveAccessDescriptor | null;
+}
+
+export interface ReadOptions {
+  /** Told whenever a part of a long answer has come. */
+  readonly onProgress?: (progress: ReadProgress) => void;
+}
+
+export interface ReadProgress {
+  /** Which request, from 0; in a with-list answer the first of the list. */
+  readonly request: number;
+  /** Octets of the answer so far. */
+  readonly octets: number;
+  /** Blocks of the answer so far. */
+  readonly blocks: number;
+}
+
+export interface WriteRequest extends ReadRequest {
+  readonly value: Data;
+}
+
+export interface InvokeRequest {
+  readonly method: CosemMethodDescriptor;
+  /** null: no parameters. Methods that have none are mostly called with integer 0. */
+  readonly parameters: Data | null;
+}
+
+/** The meter answered that it doesn't know or do what was asked: a value, for the association stands all the same. */
+export interface Rejected {
+  readonly kind: "rejected";
+  readonly response: ExceptionResponse | ConfirmedServiceError;
+}
+
+export type ReadOutcome =
+  | { readonly kind: "data"; readonly value: Data }
+  | { readonly kind: "refused"; readonly result: DataAccessResult }
+  | Rejected;
+
+export type WriteOutcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "refused"; readonly result: DataAccessResult }
+  | Rejected;
+
+export type InvokeOutcome =
+  /** `value`: return parameters, null where there are none or the meter couldn't give them. */
+  | { readonly kind: "done"; readonly value: Data | null }
+  | { readonly kind: "refused"; readonly result: ActionResult | DataAccessResult }
+  | Rejected;
+
+/** Why a poll came to nothing, or ended in the middle. */
+export type PollFailure =
+  /** There is no such meter, or nothing says how to reach it, or it has no such association. */
+  | "not-configured"
+  /** A key or secret that the association needs is missing or can't be opened. */
+  | "key-missing"
+  /** It doesn't answer the call, or is not connected. */
+  | "unreachable"
+  /** It stopped answering. */
+  | "timeout"
+  /** The connection broke. */
+  | "connection-lost"
+  /** It refused the association, its mechanism or our credentials. */
+  | "association-refused"
+  /** Its answer to our challenge is wrong: it may not be the meter. */
+  | "hls-failed"
+  /** It sent what breaks the protocol, or less protection than agreed. */
+  | "protocol"
+  /** A counter is used up, or the meter's counter could not be read. */
+  | "counter"
+  /** An answer is longer than a limit allows. */
+  | "limit"
+  /** The caller's signal. */
+  | "aborted";
+
+/** A sentence for people, and a word for programs. */
+export class PollError extends Error {
+  readonly failure: PollFailure;
+
+  constructor(failure: PollFailure, text: string, options?: ErrorOptions) {
+    super(text, options);
+    this.name = "PollError";
+    this.failure = failure;
+  }
+
+  /** Whether the same may work a little later without anybody's doing. */
+  get temporary(): boolean {
+    return this.failure === "unreachable" || this.failure === "timeout" || this.failure === "connection-lost";
+  }
+}
+
+/** What a refusal says, in the standard's words: "read-write-denied", "exception: service-not-allowed, operation-not-possible". */
+export function describeRefusal(
+  outcome: Rejected | { readonly kind: "refused"; readonly result: string | number },
+): string {
+  if (outcome.kind === "refused") return String(outcome.result);
+  const { response } = outcome;
+  if (response.apdu === "exception-response") {
+    return `exception: ${response.stateError}, ${response.serviceError}`;
+  }
+  return `confirmed service error: ${response.service}, ${response.error.kind}, ${response.error.value}`;
+}
