@@ -5,7 +5,7 @@ import { Metrics } from "./http/metrics.ts";
 import { type HttpServer, startHttp } from "./http/server.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
-import { type Log, SourceLog } from "./log.ts";
+import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
@@ -99,17 +99,7 @@ async function start(
     await journal.flush();
   });
 
-  const sources = new SourceLog(log, config.limits.logLinesPerMinute);
-  const listeners = await openListeners(config, pipeline.ingest, log, {
-    onTooMany: (from) => {
-      metrics.refused.inc({ reason: "limit" });
-      sources.warn(
-        from,
-        { max: config.limits.connectionsMax },
-        "a connection was closed: limits.connections_max is reached",
-      );
-    },
-  });
+  const listeners = await openListeners(config, pipeline.ingest, log);
   started.push(() => listeners.close());
   const http = await openHttp(config, health, metrics);
   if (http) started.push(() => http.close());

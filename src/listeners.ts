@@ -1,17 +1,21 @@
 import { EXIT, UserError } from "./exit.ts";
 import type { LineFraming } from "./line-framing.ts";
 import type { Log } from "./log.ts";
+import type { RefusalReason } from "./refusal.ts";
 import type { Config, SerialLineSetting } from "./settings.ts";
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from "./transports/address.ts";
+import { parseAddressSet } from "./transports/address-set.ts";
 import type { ByteConnection } from "./transports/connection.ts";
 import { SerialListener } from "./transports/serial-listener.ts";
-import { TcpListener } from "./transports/tcp-listener.ts";
+import { TcpListener, type TrustedProxies } from "./transports/tcp-listener.ts";
 import { type Datagram, UdpListener } from "./transports/udp-listener.ts";
 
 /** What takes over what the listeners bring. */
 export interface Receiver {
   attach(connection: ByteConnection, framing: LineFraming): void;
   datagram(datagram: Datagram): void;
+  /** A connection was closed before it was attached. */
+  refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
 }
 
 export interface Listeners {
@@ -24,18 +28,8 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
-export interface ListenerHooks {
-  /** More connections than limits.connections_max. */
-  readonly onTooMany: (remoteAddress: string) => void;
-}
-
 /** @throws TransportError where an address can't be listened on, UserError with 78 where it is none */
-export async function openListeners(
-  config: Config,
-  receiver: Receiver,
-  log: Log,
-  hooks: ListenerHooks,
-): Promise<Listeners> {
+export async function openListeners(config: Config, receiver: Receiver, log: Log): Promise<Listeners> {
   const connections = { open: 0, max: config.limits.connectionsMax };
   const onError = (error: Error) => log.error({ err: error }, "a listener failed");
   const tcp: TcpListener[] = [];
@@ -55,7 +49,8 @@ export async function openListeners(
           address: socketAddress("listen.tcp", text),
           connections,
           onConnection: (connection) => receiver.attach(connection, config.listen.framing),
-          onRefused: hooks.onTooMany,
+          onRefused: (from) => receiver.refuse(from, "limit", "limits.connections_max is reached"),
+          proxies: trustedProxies(config, receiver),
           onError,
         }),
       );
@@ -82,6 +77,14 @@ export async function openListeners(
       for (const listener of tcp) listener.stopAccepting();
     },
     close,
+  };
+}
+
+function trustedProxies({ listen, limits }: Config, receiver: Receiver): TrustedProxies {
+  return {
+    addresses: parseAddressSet(listen.proxyProtocol),
+    headerMs: limits.firstFrameMs,
+    onRefused: (from, why) => receiver.refuse(from, "malformed", why.message),
   };
 }
 

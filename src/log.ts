@@ -1,5 +1,4 @@
 import { KeyObject } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
 import type { Config } from "./settings.ts";
 
@@ -8,8 +7,6 @@ export type Log = Logger;
 /** Fields that may hold key material under any spelling: their values are never written. */
 const SECRET_NAME =
   /^(guek|gak|gbek|kek|key|secret|password|dedicated|master_?key|key_?octets|plaintext|envelope)$/i;
-const SOURCES_MAX = 10_000;
-const MINUTE_MS = 60_000;
 
 /**
  * The daemon's own log. Objects first, then a sentence: `log.warn({ peer, reason }, "refused")`.
@@ -68,52 +65,3 @@ function textStream(destination: DestinationStream): DestinationStream {
 
 const compact = (value: unknown): string =>
   typeof value === "string" && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
-
-interface Minute {
-  readonly startedAt: number;
-  written: number;
-  suppressed: number;
-}
-
-/**
- * Lines about one source (a peer's address): at most `linesPerMinute`, then they are only counted, and the next minute's first line
- * says how many there were. Memory is bounded: the sources least recently heard are forgotten.
- */
-export class SourceLog {
-  readonly #log: Log;
-  readonly #linesPerMinute: number;
-  readonly #now: () => number;
-  readonly #minutes = new LRUCache<string, Minute>({ max: SOURCES_MAX });
-
-  constructor(log: Log, linesPerMinute: number, now: () => number = Date.now) {
-    this.#log = log;
-    this.#linesPerMinute = linesPerMinute;
-    this.#now = now;
-  }
-
-  info(source: string, fields: object, sentence: string): void {
-    if (this.#admit(source)) this.#log.info({ source, ...fields }, sentence);
-  }
-
-  warn(source: string, fields: object, sentence: string): void {
-    if (this.#admit(source)) this.#log.warn({ source, ...fields }, sentence);
-  }
-
-  #admit(source: string): boolean {
-    const now = this.#now();
-    let minute = this.#minutes.get(source);
-    if (!minute || now - minute.startedAt >= MINUTE_MS || now < minute.startedAt) {
-      if (minute && minute.suppressed > 0) {
-        this.#log.warn({ source, lines: minute.suppressed }, "more lines about this source were left out");
-      }
-      minute = { startedAt: now, written: 0, suppressed: 0 };
-      this.#minutes.set(source, minute);
-    }
-    if (minute.written >= this.#linesPerMinute) {
-      minute.suppressed++;
-      return false;
-    }
-    minute.written++;
-    return true;
-  }
-}

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LINE_FRAMINGS } from "./line-framing.ts";
 import { parseSocketAddress } from "./transports/address.ts";
+import { parseAddressSet } from "./transports/address-set.ts";
 
 /**
  * Every setting of the daemon, declared once: its key, default, unit and meaning. The loader, `hes config print`, the JSON schema
@@ -60,6 +61,14 @@ const address = (mayBeEmpty: boolean) =>
     }
   });
 
+const ADDRESS_OR_NETWORK = z.string().superRefine((text, context) => {
+  try {
+    parseAddressSet([text]);
+  } catch (error) {
+    context.addIssue((error as Error).message);
+  }
+});
+
 const DATABASE_URL = z
   .string()
   .refine((text) => text === "" || /^postgres(ql)?:\/\/./.test(text), "it must begin with postgres://");
@@ -97,6 +106,11 @@ export const OWN_SETTINGS = {
     z.enum(LINE_FRAMINGS),
     "auto",
     "Framing on listen.tcp: auto tells by the first octets. Bridges that change octets can't be told: hdlc-noflags, hdlc-stuffed (7D escapes), hdlc-text-mode (0D 0A for 0A).",
+  ),
+  "listen.proxy_protocol": setting(
+    z.array(ADDRESS_OR_NETWORK),
+    [],
+    "Addresses and networks of load balancers, as 10.0.0.5 or 10.0.0.0/24: connections on listen.tcp from there must begin with a PROXY protocol header, version 1 or 2, and count as the meter's whose address it gives.",
   ),
   "listen.serial": setting(
     z.array(SERIAL_LINE),

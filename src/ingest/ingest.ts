@@ -1,5 +1,6 @@
 import type { Occurrence } from "../alerts/evaluate.ts";
 import type { LineFraming } from "../line-framing.ts";
+import type { RefusalReason } from "../refusal.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed } from "./alert-feed.ts";
 import type { Arrival } from "./arrival.ts";
@@ -28,6 +29,8 @@ export interface Ingest {
   /** Takes in what a connection sends, for as long as it is open. `framing`: "auto" where nothing else is said. */
   attach(connection: ByteConnection, framing?: LineFraming): void;
   datagram(datagram: ReceivedDatagram): void;
+  /** Notes what a listener refused before it became a connection here: metric, log, security event. */
+  refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
   /** Takes in an APDU that was kept; resolves to whether it is stored now. */
@@ -113,6 +116,10 @@ class RunningIngest implements Ingest {
 
   datagram(datagram: ReceivedDatagram): void {
     takeDatagram(datagram, this.around);
+  }
+
+  refuse(remoteAddress: string, reason: RefusalReason, text: string): void {
+    this.refusals.add(remoteAddress, reason, text, null);
   }
 
   observe(occurrence: Occurrence): void {

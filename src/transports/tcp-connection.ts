@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { normalisedAddress } from "./address.ts";
 import type { ByteConnection } from "./connection.ts";
 import { TransportError, transportError } from "./errors.ts";
+import type { ProxiedPeer } from "./proxy-header.ts";
 
 /** Octets that may wait for a peer that does not read, before it is disconnected. */
 const UNSENT_BYTES_MAX = 262_144;
@@ -16,10 +17,11 @@ export class TcpConnection implements ByteConnection {
   #gone = false;
   #closing = false;
 
-  constructor(socket: Socket, keepAliveMs: number) {
+  /** @param peer who called, where a load balancer stands between; null: the socket's own peer */
+  constructor(socket: Socket, keepAliveMs: number, peer: ProxiedPeer | null = null) {
     this.#socket = socket;
-    this.remoteAddress = normalisedAddress(socket.remoteAddress ?? "unknown");
-    this.remotePort = socket.remotePort ?? 0;
+    this.remoteAddress = peer?.address ?? normalisedAddress(socket.remoteAddress ?? "unknown");
+    this.remotePort = peer?.port ?? socket.remotePort ?? 0;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveMs);
     socket.on("error", (error) => {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
-import { formatSocketAddress, hasNoIpv6, type SocketAddress } from "./address.ts";
+import { formatSocketAddress, hasNoIpv6, normalisedAddress, type SocketAddress } from "./address.ts";
+import type { AddressSet } from "./address-set.ts";
 import type { ByteConnection } from "./connection.ts";
-import { type TransportError, transportError } from "./errors.ts";
+import { TransportError, transportError } from "./errors.ts";
+import { awaitProxyHeader } from "./proxied-socket.ts";
+import type { ProxiedPeer } from "./proxy-header.ts";
 import { TcpConnection } from "./tcp-connection.ts";
 
 /** Thousands of meters may call in the same second, after a power cut or at midnight. */
@@ -15,12 +18,23 @@ export interface ConnectionCount {
   readonly max: number;
 }
 
+/** Load balancers that say, with the PROXY protocol, whose connection they pass on. */
+export interface TrustedProxies {
+  /** Connections from here must begin with a header; from anywhere else a header is octets like others. */
+  readonly addresses: AddressSet;
+  /** Time in which the header must have come. */
+  readonly headerMs: number;
+  /** A connection was closed because its header was wrong or didn't come. */
+  readonly onRefused: (remoteAddress: string, why: TransportError) => void;
+}
+
 export interface TcpListenerOptions {
   readonly address: SocketAddress;
   readonly connections: ConnectionCount;
   readonly onConnection: (connection: ByteConnection) => void;
   /** A connection over the limit was closed at once. */
   readonly onRefused?: (remoteAddress: string) => void;
+  readonly proxies?: TrustedProxies;
   /** The listening socket failed. */
   readonly onError: (error: TransportError) => void;
   /** Idle time after which the operating system asks whether the peer is still there. */
@@ -32,6 +46,8 @@ export class TcpListener {
   readonly #options: TcpListenerOptions;
   readonly #server: Server;
   readonly #open = new Set<TcpConnection>();
+  /** Connections whose header hasn't come yet. */
+  readonly #unread = new Set<Socket>();
   #closed: Promise<unknown> | null = null;
 
   private constructor(options: TcpListenerOptions) {
@@ -72,6 +88,7 @@ export class TcpListener {
   /** Accepts no more connections, sends what was written on the open ones and closes them. */
   async close(): Promise<void> {
     this.stopAccepting();
+    for (const socket of this.#unread) socket.destroy();
     for (const connection of this.#open) connection.close();
     await this.#closed;
   }
@@ -84,21 +101,45 @@ export class TcpListener {
   }
 
   #accept(socket: Socket): void {
-    const { connections, onConnection, onRefused, keepAliveMs } = this.#options;
-    if (connections.open >= connections.max || socket.remoteAddress === undefined) {
-      const from = socket.remoteAddress;
-      socket.on("error", () => {}); // it is being closed
-      socket.destroy();
-      if (from !== undefined) onRefused?.(from);
+    const { connections, onRefused, proxies } = this.#options;
+    const from = socket.remoteAddress;
+    if (connections.open >= connections.max || from === undefined) {
+      discard(socket);
+      if (from !== undefined) onRefused?.(normalisedAddress(from));
       return;
     }
     connections.open += 1;
-    const connection = new TcpConnection(socket, keepAliveMs ?? KEEP_ALIVE_MS);
-    this.#open.add(connection);
     socket.once("close", () => {
       connections.open -= 1;
-      this.#open.delete(connection);
     });
+    if (proxies?.addresses.has(from)) this.#readHeader(socket, normalisedAddress(from), proxies);
+    else this.#connect(socket, null);
+  }
+
+  #readHeader(socket: Socket, from: string, { headerMs, onRefused }: TrustedProxies): void {
+    this.#unread.add(socket);
+    socket.once("close", () => this.#unread.delete(socket));
+    awaitProxyHeader(socket, headerMs, (outcome) => {
+      this.#unread.delete(socket);
+      if (outcome instanceof TransportError) {
+        discard(socket);
+        onRefused(from, outcome);
+      } else {
+        this.#connect(socket, outcome);
+      }
+    });
+  }
+
+  #connect(socket: Socket, peer: ProxiedPeer | null): void {
+    const { onConnection, keepAliveMs } = this.#options;
+    const connection = new TcpConnection(socket, keepAliveMs ?? KEEP_ALIVE_MS, peer);
+    this.#open.add(connection);
+    connection.onClose(() => this.#open.delete(connection));
     onConnection(connection);
   }
+}
+
+function discard(socket: Socket): void {
+  socket.on("error", () => {}); // it is being closed
+  socket.destroy();
 }

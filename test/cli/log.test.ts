@@ -1,6 +1,6 @@
 import { createSecretKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { createLog, SourceLog } from "../../src/log.ts";
+import { createLog } from "../../src/log.ts";
 
 function capture(format: "json" | "text" = "json") {
   const lines: string[] = [];
@@ -33,20 +33,5 @@ describe("the log", () => {
     const { lines, log } = capture("text");
     log.error({ err: new Error("no route"), peer: "10.0.0.9" }, "can't answer");
     expect(lines.join("")).toMatch(/ERROR can't answer peer=10\.0\.0\.9\nError: no route\n\s+at /);
-  });
-});
-
-describe("lines about one source", () => {
-  it("are limited a minute, and what was left out is counted", () => {
-    const { lines, log } = capture();
-    let now = 1_000_000;
-    const sources = new SourceLog(log, 2, () => now);
-    for (let i = 0; i < 7; i++) sources.warn("10.0.0.1", { i }, "refused");
-    sources.warn("10.0.0.2", {}, "refused");
-    expect(lines).toHaveLength(3);
-    now += 60_000;
-    sources.warn("10.0.0.1", {}, "refused");
-    expect(lines).toHaveLength(5);
-    expect(JSON.parse(lines[3]!)).toMatchObject({ source: "10.0.0.1", lines: 5 });
   });
 });
