@@ -112,6 +112,16 @@ describe("who may import whom", () => {
     ).toEqual([]);
   });
 
+  it("the durable log knows nothing of what it keeps: it imports itself, the clock and who a process is", () => {
+    const may = ["src/durable-log/", "src/clock.ts", "src/process-identity.ts"];
+    expect(
+      offences(
+        inside("src/durable-log/"),
+        (target) => target.startsWith("src/") && !may.some((folder) => target.startsWith(folder)),
+      ),
+    ).toEqual([]);
+  });
+
   it("the simulator takes its protocol from src/dlms, its pipes from src/transports, its object lists from src/catalogue", () => {
     expect(
       offences(

@@ -6,8 +6,9 @@ import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isAlive } from "../process-identity.ts";
 import { usableBinaries } from "./embedded-binaries.ts";
-import { isAlive, ownedByAnother, takeOwnership } from "./embedded-owner.ts";
+import { ownedByAnother, takeOwnership } from "./embedded-owner.ts";
 import { databaseHome, type SystemUser, systemUser } from "./embedded-user.ts";
 import { StorageError } from "./storage-error.ts";
 

@@ -1,0 +1,149 @@
+import type { Clock } from "../../clock.ts";
+import type { AppendOutcome, DurableLog, LogEntry, LogObserver, LogState } from "../durable-log.ts";
+import { DrainedMark, readDrainedMark, writeDrainedMark } from "./drained-mark.ts";
+import type { SpoolFiles } from "./files.ts";
+import { SegmentReader } from "./reader.ts";
+import { recordOctets } from "./record.ts";
+import { type Recovered, recoverSegments } from "./recover.ts";
+import { isRead, type Segment } from "./segment.ts";
+import { SegmentWriter, WRITER_LIMITS, type WriterLimits } from "./writer.ts";
+
+export interface SpoolOptions {
+  readonly files: SpoolFiles;
+  readonly clock: Clock;
+  readonly observer: LogObserver;
+  /** Random, 0 … 2³²−1. */
+  readonly nonce: () => number;
+  /** Octets of all segments together. */
+  readonly bytesMax: number;
+  /** Called while opening for every record that is there, drained or not, in order. */
+  readonly onRecovered?: (payload: Buffer) => void;
+  readonly limits?: Partial<WriterLimits>;
+}
+
+/** How often the file that says how far the spool is drained is written. */
+const MARK_MS = 1_000;
+
+/**
+ * The local durable log: append-only segments, a CRC-32 a record, one fdatasync a group. Segments of earlier runs are only read; a
+ * segment is removed when all that it holds is applied.
+ */
+export async function openSpool(options: SpoolOptions): Promise<DurableLog> {
+  const from = await readDrainedMark(options.files);
+  const recovered = await recoverSegments(options, from);
+  return new Spool(options, recovered, from);
+}
+
+class Spool implements DurableLog {
+  private readonly options: SpoolOptions;
+  private readonly segments: Segment[];
+  private readonly writer: SegmentWriter;
+  private readonly reader: SegmentReader;
+  private readonly mark: DrainedMark;
+  private writtenMark: number;
+  private markTimer: (() => void) | null = null;
+  private underway: Promise<void> = Promise.resolve();
+  /** Octets that wait to be written. */
+  private appending = 0;
+
+  constructor(options: SpoolOptions, { segments, next }: Recovered, from: number) {
+    const { files, clock, observer, nonce } = options;
+    this.options = options;
+    this.segments = segments;
+    this.mark = new DrainedMark(Math.max(from, segments[0]?.first ?? next));
+    this.writtenMark = from;
+    this.reader = new SegmentReader({ segments, clock, observer, from });
+    const opened = (segment: Segment) => void segments.push(segment);
+    const grown = () => {
+      this.reader.grown();
+      this.sweep();
+    };
+    const surroundings = { files, clock, observer, nonce, opened, grown };
+    this.writer = new SegmentWriter(next, surroundings, { ...WRITER_LIMITS, ...options.limits });
+  }
+
+  append(payload: Buffer, _meterId: string, settled: (outcome: AppendOutcome) => void): void {
+    const octets = recordOctets(payload);
+    if (this.bytes() + this.appending + octets > this.options.bytesMax) {
+      const text = `the spool holds ${this.bytes()} octets of ${this.options.bytesMax} (spool.bytes_max)`;
+      this.options.clock.soon(() => settled({ kind: "refused", reason: "full", text }));
+      return;
+    }
+    this.appending += octets;
+    this.writer.append(payload, (outcome) => {
+      this.appending -= octets;
+      settled(outcome);
+    });
+  }
+
+  read(max: number): Promise<readonly LogEntry[]> {
+    return this.reader.read(max);
+  }
+
+  trim(positions: readonly number[]): void {
+    for (const position of positions) {
+      const segment = this.segmentOf(position);
+      if (segment !== undefined) segment.untrimmed--;
+      this.mark.trimmed(position);
+    }
+    this.sweep();
+    this.markTimer ??= this.options.clock.after(MARK_MS, () => {
+      this.markTimer = null;
+      this.queue(() => this.writeMark());
+    });
+  }
+
+  state(): LogState {
+    const records = this.segments.reduce((sum, { untrimmed }) => sum + untrimmed, 0);
+    const { bytesMax } = this.options;
+    return { records, bytes: this.bytes(), bytesMax, condition: this.writer.trouble ?? "ok" };
+  }
+
+  async close(): Promise<void> {
+    await this.writer.close();
+    this.reader.close();
+    this.markTimer?.();
+    this.sweep();
+    this.queue(() => this.writeMark());
+    await this.underway;
+    for (const { file } of this.segments) await file.close();
+  }
+
+  private bytes(): number {
+    return this.segments.reduce((sum, { end }) => sum + end, 0);
+  }
+
+  private segmentOf(position: number): Segment | undefined {
+    return this.segments.findLast(({ first }) => first <= position);
+  }
+
+  /** Removes segments that are done with. */
+  private sweep(): void {
+    const isDone = (one: Segment) => one.sealed && one.untrimmed <= 0 && isRead(one);
+    for (let at = this.segments.findIndex(isDone); at >= 0; at = this.segments.findIndex(isDone)) {
+      const [segment] = this.segments.splice(at, 1);
+      this.queue(() => this.remove(segment!));
+      if (at === 0) this.mark.skipTo(this.segments[0]?.first ?? segment!.next);
+    }
+  }
+
+  private async remove({ name, file, damaged }: Segment): Promise<void> {
+    await file.close();
+    if (damaged) await this.options.files.setAside(name);
+    else await this.options.files.remove(name);
+  }
+
+  private async writeMark(): Promise<void> {
+    const { sequence } = this.mark;
+    if (sequence === this.writtenMark) return;
+    await writeDrainedMark(this.options.files, sequence);
+    this.writtenMark = sequence;
+  }
+
+  /** One thing after another, none in the way of the others. */
+  private queue(work: () => Promise<void>): void {
+    this.underway = this.underway
+      .then(work)
+      .catch((error: unknown) => this.options.observer.problem("the spool can't be tidied up", error));
+  }
+}

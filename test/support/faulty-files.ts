@@ -1,0 +1,94 @@
+import type { SpoolFile, SpoolFiles } from "../../src/durable-log/spool/files.ts";
+
+/** A disk in memory that does what disks do: forget what was not synced, fail, fill up, be slow. */
+export class FaultyDisk {
+  private readonly files = new Map<string, { written: Buffer; synced: Buffer }>();
+  /** Awaited by every fdatasync. */
+  beforeSync: () => Promise<void> = async () => undefined;
+  /** Thrown by the next fdatasync. */
+  failSync: Error | null = null;
+  /** Octets that fit on the disk. */
+  capacity = Number.POSITIVE_INFINITY;
+  syncs = 0;
+  /** Files that nobody closed. */
+  open = 0;
+
+  readonly access: SpoolFiles = {
+    list: async () => [...this.files.keys()],
+    create: async (name) => {
+      if (this.files.has(name)) throw new Error(`EEXIST: ${name}`);
+      this.files.set(name, { written: Buffer.alloc(0), synced: Buffer.alloc(0) });
+      return this.file(name);
+    },
+    open: async (name) => this.file(name),
+    remove: async (name) => void this.files.delete(name),
+    setAside: async (name) => {
+      this.files.set(`${name}.damaged`, this.files.get(name)!);
+      this.files.delete(name);
+    },
+    replace: async (name, content) => {
+      this.files.set(name, { written: Buffer.from(content), synced: Buffer.from(content) });
+    },
+  };
+
+  names(): string[] {
+    return [...this.files.keys()].sort();
+  }
+
+  contents(name: string): Buffer {
+    return this.files.get(name)!.written;
+  }
+
+  overwrite(name: string, contents: Buffer): void {
+    this.files.set(name, { written: contents, synced: contents });
+  }
+
+  /** What a power cut leaves: of what was not synced, `keep` says for each file how many octets came through. */
+  powerCut(keep: (unsynced: number) => number = () => 0): void {
+    for (const file of this.files.values()) {
+      const unsynced = file.written.length - file.synced.length;
+      file.written = Buffer.from(file.written.subarray(0, file.synced.length + keep(unsynced)));
+      file.synced = file.written;
+    }
+    this.beforeSync = async () => undefined;
+    this.failSync = null;
+  }
+
+  private used(): number {
+    return [...this.files.values()].reduce((sum, { written }) => sum + written.length, 0);
+  }
+
+  private file(name: string): SpoolFile {
+    this.open++;
+    const of = () => {
+      const found = this.files.get(name);
+      if (found === undefined) throw new Error(`ENOENT: ${name}`);
+      return found;
+    };
+    return {
+      write: async (octets, at) => {
+        const file = of();
+        const room = this.capacity - this.used();
+        const fits = Math.max(0, Math.min(octets.length, room));
+        const grown = Buffer.alloc(Math.max(file.written.length, at + fits));
+        file.written.copy(grown);
+        octets.copy(grown, at, 0, fits);
+        file.written = grown;
+        if (fits < octets.length) throw new Error("ENOSPC: no space left on device");
+      },
+      datasync: async () => {
+        this.syncs++;
+        const file = of();
+        const { written } = file;
+        await this.beforeSync();
+        const error = this.failSync;
+        this.failSync = null;
+        if (error !== null) throw error;
+        file.synced = written;
+      },
+      read: async (into, at) => of().written.copy(into, 0, at),
+      size: async () => of().written.length,
+      close: async () => void this.open--,
+    };
+  }
+}
