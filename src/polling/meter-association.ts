@@ -26,6 +26,11 @@ export interface OpenOptions {
   readonly clientSap: number;
   /** What is asked for now goes before what is due, and that before what fills gaps. */
   readonly purpose: PollPurpose;
+  /**
+   * Which of the meter's keys protect it: `ACTIVE`, the default, or `NEW`, those of a rotation whose outcome isn't known yet; a kind that
+   * has no NEW key takes its ACTIVE one. A rotation asks for one, then for the other: nothing else may be tried instead.
+   */
+  readonly keys?: "ACTIVE" | "NEW";
   /** Ends waiting and working; `open` and every call then throw PollError `aborted`. */
   readonly signal?: AbortSignal;
 }
