@@ -105,6 +105,16 @@ export function writeDateTime(dateTime: CosemDateTime): Buffer {
   return octets;
 }
 
+/** The five octets of a date; what isn't part of one is left out. */
+export function writeDate(date: CosemDateTime): Buffer {
+  return writeDateTime(date).subarray(0, 5);
+}
+
+/** The four octets of a time; what isn't part of one is left out. */
+export function writeTime(time: CosemDateTime): Buffer {
+  return writeDateTime(time).subarray(5, 9);
+}
+
 /** The local date and time at `epochMs` with the deviation as it is to be sent, in the standard's sign. */
 export function dateTimeAt(epochMs: number, deviation: number | null, offsetMinutes: number): CosemDateTime {
   const local = new Date(epochMs + offsetMinutes * MS_PER_MINUTE);
@@ -183,7 +193,7 @@ function toUtc(localMs: number, deviation: number, zone: ZoneRule): number {
     : localMs - deviation * MS_PER_MINUTE;
 }
 
-const UNSPECIFIED: CosemDateTime = {
+export const UNSPECIFIED: CosemDateTime = {
   year: null,
   month: null,
   dayOfMonth: null,
