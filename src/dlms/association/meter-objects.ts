@@ -3,6 +3,7 @@ import type {
   CosemMethodDescriptor,
   SelectiveAccessDescriptor,
 } from "../cosem/attribute-descriptor.ts";
+import { ACCESS_BITS } from "../cosem/classes/object-list.ts";
 import type { Data } from "../encoding/data-types.ts";
 import type { ActionResult, DataAccessResult } from "../xdlms/result-codes.ts";
 
@@ -54,16 +55,5 @@ export interface InvokeAnswer {
   readonly value: Data | null;
 }
 
-/** Bits of an access mode (Blue Book, association LN version 3). */
-export const ACCESS = {
-  read: 0x01,
-  write: 0x02,
-  /** For methods. */
-  access: 0x01,
-  authenticatedRequest: 0x04,
-  encryptedRequest: 0x08,
-  signedRequest: 0x10,
-  authenticatedResponse: 0x20,
-  encryptedResponse: 0x40,
-  signedResponse: 0x80,
-} as const;
+/** Bits of an access mode. */
+export const ACCESS = ACCESS_BITS;
