@@ -1,4 +1,5 @@
 import { DecodeError } from "../../dlms/bytes/errors.ts";
+import { type Tree, treeOf } from "../../dlms/encoding/data-tree.ts";
 import type { CosemDateTime } from "../../dlms/encoding/date-time.ts";
 import { readDateTime } from "../../dlms/encoding/date-time.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../limits.ts";
@@ -7,8 +8,8 @@ import type { DecodeKeys } from "./keys.ts";
 import type { Named, Naming } from "./naming.ts";
 import { innermost, type Opened, protectionOfLayers } from "./opened.ts";
 import { Opener, problemOf, readWhole, type Sender } from "./opener.ts";
-import type { DecodedApdu, NamedEvent, NamedValue, Problem, Tree } from "./result.ts";
-import { isoOf, treeOf } from "./tree.ts";
+import type { DecodedApdu, NamedEvent, NamedValue, Problem } from "./result.ts";
+import { isoOf } from "./tree.ts";
 
 /** One APDU in all its layers, and what its values are called: everything that is printed about it. */
 export interface Decoded {

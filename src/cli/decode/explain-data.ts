@@ -1,9 +1,10 @@
 import { Reader } from "../../dlms/bytes/reader.ts";
 import type { DataLimits } from "../../dlms/encoding/data.ts";
 import { readData } from "../../dlms/encoding/data.ts";
+import { isCompound } from "../../dlms/encoding/data-tree.ts";
 import { readLength } from "../../dlms/encoding/length.ts";
 import type { Label } from "./explain-lines.ts";
-import { dataText, isCompound } from "./tree.ts";
+import { dataText } from "./tree.ts";
 
 const COMPACT_ARRAY = 0x13;
 

@@ -2,6 +2,7 @@ import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import { formatObis } from "../../dlms/cosem/obis-code.ts";
 import { unitSymbol } from "../../dlms/cosem/unit.ts";
 import type { Data, DataLimits } from "../../dlms/encoding/data.ts";
+import { isCompound, plainValue, treeOf } from "../../dlms/encoding/data-tree.ts";
 import { type CosemDateTime, readDateTime } from "../../dlms/encoding/date-time.ts";
 import type { Telegram } from "../../dlms/text/p1-telegram.ts";
 import { captureAttribute, decodePush } from "../../mapping/body.ts";
@@ -17,7 +18,7 @@ import { configureMapping, type MappingConfiguration } from "../../mapping/confi
 import { captureTelegram } from "../../mapping/layout-telegram.ts";
 import { scaled, scaledBig } from "../../mapping/scale.ts";
 import type { NamedEvent, NamedValue } from "./result.ts";
-import { isCompound, isoOf, plainValue, textOf, timeIn, treeOf } from "./tree.ts";
+import { isoOf, textOf, timeIn } from "./tree.ts";
 
 export interface Named {
   readonly layout: string | null;

@@ -3,6 +3,7 @@ import { applicationContexts, mechanisms } from "../../dlms/acse/apdu.ts";
 import { formatObis } from "../../dlms/cosem/obis-code.ts";
 import { cameCompact } from "../../dlms/encoding/compact-array.ts";
 import type { Data } from "../../dlms/encoding/data.ts";
+import { isCompound } from "../../dlms/encoding/data-tree.ts";
 import type { CosemDateTime } from "../../dlms/encoding/date-time.ts";
 import { describeProtection } from "../../dlms/security/security-control.ts";
 import type { Apdu } from "../../dlms/xdlms/apdu.ts";
@@ -10,7 +11,7 @@ import { conformanceNames } from "../../dlms/xdlms/initiate.ts";
 import type { Decoded } from "./decoder.ts";
 import type { Opened } from "./opened.ts";
 import type { NamedEvent, NamedValue, Problem, Protection } from "./result.ts";
-import { dataText, isCompound, octetsText, timeText } from "./tree.ts";
+import { dataText, octetsText, timeText } from "./tree.ts";
 
 /** What the catalogue calls an attribute, or null. */
 export type NameOf = (code: string, attribute: number) => string | null;

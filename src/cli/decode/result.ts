@@ -1,7 +1,5 @@
+import type { Tree } from "../../dlms/encoding/data-tree.ts";
 import type { RefusalReason } from "../../refusal.ts";
-
-/** A Data in the notation of `hes decode --json`; see `treeOf`. */
-export type Tree = null | { readonly [type: string]: unknown };
 
 /** Why something could not be decoded, or must be refused. */
 export interface Problem {

@@ -1,53 +1,6 @@
-import { cameCompact } from "../../dlms/encoding/compact-array.ts";
-import type { BitString, Data } from "../../dlms/encoding/data.ts";
+import type { BitString } from "../../dlms/encoding/data.ts";
+import type { Scalar } from "../../dlms/encoding/data-tree.ts";
 import { type CosemDateTime, readDate, readDateTime, readTime } from "../../dlms/encoding/date-time.ts";
-import type { Tree } from "./result.ts";
-
-/**
- * Data for scripts: { "os": hex } octet-string, { "vs": text } visible-string, { "structure": […] }, { "array": […] },
- * null for null-data, else { "type-name": value }. Integers beyond 2⁵³ are texts, times hex. Bit-strings are hex, first bit first, with
- * their number of bits beside it where that is no multiple of 8.
- */
-export function treeOf(data: Data): Tree {
-  switch (data.type) {
-    case "null-data":
-      return null;
-    case "octet-string":
-      return { os: data.value.toString("hex") };
-    case "visible-string":
-      return { vs: data.value };
-    case "structure":
-      return { structure: data.value.map(treeOf) };
-    case "array":
-      return { [cameCompact(data.value) ? "compact-array" : "array"]: data.value.map(treeOf) };
-    case "bit-string": {
-      const hex = data.value.octets.toString("hex");
-      return data.value.length % 8 === 0
-        ? { "bit-string": hex }
-        : { "bit-string": hex, bits: data.value.length };
-    }
-    default:
-      return { [data.type]: plainValue(data) };
-  }
-}
-
-/** Data that holds other Data. */
-export type Compound = Extract<Data, { value: Data[] }>;
-/** Data that holds none. */
-export type Scalar = Exclude<Data, { value: Data[] }>;
-
-export function isCompound(data: Data): data is Compound {
-  return data.type === "array" || data.type === "structure";
-}
-
-/** A single value as JSON can hold it. */
-export function plainValue(data: Scalar): unknown {
-  const { value } = data;
-  if (Buffer.isBuffer(value)) return value.toString("hex");
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  return data.type === "bit-string" ? data.value.octets.toString("hex") : value;
-}
 
 export function bitText({ length, octets }: BitString): string {
   let text = "";
