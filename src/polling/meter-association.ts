@@ -1,11 +1,22 @@
 import type {
-  CosemAttributeDescriptor,
-  CosemMethodDescriptor,
-  SelectiveAccessDescriptor,
-} from "../dlms/cosem/attribute-descriptor.ts";
-import type { Data } from "../dlms/encoding/data-types.ts";
-import type { ConfirmedServiceError, ExceptionResponse } from "../dlms/xdlms/refusals.ts";
-import type { ActionResult, DataAccessResult } from "../dlms/xdlms/result-codes.ts";
+  InvokeOutcome,
+  InvokeRequest,
+  ReadOutcome,
+  ReadProgress,
+  ReadRequest,
+  WriteOutcome,
+  WriteRequest,
+} from "../dlms/association/requests.ts";
+
+export type {
+  InvokeOutcome,
+  InvokeRequest,
+  ReadOutcome,
+  ReadProgress,
+  ReadRequest,
+  WriteOutcome,
+  WriteRequest,
+} from "../dlms/association/requests.ts";
 
 /**
  * What polls, commands and the command line use of a meter that can be talked to. Who uses it knows nothing of dialling, links,
@@ -59,56 +70,10 @@ export interface MeterAssociation {
   release(): Promise<void>;
 }
 
-export interface ReadRequest {
-  readonly attribute: CosemAttributeDescriptor;
-  readonly selection?: SelectiveAccessDescriptor | null;
-}
-
 export interface ReadOptions {
   /** Told whenever a part of a long answer has come. */
   readonly onProgress?: (progress: ReadProgress) => void;
 }
-
-export interface ReadProgress {
-  /** Which request, from 0; in a with-list answer the first of the list. */
-  readonly request: number;
-  /** Octets of the answer so far. */
-  readonly octets: number;
-  /** Blocks of the answer so far. */
-  readonly blocks: number;
-}
-
-export interface WriteRequest extends ReadRequest {
-  readonly value: Data;
-}
-
-export interface InvokeRequest {
-  readonly method: CosemMethodDescriptor;
-  /** null: no parameters. Methods that have none are mostly called with integer 0. */
-  readonly parameters: Data | null;
-}
-
-/** The meter answered that it doesn't know or do what was asked: a value, for the association stands all the same. */
-export interface Rejected {
-  readonly kind: "rejected";
-  readonly response: ExceptionResponse | ConfirmedServiceError;
-}
-
-export type ReadOutcome =
-  | { readonly kind: "data"; readonly value: Data }
-  | { readonly kind: "refused"; readonly result: DataAccessResult }
-  | Rejected;
-
-export type WriteOutcome =
-  | { readonly kind: "done" }
-  | { readonly kind: "refused"; readonly result: DataAccessResult }
-  | Rejected;
-
-export type InvokeOutcome =
-  /** `value`: return parameters, null where there are none or the meter couldn't give them. */
-  | { readonly kind: "done"; readonly value: Data | null }
-  | { readonly kind: "refused"; readonly result: ActionResult | DataAccessResult }
-  | Rejected;
 
 /** Why a poll came to nothing, or ended in the middle. */
 export type PollFailure =
@@ -149,16 +114,4 @@ export class PollError extends Error {
   get temporary(): boolean {
     return this.failure === "unreachable" || this.failure === "timeout" || this.failure === "connection-lost";
   }
-}
-
-/** What a refusal says, in the standard's words: "read-write-denied", "exception: service-not-allowed, operation-not-possible". */
-export function describeRefusal(
-  outcome: Rejected | { readonly kind: "refused"; readonly result: string | number },
-): string {
-  if (outcome.kind === "refused") return String(outcome.result);
-  const { response } = outcome;
-  if (response.apdu === "exception-response") {
-    return `exception: ${response.stateError}, ${response.serviceError}`;
-  }
-  return `confirmed service error: ${response.service}, ${response.error.kind}, ${response.error.value}`;
 }
