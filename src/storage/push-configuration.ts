@@ -45,7 +45,7 @@ async function mappingRecords(client: Client): Promise<MappingRecords> {
             coalesce(o.meter_id, s.meter_id) AS "meterId", coalesce(o.meter_type, s.meter_type) AS "meterType",
             coalesce(o.category, s.category) AS category, o.profile_kind AS kind
        FROM push_objects o LEFT JOIN push_setups s ON s.id = o.push_setup_id
-      WHERE o.enabled AND coalesce(s.enabled, true) ORDER BY o.id`,
+      WHERE o.enabled AND o.kind = 'push' AND coalesce(s.enabled, true) ORDER BY o.id`,
   );
   const entries = await rows<ListEntryRecord & { readonly list: number }>(
     `SELECT push_object_id AS list, class_id AS "classId", logical_name AS code, attribute, data_index AS "dataIndex"
