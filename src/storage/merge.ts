@@ -13,6 +13,12 @@ import { StorageError } from "./storage-error.ts";
 /** `raced`: another transaction stored the same key while the statement ran; the next look sees its row. */
 type RowOutcome = "new" | "filled" | "duplicate" | "conflict" | "raced";
 
+interface Merged {
+  readonly ordinal: number;
+  readonly outcome: RowOutcome;
+  readonly meter: string;
+}
+
 const RACED = -1;
 const LOOKS_MAX = 5;
 
@@ -57,9 +63,16 @@ async function mergeRound(
 ): Promise<number[]> {
   const { rows } = await client.query(statements.merge, [round]);
   const raced: number[] = [];
-  for (const { ordinal, outcome } of rows as { ordinal: number; outcome: RowOutcome }[]) {
-    if (outcome === "raced") raced.push(ordinal);
-    else count(owners[ordinal]!, outcome);
+  const filled: Merged[] = [];
+  for (const row of rows as Merged[]) {
+    if (row.outcome === "raced") raced.push(row.ordinal);
+    else count(owners[row.ordinal]!, row.outcome);
+    if (row.outcome === "filled") filled.push(row);
+  }
+  if (filled.length > 0) {
+    const ordinals = filled.map(({ ordinal }) => ordinal);
+    // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them.
+    await client.query(statements.fill, [ordinals, [...new Set(filled.map(({ meter }) => meter))]]);
   }
   return raced;
 }
@@ -73,6 +86,7 @@ function count({ merged }: Item, outcome: Exclude<RowOutcome, "raced">): void {
 
 interface Statements {
   readonly merge: string;
+  readonly fill: string;
   readonly again: string;
 }
 
@@ -118,6 +132,8 @@ function compile({ name, columns, key, provenance }: Table): Statements {
   const ignored = [...key, ...provenance, "ordinal", "round"].map((column) => `'${column}'`).join(", ");
   const frame = columns.some((column) => column.name === "frame_id") ? "s.frame_id" : "NULL::bigint";
   return {
+    fill: `UPDATE ${name} t SET ${fill} FROM ${temporary} s
+            WHERE ${same} AND s.ordinal = ANY($1::int[]) AND t.meter_id = ANY($2::uuid[])`,
     again: `UPDATE ${temporary} SET round = ${RACED} WHERE ordinal = ANY($1)`,
     merge: `WITH source AS MATERIALIZED (SELECT * FROM ${temporary} WHERE round = $1 ORDER BY ${keyList}),
       before AS MATERIALIZED (
@@ -128,9 +144,6 @@ function compile({ name, columns, key, provenance }: Table): Statements {
         INSERT INTO ${name} (${names}) SELECT ${names} FROM source s
          WHERE NOT EXISTS (SELECT FROM before b WHERE b.ordinal = s.ordinal) ORDER BY ${keyList}
         ON CONFLICT DO NOTHING RETURNING ${keyList}),
-      filled AS (
-        UPDATE ${name} t SET ${fill} FROM source s JOIN before b USING (ordinal)
-         WHERE ${same} AND b.lacks AND NOT b.differs RETURNING s.ordinal),
       conflicts AS (
         INSERT INTO reading_conflicts AS c (table_name, meter_id, time, key, stored, received, frame_id, received_at)
         SELECT '${name}', s.meter_id, s.time, jsonb_build_object(${key.map((column) => `'${column}', s.${column}`).join(", ")}),
@@ -142,7 +155,7 @@ function compile({ name, columns, key, provenance }: Table): Statements {
              WHERE v.value <> 'null' AND v.key NOT IN (${ignored}) AND v.value IS DISTINCT FROM b.stored -> v.key) d
          WHERE b.differs ORDER BY ${keyList.replaceAll(/(\w+)/g, "s.$1")}
         ON CONFLICT (fingerprint) DO UPDATE SET occurrences = c.occurrences + 1)
-      SELECT s.ordinal, CASE WHEN b.ordinal IS NULL THEN CASE WHEN a.meter_id IS NULL THEN 'raced' ELSE 'new' END
+      SELECT s.ordinal, s.meter_id AS meter, CASE WHEN b.ordinal IS NULL THEN CASE WHEN a.meter_id IS NULL THEN 'raced' ELSE 'new' END
                WHEN b.differs THEN 'conflict' WHEN b.lacks THEN 'filled' ELSE 'duplicate' END AS outcome
         FROM source s LEFT JOIN before b USING (ordinal)
         LEFT JOIN added a ON ${key.map((column) => `a.${column} = s.${column}`).join(" AND ")}`,
