@@ -1,9 +1,11 @@
 import { EXIT, UserError } from "./exit.ts";
-import type { Config } from "./settings.ts";
+import { DEFAULT_RETENTION_DAYS, type RetainedTable } from "./retention-settings.ts";
+import { type Config, camel } from "./settings.ts";
 import { type Database, openDatabase, ping } from "./storage/database.ts";
 import { type EmbeddedLog, startEmbeddedPostgres } from "./storage/embedded-server.ts";
-import { migrate, pendingMigrations } from "./storage/migrate.ts";
+import { type MigrationReport, migrate, pendingMigrations } from "./storage/migrate.ts";
 import { StorageError } from "./storage/storage-error.ts";
+import type { StoragePolicies } from "./storage/storage-policies.ts";
 
 export interface ConfiguredDatabase {
   readonly database: Database;
@@ -71,7 +73,7 @@ export async function requireMigrated(config: Config, database: Database): Promi
   const pending = await pendingMigrations(database);
   if (pending.length === 0) return;
   if (await isFresh(database)) {
-    await migrate(database, { timeZone: config.time.zone });
+    await migrateConfigured(config, database);
     return;
   }
   throw new UserError(
@@ -83,4 +85,38 @@ export async function requireMigrated(config: Config, database: Database): Promi
 async function isFresh(database: Database): Promise<boolean> {
   const [row] = await database.query("SELECT to_regclass('public.meters') IS NULL AS fresh");
   return row?.["fresh"] === true;
+}
+
+/**
+ * Migrates as the configuration says. `changeZone`: days that are cut in another zone than time.zone are cut anew.
+ * @throws UserError where they are and may not be
+ */
+export async function migrateConfigured(
+  config: Config,
+  database: Database,
+  options: { readonly changeZone?: boolean } = {},
+): Promise<MigrationReport> {
+  const report = await migrate(database, {
+    timeZone: config.time.zone,
+    policies: storagePolicies(config),
+    changeZone: options.changeZone ?? false,
+  });
+  if (report.dayZone !== config.time.zone) {
+    throw new UserError(
+      EXIT.configuration,
+      `The days of daily_load_profile are cut in ${report.dayZone}, and time.zone is ${config.time.zone}: ` +
+        "run `hes migrate`, which cuts them anew, or set time.zone back.",
+    );
+  }
+  return report;
+}
+
+export function storagePolicies(config: Config): StoragePolicies {
+  const tables = Object.keys(DEFAULT_RETENTION_DAYS) as RetainedTable[];
+  const days = config.retention as Readonly<Record<string, number>>;
+  return {
+    retentionDays: Object.fromEntries(tables.map((table) => [table, days[camel(table)]!])),
+    partitionDays: config.database.partitionDays,
+    compressAfterDays: config.database.compressAfterDays,
+  };
 }

@@ -1,4 +1,4 @@
-import { type ConfiguredDatabase, openConfiguredDatabase } from "./configured-database.ts";
+import { type ConfiguredDatabase, migrateConfigured, openConfiguredDatabase } from "./configured-database.ts";
 import { watchDatabase } from "./database-watch.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -11,7 +11,6 @@ import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
 import type { Database } from "./storage/database.ts";
-import { migrate } from "./storage/migrate.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
@@ -73,7 +72,7 @@ async function start(
       "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
     );
   }
-  const report = await migrate(database, { timeZone: config.time.zone });
+  const report = await migrateConfigured(config, database);
   log.info(
     { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
     "the database's structure is current",
@@ -162,8 +161,8 @@ function duties(config: Config, database: Database, pipeline: Pipeline, journal:
     ),
     duty("partitions and retention", 60 * MINUTE_MS, async (now) => {
       const report = await keepUp(database, pipeline.partitions, now);
-      if (report.partitionsDropped.length > 0) {
-        journal.record("info", "storage", "partitions past their retention were dropped", { ...report });
+      if (report.partitionsDropped.length > 0 || Object.keys(report.rowsDeleted).length > 0) {
+        journal.record("info", "storage", "what was past its retention was dropped", { ...report });
       }
     }),
   ];

@@ -1,6 +1,12 @@
 import { z } from "zod";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LINE_FRAMINGS } from "./line-framing.ts";
+import {
+  DAILY_SOURCE_DAYS_MIN,
+  DAILY_SOURCES,
+  DEFAULT_RETENTION_DAYS,
+  type RetainedTable,
+} from "./retention-settings.ts";
 import { parseSocketAddress } from "./transports/address.ts";
 import { parseAddressSet } from "./transports/address-set.ts";
 
@@ -138,6 +144,18 @@ export const OWN_SETTINGS = {
   ),
   "database.pool_max": count(8, "connections", "Connections to PostgreSQL that are open at once.", 2),
 
+  "database.partition_days": count(
+    7,
+    "days",
+    "Width of partitions and TimescaleDB chunks that are made from now on. The indexes of the newest must fit into memory: 1 from a million meters on.",
+  ),
+  "database.compress_after_days": count(
+    14,
+    "days",
+    "TimescaleDB: chunks that are older go to the columnstore. 0: never.",
+    0,
+  ),
+
   "durable_log.kind": choice(
     ["spool", "jetstream"],
     "spool",
@@ -234,9 +252,34 @@ const limitSettings = (Object.keys(LIMIT_DESCRIPTIONS) as (keyof Limits)[]).map(
     ] as const,
 );
 
+const retentionDays = (table: string) =>
+  DAILY_SOURCES.includes(table)
+    ? z
+        .int()
+        .min(0)
+        .refine(
+          (days) => days === 0 || days >= DAILY_SOURCE_DAYS_MIN,
+          `0 (for ever) or at least ${DAILY_SOURCE_DAYS_MIN}: the daily load profile is made of these rows`,
+        )
+    : z.int().min(0);
+
+const retentionSettings = (Object.keys(DEFAULT_RETENTION_DAYS) as RetainedTable[]).map(
+  (table) =>
+    [
+      `retention.${table}`,
+      setting(
+        retentionDays(table),
+        DEFAULT_RETENTION_DAYS[table],
+        `How long rows of ${table} are kept; 0: for ever.`,
+        { unit: "days" },
+      ),
+    ] as const,
+);
+
 /** All settings by key, in the order in which they are shown. */
 export const SETTINGS: ReadonlyMap<string, Setting<unknown>> = new Map<string, Setting<unknown>>([
   ...Object.entries(OWN_SETTINGS as Record<string, Setting<unknown>>),
+  ...retentionSettings,
   ...limitSettings,
 ]);
 
@@ -250,6 +293,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   security: "Keys and strangers",
   time: "Days and clocks",
   log: "The daemon's own log, on standard error",
+  retention: "How long rows are kept. Tables without a key are kept for ever",
   limits: "Bounds on everything that is received",
 };
 
@@ -267,4 +311,4 @@ export type Config = {
   readonly [S in SectionName as Camel<S>]: {
     readonly [K in keyof Own as K extends `${S}.${infer Rest}` ? Camel<Rest> : never]: Value<Own[K]>;
   };
-} & { readonly limits: Limits };
+} & { readonly limits: Limits; readonly retention: Readonly<Record<Camel<RetainedTable>, number>> };

@@ -1,8 +1,7 @@
 import { Command } from "commander";
 import { loadConfig } from "../config.ts";
-import { openConfiguredDatabase } from "../configured-database.ts";
+import { migrateConfigured, openConfiguredDatabase } from "../configured-database.ts";
 import { createLog } from "../log.ts";
-import { migrate } from "../storage/migrate.ts";
 import type { Program } from "./program.ts";
 
 export function migrateCommand(program: Program): Command {
@@ -16,7 +15,7 @@ export function migrateCommand(program: Program): Command {
       const log = createLog({ ...config.log, level: "warn" });
       const opened = await openConfiguredDatabase(config, { log, poolMax: 3 });
       try {
-        const report = await migrate(opened.database, { timeZone: config.time.zone });
+        const report = await migrateConfigured(config, opened.database, { changeZone: true });
         if (options.json) return program.print(JSON.stringify(report));
         for (const name of report.applied) program.print(`applied ${name}`);
         if (report.catalogueSeeded) program.print("the catalogue of obis/ was brought in");

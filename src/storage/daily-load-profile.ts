@@ -1,4 +1,5 @@
 import { DAILY_LOAD_LOCK } from "./daily-load-changes.ts";
+import { firstWritableDay } from "./daily-load-floor.ts";
 import type { Client, Database } from "./database.ts";
 import { hasDailyAggregate, refreshTakenDays } from "./timescale-daily.ts";
 
@@ -58,6 +59,13 @@ async function takeChanges(client: Client): Promise<void> {
  * A day is ]00:00, 24:00] in the zone. Its registers are those of the midnight capture that ends it and of the one that ends the
  * day before; a changed midnight register therefore also changes the day after, where that one is there.
  */
+const lastRegister = (column: string) =>
+  `(array_agg(${column} ORDER BY time DESC) FILTER (WHERE ${column} IS NOT NULL))[1]`;
+const lastRegisters = (after: string, until: string) => `
+      SELECT ${lastRegister("active_import_wh")} AS import, ${lastRegister("active_export_wh")} AS export
+        FROM energy_measurements e
+       WHERE e.meter_id = w.meter_id AND e.source = 'daily' AND e.time > ${after} AND e.time <= ${until}`;
+
 const WRITE = `
 WITH taken AS (
   DELETE FROM daily_load_taken WHERE (meter_id, day) IN (SELECT meter_id, day FROM daily_load_taken ORDER BY day, meter_id LIMIT $2)
@@ -67,20 +75,15 @@ wanted AS (
          (day - 1)::timestamp AT TIME ZONE $1 AS before
     FROM (SELECT meter_id, day FROM taken
           UNION SELECT t.meter_id, t.day + 1 FROM taken t JOIN daily_load_profile p ON p.meter_id = t.meter_id AND p.day = t.day + 1) d
-   WHERE EXISTS (SELECT FROM public.meters m WHERE m.id = d.meter_id)),
+   WHERE EXISTS (SELECT FROM public.meters m WHERE m.id = d.meter_id)
+     AND (day >= ${firstWritableDay("$1")}) IS NOT FALSE),
 measured AS (
   SELECT w.meter_id, w.day, o.import AS opening_import_wh, c.import AS closing_import_wh, o.export AS opening_export_wh,
          c.export AS closing_export_wh, b.*, v.*,
          round(extract(epoch FROM w.ends - w.starts) / b.interval_seconds)::int AS blocks_expected
     FROM wanted w
-    LEFT JOIN LATERAL (
-      SELECT active_import_wh AS import, active_export_wh AS export FROM energy_measurements e
-       WHERE e.meter_id = w.meter_id AND e.source = 'daily' AND e.time > w.starts AND e.time <= w.ends
-       ORDER BY e.time DESC LIMIT 1) c ON true
-    LEFT JOIN LATERAL (
-      SELECT active_import_wh AS import, active_export_wh AS export FROM energy_measurements e
-       WHERE e.meter_id = w.meter_id AND e.source = 'daily' AND e.time > w.before AND e.time <= w.starts
-       ORDER BY e.time DESC LIMIT 1) o ON true
+    CROSS JOIN LATERAL (${lastRegisters("w.starts", "w.ends")}) c
+    CROSS JOIN LATERAL (${lastRegisters("w.before", "w.starts")}) o
     CROSS JOIN LATERAL (
       SELECT sum(block_active_import_wh) AS block_sum_import_wh, sum(block_active_export_wh) AS block_sum_export_wh,
              count(*)::int AS blocks_present,
@@ -124,14 +127,4 @@ async function writeTaken(
 ): Promise<number> {
   const { rows } = await client.query(WRITE, [timeZone, batchMax]);
   return rows[0]!.taken as number;
-}
-
-/** Has every day of this stretch written anew, as after a change of the zone. Days as `2026-11-23`. */
-export async function markDaysChanged(database: Database, firstDay: string, lastDay: string): Promise<void> {
-  await database.query(
-    `INSERT INTO daily_load_changes (meter_id, day)
-     SELECT m.id, d::date FROM public.meters m, generate_series($1::date, $2::date, interval '1 day') AS d ORDER BY 1, 2
-     ON CONFLICT DO NOTHING`,
-    [firstDay, lastDay],
-  );
 }

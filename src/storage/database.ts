@@ -50,7 +50,9 @@ export const quoteIdentifier = (name: string) => `"${name.replaceAll('"', '""')}
 export function openDatabase(config: DatabaseConfig): Database {
   const sessionSettings =
     `SET search_path TO ${quoteIdentifier(config.schema)}, public; ` +
-    "SET timezone TO 'UTC'; SET datestyle TO 'ISO'; SET synchronous_commit TO on";
+    "SET timezone TO 'UTC'; SET datestyle TO 'ISO'; SET synchronous_commit TO on; " +
+    // TimescaleDB: late rows of many meters may open more than the default of 100,000 rows of the columnstore.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'";
   const clientConfig = {
     connectionString: config.url,
     connectionTimeoutMillis: config.connectTimeoutMs ?? 5_000,

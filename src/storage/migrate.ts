@@ -4,11 +4,19 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Catalogue, loadCatalogue } from "../catalogue/catalogue.ts";
+import { ensureDays } from "./daily-load-days.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
 import { openPartitions } from "./partitions.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { StorageError } from "./storage-error.ts";
-import { makeCompatibilityViews, type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
+import { applyStoragePolicies, type StoragePolicies } from "./storage-policies.ts";
+import {
+  makeCompatibilityViews,
+  type TimescaleCapabilities,
+  timescaleCapabilities,
+  translate,
+} from "./timescale.ts";
+import { followPolicies } from "./timescale-policies.ts";
 
 export interface MigrationOptions {
   /** Days and hypertable aggregates are cut in this zone (IANA name). */
@@ -19,6 +27,10 @@ export interface MigrationOptions {
   readonly catalogue?: Catalogue | null;
   /** Partitions are made around this instant, in milliseconds. */
   readonly now?: number;
+  /** Retention, width of partitions, compression; default: what storage_policies says. */
+  readonly policies?: StoragePolicies;
+  /** Cut the days of daily_load_profile anew where they are cut in another zone. */
+  readonly changeZone?: boolean;
 }
 
 export interface MigrationReport {
@@ -29,6 +41,8 @@ export interface MigrationReport {
   readonly current: readonly string[];
   /** Whether the catalogue was new, and its rows were added or renewed. */
   readonly catalogueSeeded: boolean;
+  /** The zone that the days of daily_load_profile are cut in. */
+  readonly dayZone: string;
 }
 
 interface Migration {
@@ -36,6 +50,8 @@ interface Migration {
   readonly sql: string;
   readonly checksum: string;
 }
+
+const DEFAULT_ZONE = "Asia/Kolkata";
 
 /** Held while migrating, so that two daemons starting together do it once. */
 const ADVISORY_LOCK = 0x686573;
@@ -72,8 +88,11 @@ export async function migrate(database: Database, options: MigrationOptions = {}
       await client.query("SELECT pg_advisory_unlock($1)", [ADVISORY_LOCK]).catch(() => undefined);
     }
   });
+  if (options.policies) await applyStoragePolicies(database, options.policies);
   const partitions = await openPartitions(database);
-  await partitions.ensureAround(options.now ?? Date.now());
+  const now = options.now ?? Date.now();
+  await partitions.ensureAround(now);
+  await followPolicies(database, now);
   const catalogue = options.catalogue === undefined ? loadCatalogue() : options.catalogue;
   const catalogueSeeded = catalogue !== null && (await seedCatalogue(database, catalogue));
   return { ...report, catalogueSeeded };
@@ -110,11 +129,21 @@ async function applyAll(
   const applied: string[] = [];
   for (const migration of migrations) {
     if (done.has(migration.name)) continue;
-    await applyOne(client, migration, engine, timescale, options.timeZone ?? "Asia/Kolkata");
+    await applyOne(client, migration, engine, timescale, options.timeZone ?? DEFAULT_ZONE);
     applied.push(migration.name);
   }
-  if (applied.length > 0) await makeCompatibilityViews(client, schema);
-  return { engine, applied, current: migrations.map(({ name }) => name) };
+  const zone = options.timeZone ?? DEFAULT_ZONE;
+  const days = (await hasTable(client, "daily_load_history"))
+    ? await ensureDays(client, engine === "timescaledb" ? timescale : null, zone, options.changeZone ?? false)
+    : { timeZone: zone, remade: false };
+  if (applied.length > 0 || days.remade) await makeCompatibilityViews(client, schema);
+  return { engine, applied, current: migrations.map(({ name }) => name), dayZone: days.timeZone };
+}
+
+/** False for a database of a test's own migrations. */
+async function hasTable(client: Client, name: string): Promise<boolean> {
+  const { rows } = await client.query("SELECT to_regclass($1) IS NOT NULL AS there", [name]);
+  return rows[0]!.there as boolean;
 }
 
 function checkHistory(migrations: readonly Migration[], done: ReadonlyMap<string, QueryRow>): void {
@@ -146,7 +175,7 @@ async function applyOne(
   await client.query("BEGIN");
   try {
     if (engine === "timescaledb" && timescale) {
-      await client.query(timescale.translate(sql, timeZone));
+      await client.query(translate(sql, timescale, timeZone));
     } else {
       await client.query(sql);
     }

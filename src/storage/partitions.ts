@@ -1,10 +1,14 @@
 import { type Client, type Database, quoteIdentifier } from "./database.ts";
+import { StorageError } from "./storage-error.ts";
 
 const DAY_MS = 86_400_000;
 /** 1970-01-05 was a Monday: weeks begin there. */
 const MONDAY_MS = 4 * DAY_MS;
 /** How many partitions beyond the current one are made ahead. */
 const AHEAD = 2;
+/** How long writers may queue behind a partition that is to be dropped. */
+const DROP_LOCK_MS = 1_000;
+const LOCK_NOT_AVAILABLE = "55P03";
 
 interface Range {
   readonly from: number;
@@ -122,14 +126,25 @@ class NativePartitions implements Partitions {
       if (table.retentionMs === null) continue;
       for (const range of table.ranges.filter(({ to }) => to <= now - table.retentionMs!)) {
         const name = partitionName(table, range.from);
-        await this.database.query(
-          `DROP TABLE IF EXISTS ${quoteIdentifier(table.schema)}.${quoteIdentifier(name)}`,
-        );
-        dropped.push(name);
+        if (await this.drop(table, name)) dropped.push(name);
       }
     }
     if (dropped.length > 0) await this.refresh();
     return dropped;
+  }
+
+  /** Dropping locks the table and `meters` for a moment. Where somebody reads them for long it waits for the next time. */
+  private async drop({ schema }: PartitionedTable, name: string): Promise<boolean> {
+    try {
+      await this.database.transaction(async (client) => {
+        await client.query(`SET LOCAL lock_timeout TO ${DROP_LOCK_MS}`);
+        await client.query(`DROP TABLE IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof StorageError && error.sqlState === LOCK_NOT_AVAILABLE) return false;
+      throw error;
+    }
   }
 
   /** One daemon makes it, the others wait for it and find it. */

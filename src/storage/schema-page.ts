@@ -16,8 +16,8 @@ export async function schemaPage(database: Database): Promise<string> {
     "# Tables",
     "",
     "Made from the migrated database by `npm test`; not written by hand. What a migration changes shows here as a difference.",
-    "Partitioned tables are hypertables on TimescaleDB where they are the five of measurements and readings, and `daily_load_profile` is",
-    "a view over continuous aggregates there; columns are the same.",
+    "On TimescaleDB the partitioned tables of measurements, readings, instantaneous and block load profiles are hypertables, and",
+    "`daily_load_profile` is a view over continuous aggregates; columns are the same.",
   ];
   for (const table of tables) {
     lines.push("", `## ${table["schema"]}.${table["name"]}`, "");
