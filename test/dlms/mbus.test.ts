@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MbusDeframer } from "../../src/dlms/mbus/deframer.ts";
 import type { MbusLongFrame } from "../../src/dlms/mbus/long-frame.ts";
 import { MbusReassembly } from "../../src/dlms/mbus/segments.ts";
+import { fieldFrames, fieldFramesPresent } from "../support/field-frames.ts";
 import { drain, hex, singly, skippedOctets, splits } from "../support/framing.ts";
 
 // 68 06 06 68: six octets C to data; sum of 53 FF 10 01 67 0F is 1D9.
@@ -101,21 +101,8 @@ describe("M-Bus segments", () => {
   });
 });
 
-const FIELD = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
-
-describe.skipIf(!existsSync(FIELD))("M-Bus frames of real meters (field-frames.jsonl)", () => {
-  interface Vector {
-    readonly id: string;
-    readonly framing: string;
-    readonly hex: string;
-  }
-  const vectors = existsSync(FIELD)
-    ? readFileSync(FIELD, "utf8")
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line) as Vector)
-        .filter(({ framing }) => framing.startsWith("mbus"))
-    : [];
+describe.skipIf(!fieldFramesPresent)("M-Bus frames of real meters", () => {
+  const vectors = fieldFrames.map(({ vector }) => vector).filter(({ framing }) => framing.startsWith("mbus"));
 
   // General-glo-ciphering says its own length: 82 and 81 are the forms of A-XDR.
   it.each(vectors)("$id is one whole APDU", (vector) => {

@@ -1,42 +1,13 @@
-import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { HdlcDeframer } from "../../src/dlms/hdlc/deframer.ts";
 import type { HdlcFrame } from "../../src/dlms/hdlc/frame.ts";
 import { WrapperDeframer } from "../../src/dlms/wrapper/deframer.ts";
 import { StreamDeframer } from "../../src/ingest/deframer.ts";
 import { DEFAULT_LIMITS } from "../../src/limits.ts";
+import { fieldFrames, fieldFramesPresent } from "../support/field-frames.ts";
 import { drain, hex, singly, skippedOctets } from "../support/framing.ts";
 
-/** Frames of real meters, read where they lie: they are not part of this repository. */
-const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
-
-interface FieldFrame {
-  readonly id: string;
-  readonly framing: string;
-  readonly hex: string;
-  readonly tags: readonly string[];
-  readonly negative?: string;
-  readonly session?: readonly { readonly dir: string; readonly hex: string }[];
-  /** What an independent verifier found. */
-  readonly verified: {
-    readonly hdlc?: {
-      readonly frames: number;
-      readonly fcs_bad: number;
-      readonly segs: number;
-      readonly ctl: string;
-    };
-    readonly wrapper?: { readonly frames: number; readonly ports: readonly (readonly [number, number])[] };
-  };
-}
-
-const there = existsSync(FILE);
-if (!there) console.warn(`SKIPPED: no ${FILE.pathname}, so framing is not tested on what real meters sent`);
-const vectors: FieldFrame[] = there
-  ? readFileSync(FILE, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line))
-  : [];
+const vectors = fieldFrames.map(({ vector }) => vector);
 const of = (framing: string) => vectors.filter((vector) => vector.framing === framing);
 
 const control = (frame: HdlcFrame) => frame.control.toString(16).padStart(2, "0");
@@ -49,7 +20,7 @@ const apdus = (chunks: Iterable<Buffer>) =>
     apdu: apdu.toString("hex"),
   }));
 
-describe.runIf(there)("HDLC of real meters", () => {
+describe.skipIf(!fieldFramesPresent)("HDLC of real meters", () => {
   it.each(of("hdlc"))("$id", (vector) => {
     const octets = hex(vector.hex);
     const seen = vector.verified.hdlc!;
@@ -111,7 +82,7 @@ describe.runIf(there)("HDLC of real meters", () => {
   });
 });
 
-describe.runIf(there)("wrapper of real meters", () => {
+describe.skipIf(!fieldFramesPresent)("wrapper of real meters", () => {
   it.each(of("wrapper"))("$id", (vector) => {
     const octets = hex(vector.hex);
     const seen = vector.verified.wrapper!;
@@ -148,7 +119,7 @@ const BARE: Record<string, number> = {
   p1: 0,
 };
 
-describe.runIf(there)("APDUs without a frame", () => {
+describe.skipIf(!fieldFramesPresent)("APDUs without a frame", () => {
   const bare = vectors.filter(({ framing, tags }) => framing in BARE && !tags.includes("no push"));
   // Requests and association messages never come unasked, so that they are not looked for.
   const pushed = bare.filter(({ hex: octets, framing }) =>
@@ -166,7 +137,7 @@ describe.runIf(there)("APDUs without a frame", () => {
   });
 });
 
-describe.runIf(there)("octets behind a frame", () => {
+describe.skipIf(!fieldFramesPresent)("octets behind a frame", () => {
   it("a signature behind an HDLC frame does not hurt the frame, nor the next one", () => {
     const [signed] = of("hdlc+trailer");
     const octets = hex(signed!.hex);

@@ -1,5 +1,4 @@
 import { createSecretKey } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { decodeLine } from "../../src/cli/decode/batch.ts";
@@ -7,27 +6,11 @@ import { Naming } from "../../src/cli/decode/naming.ts";
 import type { DecodeResult } from "../../src/cli/decode/result.ts";
 import { scaled } from "../../src/mapping/scale.ts";
 import type { MeterRecord } from "../../src/storage/meter-record.ts";
+import { type FieldFrame, fieldFrames, fieldFramesPresent } from "../support/field-frames.ts";
 import { Surroundings, TestConnection } from "./surroundings.ts";
 
-/**
- * What real meters pushed, from the first octet to the rows of the tables, once their meter is known. The collection is not part of the
- * repository: it is read where it lies beside a checkout, and without it these tests are skipped.
- */
-const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
-const present = existsSync(FILE);
-if (!present) console.warn(`SKIPPED: the field frames are not there (${FILE.pathname})`);
-
-interface Vector {
-  readonly id: string;
-  readonly kind: string;
-  readonly framing: string;
-  readonly apdu?: string;
-  readonly hex: string;
-  readonly parts?: readonly string[];
-  readonly negative?: string;
-  readonly keys?: { readonly guek?: string; readonly gak?: string; readonly system_title?: string };
-  readonly expect?: { readonly values?: unknown };
-}
+/** What real meters pushed, from the first octet to the rows of the tables, once their meter is known. */
+type Vector = FieldFrame;
 
 /** Whose type a meter of the collection is, by how the vector's name begins. */
 const TYPES: readonly (readonly [string, string])[] = [
@@ -173,8 +156,8 @@ const STORED: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 const catalogue = loadCatalogue();
 const naming = new Naming({ depthMax: 16, elementsMax: 20_000 });
 const PUSHES = new Set(["push", "event", "stream"]);
-const vectors: Vector[] = (present ? readFileSync(FILE, "utf8").trim().split("\n") : [])
-  .map((line) => JSON.parse(line) as Vector)
+const vectors: Vector[] = fieldFrames
+  .map(({ vector }) => vector)
   .filter(({ id, kind, negative }) => negative === undefined && (PUSHES.has(kind) || id === "bx-plc-event"));
 
 const typeOf = (id: string) => TYPES.find(([prefix]) => id.startsWith(prefix))?.[1];
@@ -249,8 +232,9 @@ async function run(vector: Vector): Promise<Surroundings> {
 }
 
 /** What the source says of objects with a code; where the frame has no scaler it says the raw value. */
-function asserted({ expect: expected = {} }: Vector): [string, number | string][] {
-  const all = (expected.values ?? expected) as Record<string, unknown>;
+function asserted(vector: Vector): [string, number | string][] {
+  const expected = vector.expect ?? {};
+  const all = (expected["values"] ?? expected) as Record<string, unknown>;
   return Object.entries(all).flatMap(([code, value]) => {
     const plain = (value as { value?: unknown } | null)?.value ?? value;
     const isCode = /^\d+(\.\d+){5}$/.test(code) && code !== "0.0.0.0.0.0";
@@ -260,7 +244,57 @@ function asserted({ expect: expected = {} }: Vector): [string, number | string][
   });
 }
 
-describe.skipIf(!present)("pushes of real meters become rows", () => {
+/** Sources that name quantities instead of codes: what they call them, and the column that each must fill. */
+const COLUMNS: readonly (readonly [RegExp, (name: RegExpMatchArray) => string])[] = [
+  [/^active_power_(import|export)(?:_w)?$/, ([, way]) => `power_readings.active_${way}_w`],
+  [/^reactive_power_(import|export)$/, ([, way]) => `power_readings.reactive_${way}_var`],
+  [
+    /^active_(?:power|energy)_(import|export)_(?:total|kwh)$/,
+    ([, way]) => `energy_measurements.active_${way}_wh`,
+  ],
+  [/^reactive_power_(import|export)_total$/, ([, way]) => `energy_measurements.reactive_${way}_varh`],
+  [/^reactive_energy_(import|export)$/, ([, way]) => `energy_measurements.reactive_${way}_varh`],
+  [/^active_energy_(import|export)$/, ([, way]) => `energy_measurements.active_${way}_wh`],
+  [/^voltage_l(\d)$/, ([, phase]) => `voltage_measurements.voltage_l${phase}_v`],
+  [/^current_l(\d)$/, ([, phase]) => `current_measurements.current_l${phase}_a`],
+];
+
+function expectNamed(stored: Stored, { expect: expected }: Vector): void {
+  for (const [key, value] of Object.entries(expected ?? {})) {
+    const name = key.toLowerCase().replace(/_p$/, "_import").replace(/_n$/, "_export");
+    const known = COLUMNS.map(([pattern, column]) => [name.match(pattern), column] as const).find(
+      ([hit]) => hit,
+    );
+    if (known === undefined || typeof value !== "number") continue;
+    const column = known[1](known[0]!);
+    const wanted = name.endsWith("_kwh") ? value * 1_000 : value;
+    // Some sources say 0 of a phase that their meter does not have.
+    if (wanted === 0 && !stored.has(column)) continue;
+    expect({ key, value: stored.get(column) }).toEqual({ key, value: wanted });
+  }
+}
+
+const LOCAL = /^datetime\((\d+), (\d+), (\d+), (\d+), (\d+)(?:, (\d+))?(?:, tzinfo=(.*))?\)$/;
+
+/** `datetime(2020, 1, 21, 16, 0, 0, tzinfo=timezone.utc)`, or local time of the meter; `2026-05-04 17:19:30` with its zone in the key. */
+function expectTime(stored: Stored, { expect: expected }: Vector): void {
+  const of = (key: string) => expected?.[key] as string | undefined;
+  const utc = of("timestamp_utc");
+  if (utc !== undefined) expect(stored.get("time")).toBe(new Date(`${utc}Z`).toISOString());
+  const [, ...parts] = LOCAL.exec(of("meter_datetime") ?? "") ?? [];
+  const local = parts.length > 0 ? parts.slice(0, 6).map((part) => Number(part ?? 0)) : null;
+  const text = of("timestamp_local");
+  if (local === null && text === undefined) return;
+  const wanted =
+    local === null
+      ? Date.parse(`${text}Z`)
+      : Date.UTC(local[0]!, local[1]! - 1, local[2], local[3], local[4], local[5]);
+  const summer = new Date(wanted).getUTCMonth() > 2 && new Date(wanted).getUTCMonth() < 9;
+  const zone = parts[6]?.includes("utc") ? 0 : parts[6]?.includes("hours=1") ? 1 : summer ? 2 : 1;
+  expect(stored.get("time")).toBe(new Date(wanted - zone * 3_600_000).toISOString());
+}
+
+describe.skipIf(!fieldFramesPresent)("pushes of real meters become rows", () => {
   it.each(vectors.map((vector) => [vector.id, vector] as const))("%s", async (id, vector) => {
     const surroundings = await run(vector);
     const rows = surroundings.committed.flatMap((push) => push.rows);
@@ -282,6 +316,8 @@ describe.skipIf(!present)("pushes of real meters become rows", () => {
     for (const [name, value] of Object.entries(STORED[id] ?? {})) {
       expect({ name, value: stored.get(name) }).toEqual({ name, value });
     }
+    expectNamed(stored, vector);
+    expectTime(stored, vector);
     for (const [code, value] of asserted(vector)) expectStored(stored, code, value, typeOf(id)!);
   });
 });

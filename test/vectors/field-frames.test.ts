@@ -1,39 +1,28 @@
-import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { decodeLine } from "../../src/cli/decode/batch.ts";
 import { Naming } from "../../src/cli/decode/naming.ts";
 import type { DecodeResult } from "../../src/cli/decode/result.ts";
+import { type FieldFrame, fieldFrames, fieldFramesPresent } from "../support/field-frames.ts";
 
-/**
- * Frames of real meters, gathered from public sources. The collection is not part of the repository: it is read where it lies beside
- * a checkout, and without it these tests are skipped.
- */
-const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
-const present = existsSync(FILE);
-if (!present) console.warn(`SKIPPED: the field frames are not there (${FILE.pathname})`);
-
-interface Vector {
-  readonly id: string;
-  readonly framing: string;
-  readonly apdu: string;
-  readonly negative?: string;
-  readonly plaintext?: string;
-  readonly decoded?: unknown;
-  readonly expect?: { readonly values?: unknown };
-}
+type Vector = FieldFrame;
 
 /** Inputs of calculations, and no message: an answer to a challenge, which test/dlms/security.test.ts checks, and a key agreement. */
 const FRAMINGS_LEFT_OUT = new Set(["crypto"]);
 
-const lines = present ? readFileSync(FILE, "utf8").trim().split("\n") : [];
-const vectors = lines
-  .map((line) => ({ line, vector: JSON.parse(line) as Vector }))
-  .filter(({ vector }) => !FRAMINGS_LEFT_OUT.has(vector.framing));
+const vectors = fieldFrames.filter(({ vector }) => !FRAMINGS_LEFT_OUT.has(vector.framing));
+
+/** Why a negative vector is refused; the others are malformed. */
+const REASONS: Readonly<Record<string, string>> = {
+  "dp-omnipower-wrong-ak": "bad_tag",
+  "dp-kmswest": "key_missing",
+  "dlms-one-glo-action": "key_missing",
+  "gx-smallpdu": "association_refused",
+};
 
 const naming = new Naming({ depthMax: 16, elementsMax: 20_000 });
 const decode = (line: string) => decodeLine(line, naming) as DecodeResult;
 
-describe.skipIf(!present)("frames of the field", () => {
+describe.skipIf(!fieldFramesPresent)("frames of the field", () => {
   const negative = vectors.filter(({ vector }) => vector.negative !== undefined);
   const positive = vectors.filter(({ vector }) => vector.negative === undefined);
 
@@ -44,9 +33,10 @@ describe.skipIf(!present)("frames of the field", () => {
 
   it.each(negative.map(({ vector, line }) => [vector.id, vector.negative, line] as const))(
     "%s is refused: %s",
-    (_id, _why, line) => {
+    (id, _why, line) => {
       const { apdus, problems } = decode(line);
       expect(problems.length).toBeGreaterThan(0);
+      for (const { reason } of problems) expect(reason).toBe(REASONS[id] ?? "malformed");
       expect(apdus.flatMap(({ values }) => values)).toEqual([]);
     },
   );
@@ -98,10 +88,11 @@ function plain(tree: unknown): unknown {
 }
 
 /** By OBIS code, what the source asserts. 0.0.0.0.0.0 stands there for elements that have no code. */
-function expectedValues({ apdu, expect: expected = {} }: Vector): Record<string, unknown> {
+function expectedValues({ apdu, expect: asserted }: Vector): Record<string, unknown> {
+  const expected = asserted ?? {};
   // A response alone does not say what was asked for.
   if (!apdu.includes("notification")) return {};
-  const all = (expected.values ?? expected) as Record<string, unknown>;
+  const all = (expected["values"] ?? expected) as Record<string, unknown>;
   const byCode = Object.entries(all).filter(
     ([code]) => /^\d+(\.\d+){5}$/.test(code) && code !== "0.0.0.0.0.0",
   );

@@ -1,26 +1,13 @@
-import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { StreamDeframer } from "../../src/ingest/deframer.ts";
 import { DEFAULT_LIMITS } from "../../src/limits.ts";
 import type { LineFraming } from "../../src/line-framing.ts";
 import { PUSH } from "../dlms/hdlc-vectors.ts";
+import { type FieldFrame, fieldFrames, fieldFramesPresent } from "../support/field-frames.ts";
 import { type Drained, drain, hex, singly, skippedOctets, splits } from "../support/framing.ts";
 
-/**
- * What real meters sent, as a listener gets it: cut anywhere, merged, behind noise, between the frames of other meters. Without the
- * collection beside the checkout these tests are skipped.
- */
-const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.url);
-const present = existsSync(FILE);
-if (!present) console.warn(`SKIPPED: the field frames are not there (${FILE.pathname})`);
-
-interface Vector {
-  readonly id: string;
-  readonly framing: string;
-  readonly hex: string;
-  readonly tags: readonly string[];
-  readonly negative?: string;
-}
+/** What real meters sent, as a listener gets it: cut anywhere, merged, behind noise, between the frames of other meters. */
+type Vector = FieldFrame;
 
 /** Framings that a listener is set to; the others it has to tell by itself. */
 const SET: Record<string, LineFraming> = {
@@ -43,14 +30,10 @@ const BARE: Record<string, number> = {
 const isPushed = ({ framing, hex: octets }: Vector) =>
   framing === "ascii-push" || /^(0f|c2|da|db|dd|df|e0)/.test(octets.slice(2 * BARE[framing]!));
 
-const vectors: Vector[] = present
-  ? readFileSync(FILE, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Vector)
-      .filter((vector) => MARKED.has(vector.framing) || vector.framing in SET || vector.framing in BARE)
-      .filter((vector) => !(vector.framing in BARE) || (isPushed(vector) && vector.negative === undefined))
-  : [];
+const vectors: Vector[] = fieldFrames
+  .map(({ vector }) => vector)
+  .filter((vector) => MARKED.has(vector.framing) || vector.framing in SET || vector.framing in BARE)
+  .filter((vector) => !(vector.framing in BARE) || (isPushed(vector) && vector.negative === undefined));
 const cases = vectors.map((vector) => [vector.id, vector, hex(vector.hex)] as const);
 const only = (framings: (framing: string) => boolean) => cases.filter(([, { framing }]) => framings(framing));
 
@@ -80,7 +63,7 @@ function* randomCuts(octets: Buffer, seed: number): Generator<Buffer> {
   }
 }
 
-describe.skipIf(!present)("every field vector as a stream", () => {
+describe.skipIf(!fieldFramesPresent)("every field vector as a stream", () => {
   it("there are enough of them", () => {
     expect(vectors.length).toBeGreaterThan(110);
   });

@@ -9,7 +9,13 @@ import {
 import { ReceiveBuffer } from "../bytes/receive-buffer.ts";
 import { addressLength, readAddressOf } from "./address.ts";
 import { FCS_START, fcsRegister } from "./fcs.ts";
-import { FLAG, FRAME_OCTETS_MAX, FRAME_OCTETS_MIN, type HdlcFrame } from "./frame.ts";
+import {
+  FLAG,
+  FRAME_OCTETS_MAX,
+  FRAME_OCTETS_MIN,
+  type HdlcFrame,
+  OCTETS_COUNTED_TOO_MANY,
+} from "./frame.ts";
 
 const OUTSIDE = rejection("octets outside an HDLC frame");
 const TOO_SHORT = rejection("HDLC frame too short for its fields");
@@ -138,6 +144,15 @@ export class HdlcDeframer {
     const length = frameLength(octets, from);
     if (length < FRAME_OCTETS_MIN) return TOO_SHORT;
     if (length > this.#frameOctetsMax) return TOO_LONG;
+    const attempt = this.#frameOf(octets, from, to, length);
+    if (attempt !== TOO_SHORT && attempt !== BAD_FCS) return attempt;
+    const shorter = length - OCTETS_COUNTED_TOO_MANY;
+    if (octets[from + shorter] !== FLAG || from + shorter >= to) return attempt;
+    const other = this.#frameOf(octets, from, to, shorter);
+    return other.kind === "frame" ? other : attempt;
+  }
+
+  #frameOf(octets: Buffer, from: number, to: number, length: number): Attempt<HdlcFrame> {
     const end = from + length;
     const seen = Math.min(end, to);
     const destination = addressLength(octets, from + 2, seen);

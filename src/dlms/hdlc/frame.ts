@@ -35,6 +35,12 @@ export const FRAME_OCTETS_MAX = 0x7ff;
 export const FRAME_OCTETS_MIN = 7;
 
 /**
+ * Some senders count one octet too many, the closing flag, and compute the check sequence over that (Landis+Gyr E650). Where
+ * the check sequence is right one octet before the end that the length names, it is believed.
+ */
+export const OCTETS_COUNTED_TOO_MANY = 1;
+
+/**
  * Reads the one frame that lies in `octets[from…to)`, flags not included, all of it.
  * @throws DecodeError `truncated`, `invalid` or `trailing`
  */
@@ -42,7 +48,11 @@ export function readHdlcFrame(octets: Buffer, from = 0, to = octets.length): Hdl
   if (to - from < FRAME_OCTETS_MIN) throw new DecodeError("truncated", to, "HDLC frame is cut off");
   if ((octets[from]! & 0xf0) !== 0xa0) throw new DecodeError("invalid", from, "not HDLC frame format type 3");
   const length = ((octets[from]! & 0x07) << 8) | octets[from + 1]!;
-  if (length > to - from) throw new DecodeError("truncated", to, `HDLC frame of ${length} octets is cut off`);
+  const short =
+    to - from === length - OCTETS_COUNTED_TOO_MANY &&
+    fcs16(octets, from, to - 2) === octets.readUInt16LE(to - 2);
+  if (length > to - from && !short)
+    throw new DecodeError("truncated", to, `HDLC frame of ${length} octets is cut off`);
   if (length < to - from)
     throw new DecodeError("trailing", from + length, "octets behind the end of the HDLC frame");
   const destination = readAddress(octets, from + 2, to);
