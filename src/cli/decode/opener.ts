@@ -16,6 +16,7 @@ import type { GeneralBlockTransfer } from "../../dlms/xdlms/general-block-transf
 import { type NamedKey, namedKey } from "../../ingest/envelope.ts";
 import { relayedApdu } from "../../ingest/relayed-apdu.ts";
 import type { Limits } from "../../limits.ts";
+import { withTagsInPlace } from "../../mapping/layout-swapped-tags.ts";
 import { readUntaggedRows } from "../../mapping/layout-untagged-rows.ts";
 import type { DecodeKeys } from "./keys.ts";
 import type { Opened } from "./opened.ts";
@@ -132,7 +133,7 @@ export class Opener {
     try {
       return { ...layer, body: readWhole(octets, this.#limits) };
     } catch (error) {
-      if (readUntaggedRows(octets, this.#limits) !== null) return layer;
+      if (readUntaggedRows(octets, this.#limits) !== null || withTagsInPlace(octets) !== null) return layer;
       const problem = problemOf(error);
       return { ...layer, problem: { ...problem, offset: (problem.offset ?? 0) + offset } };
     }
