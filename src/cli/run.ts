@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
+import { commandsCommand } from "./commands-command.ts";
 import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
 import { demoCommand } from "./demo/demo-command.ts";
@@ -9,6 +10,7 @@ import { keysCommand } from "./keys-command.ts";
 import { metersCommand } from "./meters-command.ts";
 import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
+import { pushSetupsCommand } from "./push-setups-command.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
 import { replayCommand } from "./replay-command.ts";
@@ -55,7 +57,16 @@ export function rootCommand(
   };
   const commands = [
     ...[serveCommand, demoCommand, migrateCommand, configCommand, metersCommand, keysCommand],
-    ...[meterTypesCommand, obisCommand, quarantineCommand, replayCommand, decodeCommand, simulateCommand],
+    ...[
+      meterTypesCommand,
+      obisCommand,
+      pushSetupsCommand,
+      commandsCommand,
+      quarantineCommand,
+      replayCommand,
+      decodeCommand,
+      simulateCommand,
+    ],
   ];
   for (const command of commands) root.addCommand(command(program));
   inherit(root, out);

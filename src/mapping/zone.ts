@@ -71,11 +71,20 @@ export function zoneRule(name: string, deviationSign: "standard" | "reversed"): 
   const key = `${deviationSign}/${name}`;
   const known = rules.get(key);
   if (known !== undefined) return known;
-  const zone = zones.get(name) ?? new Zone(name);
-  zones.set(name, zone);
+  const zone = zoneOf(name);
   const rule: ZoneRule = { deviationSign, offsetMinutesAt: (localMs) => zone.offsetMinutesAtLocal(localMs) };
   rules.set(key, rule);
   return rule;
+}
+
+/** Minutes east of UTC in an IANA zone at an instant. Throws RangeError for a zone that does not exist. */
+export const utcOffsetMinutes = (name: string, utcMs: number): number =>
+  zoneOf(name).offsetMinutesAtUtc(utcMs);
+
+function zoneOf(name: string): Zone {
+  const zone = zones.get(name) ?? new Zone(name);
+  zones.set(name, zone);
+  return zone;
 }
 
 /** Whether the runtime knows a zone of this name. */
