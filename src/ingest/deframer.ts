@@ -116,8 +116,7 @@ export class StreamDeframer {
   }
 
   next(now: number): Deframed<ReceivedApdu> {
-    const report = this.#reports.shift();
-    if (report !== undefined) return report;
+    if (this.#reports.length > 0) return this.#reports.shift()!;
     if (this.#found !== null) return this.#deliver(this.#found);
     for (;;) {
       if (this.#framing === "undecided") this.#decide();

@@ -1,10 +1,11 @@
 import { DecodeError } from "../dlms/bytes/errors.ts";
+import { type Span, spanOf } from "../dlms/bytes/span.ts";
 import type { DataLimits } from "../dlms/encoding/data.ts";
-import { readSecurityHeader, type SecurityHeader } from "../dlms/security/protection.ts";
+import { readSecurityHeaderIn, type SecurityHeader } from "../dlms/security/protection.ts";
 import { readAsciiPush } from "../dlms/text/ascii-push.ts";
 import { TELEGRAM_START } from "../dlms/text/p1-telegram.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
-import { authenticatedHeader, type KeyInfo } from "../dlms/xdlms/ciphered.ts";
+import { authenticatedHeader, findGloCiphering, type KeyInfo } from "../dlms/xdlms/ciphered.ts";
 import type { GeneralBlockTransfer } from "../dlms/xdlms/general-block-transfer.ts";
 
 /** Which of a meter's keys a ciphered APDU needs. */
@@ -24,9 +25,9 @@ export type Envelope =
   | {
       readonly kind: "ciphered";
       /** The originator's, as sent; null for service-specific ciphering, which does not say whose it is. */
-      readonly systemTitle: Buffer | null;
+      readonly systemTitle: Span | null;
       readonly header: SecurityHeader;
-      readonly content: Buffer;
+      readonly content: Span;
       readonly key: NamedKey;
       /** What the header of general-ciphering adds to the authenticated data. */
       readonly additional: Buffer | null;
@@ -44,6 +45,9 @@ const PLAIN_TAGS: ReadonlySet<number> = new Set([
   TELEGRAM_START,
 ]);
 
+const GENERAL_GLO_CIPHERING = 0xdb;
+const GENERAL_DED_CIPHERING = 0xdc;
+
 const GLOBAL: NamedKey = { kind: "global" };
 const DEDICATED: NamedKey = { kind: "dedicated" };
 /** Signatures around signatures are nothing that a meter sends. */
@@ -59,24 +63,21 @@ export function isInClear(apdu: Buffer): boolean {
  * certificates are known, so that a signed push counts as one that nobody proves.
  */
 export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): Envelope {
+  if (apdu[0] === GENERAL_GLO_CIPHERING) return gloCiphered(apdu, GLOBAL);
+  if (apdu[0] === GENERAL_DED_CIPHERING) return gloCiphered(apdu, DEDICATED);
   if (isInClear(apdu)) return { kind: "plain", apdu };
   const read = readApdu(apdu, limits);
   switch (read.apdu) {
-    case "general-glo-ciphering":
-    case "general-ded-ciphering": {
-      const key = read.apdu === "general-glo-ciphering" ? GLOBAL : DEDICATED;
-      return ciphered(read.systemTitle, read.content, key);
-    }
     case "glo-event-notification":
     case "glo-information-report":
-      return ciphered(null, read.content, GLOBAL);
+      return ciphered(null, spanOf(read.content), GLOBAL);
     case "ded-event-notification":
     case "ded-information-report":
-      return ciphered(null, read.content, DEDICATED);
+      return ciphered(null, spanOf(read.content), DEDICATED);
     case "general-ciphering":
       return ciphered(
-        read.originatorSystemTitle,
-        read.content,
+        spanOf(read.originatorSystemTitle),
+        spanOf(read.content),
         namedKey(read.keyInfo),
         authenticatedHeader(read),
       );
@@ -90,14 +91,19 @@ export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): 
   }
 }
 
+function gloCiphered(apdu: Buffer, key: NamedKey): Envelope {
+  const { systemTitle, content } = findGloCiphering(apdu);
+  return ciphered(systemTitle, content, key);
+}
+
 function ciphered(
-  title: Buffer | null,
-  content: Buffer,
+  title: Span | null,
+  content: Span,
   key: NamedKey,
   additional: Buffer | null = null,
 ): Envelope {
-  const systemTitle = title === null || title.length === 0 ? null : title;
-  return { kind: "ciphered", systemTitle, header: readSecurityHeader(content), content, key, additional };
+  const systemTitle = title === null || title.from === title.to ? null : title;
+  return { kind: "ciphered", systemTitle, header: readSecurityHeaderIn(content), content, key, additional };
 }
 
 const UNICAST = 0;

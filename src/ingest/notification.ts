@@ -4,7 +4,7 @@ import type { CosemDateTime } from "../dlms/encoding/date-time.ts";
 import { asciiPushBody, readAsciiPush } from "../dlms/text/ascii-push.ts";
 import { readTelegram, TELEGRAM_START } from "../dlms/text/p1-telegram.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
-import { DATA_NOTIFICATION, readDataNotification } from "../dlms/xdlms/data-notification.ts";
+import { DATA_NOTIFICATION, readNotificationHeader } from "../dlms/xdlms/data-notification.ts";
 import { captureAttribute, decodePush } from "../mapping/body.ts";
 import type { ScopedLists } from "../mapping/capture-lists.ts";
 import type { CapturedPush } from "../mapping/captured.ts";
@@ -29,11 +29,12 @@ const CONFIRMED = 0x4000_0000;
 /** Throws DecodeError, or RefusedError `unsupported` for any other APDU. */
 export function readNotification(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notification {
   if (apdu[0] !== DATA_NOTIFICATION) return readOther(apdu, lists, limits);
-  const read = readDataNotification(new Reader(apdu, 1));
-  const push = decodePush(read.body, { lists, limits });
-  const confirm = (read.longInvokeId & CONFIRMED) === 0 ? null : read.longInvokeId;
-  const relayed = relayedIn(push, read.body, limits);
-  return { time: read.dateTime, push, confirm, relayed };
+  const reader = new Reader(apdu, 1);
+  const { longInvokeId, dateTime } = readNotificationHeader(reader);
+  const push = decodePush(apdu, { lists, limits }, reader.offset);
+  const confirm = (longInvokeId & CONFIRMED) === 0 ? null : longInvokeId;
+  const relayed = relayedIn(push, apdu, reader.offset, limits);
+  return { time: dateTime, push, confirm, relayed };
 }
 
 /** What is rarer than a data-notification. */
@@ -62,12 +63,14 @@ function readOther(apdu: Buffer, lists: ScopedLists, limits: DataLimits): Notifi
   throw new RefusedError("unsupported", `a pushed ${read.apdu} is nothing that a head-end can store`);
 }
 
-/** Layouts that a length or a few types may fit by accident, so that what a gateway passes on may look like one. */
-const GUESSED: ReadonlySet<CapturedPush["layout"]> = new Set(["positional", "opaque", "event"]);
+/** Whether a length or a few types may fit this layout by accident, so that what a gateway passes on may look like one. */
+function isGuessed(layout: CapturedPush["layout"]): boolean {
+  return layout === "positional" || layout === "opaque" || layout === "event";
+}
 
-function relayedIn(push: CapturedPush, body: Buffer, limits: DataLimits): Buffer | null {
-  if (push.list === null) return relayedApdu(readData(new Reader(body), limits), limits);
-  if (!GUESSED.has(push.layout)) return null;
+function relayedIn(push: CapturedPush, apdu: Buffer, bodyFrom: number, limits: DataLimits): Buffer | null {
+  if (push.list === null) return relayedApdu(readData(new Reader(apdu, bodyFrom), limits), limits);
+  if (!isGuessed(push.layout)) return null;
   for (const row of push.rows) {
     for (const value of row) {
       const found = value.type === "octet-string" ? relayedApdu(value, limits) : null;

@@ -1,8 +1,9 @@
 import { DecodeError } from "../dlms/bytes/errors.ts";
+import { hexOfSpan, spanOf } from "../dlms/bytes/span.ts";
 import type { DataLimits } from "../dlms/encoding/data.ts";
 import { SecurityError } from "../dlms/security/errors.ts";
 import { frameDigest } from "../dlms/security/invocation-counter.ts";
-import { unprotect } from "../dlms/security/protection.ts";
+import { unprotectIn } from "../dlms/security/protection.ts";
 import { CaptureLists } from "../mapping/capture-lists.ts";
 import type { MappingPlan } from "../mapping/plan.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
@@ -155,9 +156,9 @@ export class PushReceiver {
     const meter =
       systemTitle === null
         ? yield* this.finder.byConnection(arrival)
-        : yield* this.finder.bySystemTitle(systemTitle.toString("hex"));
+        : yield* this.finder.bySystemTitle(hexOfSpan(systemTitle));
     checkPolicy(meter, header.control);
-    const title = systemTitle ?? Buffer.from(meter.systemTitle ?? "", "hex");
+    const title = systemTitle ?? spanOf(Buffer.from(meter.systemTitle ?? "", "hex"));
     const keys = pairsFor(envelope.key, meter, arrival.clientSap);
     if (keys.length === 0) {
       const text = `${meter.meterNumber} has no ${nameOfKey(envelope)} for client ${arrival.clientSap}; import one with \`hes keys import\``;
@@ -166,9 +167,9 @@ export class PushReceiver {
     let refused: unknown = null;
     for (const key of keys) {
       try {
-        const { plaintext, control, counter, verified } = unprotect(content, title, key, additional);
+        const { plaintext, control, counter, verified } = unprotectIn(content, title, key, additional);
         const digest = frameDigest(arrival.apdu);
-        const originator = title.toString("hex");
+        const originator = hexOfSpan(title);
         const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
         const inside = isEnvelope(plaintext) ? openEnvelope(plaintext, this.limits) : null;
         if (inside?.kind === "ciphered") return yield* this.open(arrival, inside, depth + 1);

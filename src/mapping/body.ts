@@ -25,44 +25,45 @@ const LAST_GASP = parseObis("128.128.128.128.128.0");
 /** DSMR and SMR number it so in their event logs. */
 const LAST_GASP_CODE = 99;
 
-type Recogniser = (root: Data, context: DecodeContext, body: Buffer) => CapturedPush | null;
-
-/** In this order: what describes itself fully goes first, what only a configuration explains last. */
-const RECOGNISERS: readonly Recogniser[] = [
-  (root, { lists, limits }, body) => recogniseObjectList(root, lists, body, limits),
-  (root, { lists }) => recogniseIs15959(root, lists),
-  (root, { lists }) => recogniseObisValues(root, lists),
-  (root, { lists }) => recogniseEvents(root, lists),
-  (root, { lists }) => recognisePositional(root, lists),
-  (root, { lists }) => recogniseOpaque(root, lists),
-];
+/**
+ * What explains a body that is Data, in this order: what describes itself fully goes first, what only a configuration explains last.
+ * Called one by one and not through a list of functions: every push that a configuration explains passes all of them.
+ */
+function recognise(root: Data, { lists, limits }: DecodeContext, octets: Buffer, from: number): CapturedPush {
+  return (
+    recogniseObjectList(root, lists, octets, from, limits) ??
+    recogniseIs15959(root, lists) ??
+    recogniseObisValues(root, lists) ??
+    recogniseEvents(root, lists) ??
+    recognisePositional(root, lists) ??
+    recogniseOpaque(root, lists) ??
+    unexplained(root)
+  );
+}
 
 /**
- * The typed values of a notification's body, with the list that names them. Values are views of `body`.
- * A body that nothing explains has no list, and a problem that says why. Throws DecodeError where the octets are no Data.
+ * The typed values of a notification's body, which begins in `octets` at `from`, with the list that names them. Values are views of
+ * `octets`. A body that nothing explains has no list, and a problem that says why. Throws DecodeError where the octets are no Data.
  */
-export function decodePush(body: Buffer, context: DecodeContext): CapturedPush {
-  const known = readKnownObjectList(body, context.lists, context.limits);
+export function decodePush(octets: Buffer, context: DecodeContext, from = 0): CapturedPush {
+  const known = readKnownObjectList(octets, from, context.lists, context.limits);
   if (known !== null) return known;
-  const root = readRoot(body, context.limits);
+  const root = readRoot(octets, from, context.limits);
   if (root instanceof DecodeError) {
+    const body = octets.subarray(from);
     const untagged = recogniseUntaggedRows(body, context.lists, context.limits);
     if (untagged !== null) return untagged;
     const repaired = withTagsInPlace(body);
     if (repaired === null) throw root;
     return decodePush(repaired, context);
   }
-  for (const recognise of RECOGNISERS) {
-    const push = recognise(root, context, body);
-    if (push !== null) return push;
-  }
-  return unexplained(root);
+  return recognise(root, context, octets, from);
 }
 
 /** The error is returned and not thrown, because some meters' bodies are no Data and yet can be read. */
-function readRoot(body: Buffer, limits: DataLimits): Data | DecodeError {
+function readRoot(octets: Buffer, from: number, limits: DataLimits): Data | DecodeError {
   try {
-    const reader = new Reader(body);
+    const reader = new Reader(octets, from);
     const root = readData(reader, limits);
     reader.expectEnd();
     return root;

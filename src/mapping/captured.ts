@@ -136,6 +136,7 @@ export function capturedColumn(
 
 /** Longest octet-string that is looked at for a text. */
 const TEXT_OCTETS_MAX = 64;
+const SPACE = 0x20;
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** The text of a visible-string or of an octet-string that holds printable characters; else null. */
@@ -156,6 +157,33 @@ function printableOctets(octets: Buffer, octetsMax: number): string | null {
     const octet = octets[i]!;
     if (octet < 0x20 || octet > 0x7e) return null;
   }
-  const text = octets.toString("latin1", 0, end).trim();
-  return text === "" ? null : text;
+  let start = 0;
+  while (start < end && octets[start] === SPACE) start++;
+  while (end > start && octets[end - 1] === SPACE) end--;
+  return start === end ? null : rememberedText(octets, start, end);
+}
+
+/** A power of two. */
+const TEXTS_MAX = 8_192;
+/** Texts that were read last, by a hash of their octets. */
+const texts: string[] = new Array(TEXTS_MAX).fill("");
+
+/**
+ * The text of printable octets: a string that was made before where the same octets came before, as names of meters do again and
+ * again. Comparing it costs a fraction of making another one.
+ */
+function rememberedText(octets: Buffer, start: number, end: number): string {
+  let hash = end - start;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ octets[at]!, 0x01000193);
+  const slot = (hash ^ (hash >>> 15)) & (TEXTS_MAX - 1);
+  const known = texts[slot]!;
+  if (known.length === end - start && isTextOf(known, octets, start)) return known;
+  const text = octets.toString("latin1", start, end);
+  texts[slot] = text;
+  return text;
+}
+
+function isTextOf(text: string, octets: Buffer, start: number): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== octets[start + i]) return false;
+  return true;
 }

@@ -17,15 +17,16 @@ const LIST_ITSELF: Data = { type: "null-data", value: null };
 
 /** The hot path: an object list seen before is recognised by its octets and not decoded again. */
 export function readKnownObjectList(
-  body: Buffer,
+  octets: Buffer,
+  from: number,
   lists: ScopedLists,
   limits: DataLimits,
 ): CapturedPush | null {
-  if (body[0] !== 0x02 || body[1]! >= 0x80 || body[2] !== 0x01) return null;
-  const described = lists.described(body, 2);
+  if (octets[from] !== 0x02 || octets[from + 1]! >= 0x80 || octets[from + 2] !== 0x01) return null;
+  const described = lists.described(octets, from + 2);
   if (described === undefined) return null;
-  const count = body[1]!;
-  const reader = new Reader(body, 2 + described.octets.length);
+  const count = octets[from + 1]!;
+  const reader = new Reader(octets, from + 2 + described.octets.length);
   const row: Data[] = new Array(count);
   row[0] = LIST_ITSELF;
   for (let i = 1; i < count; i++) {
@@ -40,7 +41,8 @@ export function readKnownObjectList(
 export function recogniseObjectList(
   root: Data,
   lists: ScopedLists,
-  body: Buffer,
+  octets: Buffer,
+  from: number,
   limits: DataLimits,
 ): CapturedPush | null {
   if (root.type !== "structure" || root.value.length < 2) return null;
@@ -49,7 +51,7 @@ export function recogniseObjectList(
   const pushSetup = objects.find((object) => object.classId === PUSH_SETUP_CLASS)?.logicalName ?? null;
   const columns = objects.map(columnOf);
   const described: DescribedList = {
-    octets: octetsOfList(body, limits),
+    octets: octetsOfList(octets, from, limits),
     list: lists.ofColumns(columns, lists.kindOf(pushSetup)),
     pushSetup,
   };
@@ -87,12 +89,12 @@ function columnOf(object: PushObject): CapturedColumn {
 }
 
 /** The octets of the list, from its tag; copied, because they outlive the body. */
-function octetsOfList(body: Buffer, limits: DataLimits): Buffer {
-  const reader = new Reader(body, 1);
+function octetsOfList(octets: Buffer, bodyFrom: number, limits: DataLimits): Buffer {
+  const reader = new Reader(octets, bodyFrom + 1);
   readLength(reader);
   const from = reader.offset;
   readData(reader, limits);
-  return Buffer.from(body.subarray(from, reader.offset));
+  return Buffer.from(octets.subarray(from, reader.offset));
 }
 
 function named({ list, pushSetup }: DescribedList, row: readonly Data[]): CapturedPush {

@@ -1,5 +1,6 @@
 import type { Cell, ColumnType, Table } from "../mapping/rows.ts";
 import { NUMERIC_OCTETS_MAX, writeNumeric } from "./binary-numeric.ts";
+import { UuidOctets } from "./uuid-octets.ts";
 
 /*
  * COPY … WITH (FORMAT binary): 11 octets of signature, flags and extension length (0), then for each row a 16-bit count of columns and
@@ -7,7 +8,15 @@ import { NUMERIC_OCTETS_MAX, writeNumeric } from "./binary-numeric.ts";
  * Chosen because neither side then turns numbers and instants into text and back.
  */
 const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
-const TRAILER = Buffer.of(0xff, 0xff);
+/** Count −1: the end of the format. */
+const END = 2;
+/*
+ * The messages of the frontend that carry it: CopyData, "d", length, octets; CopyDone, "c", length.
+ */
+const COPY_DATA = 0x64;
+const COPY_DONE = 0x63;
+const MESSAGE_HEADER = 5;
+const LENGTH_FIELD = 4;
 /** Microseconds from 1970 to 2000, where PostgreSQL's instants begin. */
 const EPOCH_2000_MS = Date.UTC(2000, 0, 1);
 const TWO_32 = 4_294_967_296;
@@ -21,29 +30,44 @@ const FIRST_SIZE = 64 * 1024;
 
 type ExtraColumn = { readonly name: string; readonly type: ColumnType };
 
-/** Rows of one table in the making. Columns besides the table's own (`extra`) come last. */
+/** Column types as numbers, which a switch tells apart by one jump. */
+const TYPE_CODES: Readonly<Record<ColumnType, number>> = {
+  "double precision": 0,
+  timestamptz: 1,
+  uuid: 2,
+  smallint: 3,
+  integer: 4,
+  bigint: 5,
+  boolean: 6,
+  text: 7,
+  jsonb: 8,
+  bytea: 9,
+  numeric: 10,
+};
+const NULL_LENGTH = -1;
+
+/** Shared by all copies: a push is written table by table, and all its rows are of one meter. */
+const uuidOctets = new UuidOctets();
+
+/** Rows of one table in the making, within the messages that carry them. Columns besides the table's own (`extra`) come last. */
 export class BinaryCopy {
   readonly table: Table;
   readonly sql: string;
-  private readonly types: readonly ColumnType[];
-  private buffer = Buffer.allocUnsafe(FIRST_SIZE);
-  private view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.length);
-  private offset = SIGNATURE.copy(this.buffer);
-  /** The last identifier and where its octets stand: the rows of a push have the same meter. */
-  private lastUuid = "";
-  private lastUuidAt = 0;
+  private readonly types: readonly number[];
+  private buffer = Buffer.allocUnsafeSlow(FIRST_SIZE);
+  private view = new DataView(this.buffer.buffer);
+  private offset = MESSAGE_HEADER + SIGNATURE.copy(this.buffer, MESSAGE_HEADER);
 
   constructor(table: Table, target: string = table.name, extra: readonly ExtraColumn[] = []) {
     const columns = [...table.columns, ...extra];
     this.table = table;
-    this.types = columns.map(({ type }) => type);
+    this.types = columns.map(({ type }) => TYPE_CODES[type]);
     this.sql = `COPY ${target} (${columns.map(({ name }) => name).join(", ")}) FROM STDIN WITH (FORMAT binary)`;
   }
 
-  /** Forgets all rows; what `finish` handed out may be overwritten from now on. */
+  /** Forgets all rows; what `finish` and `messages` handed out may be overwritten from now on. */
   clear(): void {
-    this.offset = SIGNATURE.length;
-    this.lastUuid = "";
+    this.offset = MESSAGE_HEADER + SIGNATURE.length;
   }
 
   /** @throws RangeError or TypeError where a cell doesn't fit its column */
@@ -56,7 +80,7 @@ export class BinaryCopy {
     this.offset += 2;
     for (let index = 0; index < count; index += 1) {
       const cell = index < own ? cells[index] : extra[index - own];
-      if (cell === null || cell === undefined) this.length(-1);
+      if (cell === null || cell === undefined) this.length(NULL_LENGTH);
       // What comes behind a cell of any length has its room again.
       else if (this.cell(types[index]!, cell)) this.reserve((count - index) * FIXED_CELL_MAX);
     }
@@ -64,54 +88,69 @@ export class BinaryCopy {
 
   /** All that was appended, with the end of the format; a view until `clear` or the next row. */
   finish(): Buffer {
-    this.reserve(TRAILER.length);
-    TRAILER.copy(this.buffer, this.offset);
-    return this.buffer.subarray(0, this.offset + TRAILER.length);
+    return this.buffer.subarray(MESSAGE_HEADER, this.end());
+  }
+
+  /** The same as the messages CopyData and CopyDone, ready for the socket. */
+  messages(): Buffer {
+    const end = this.end();
+    this.view.setUint8(0, COPY_DATA);
+    this.view.setInt32(1, end - 1);
+    this.view.setUint8(end, COPY_DONE);
+    this.view.setInt32(end + 1, LENGTH_FIELD);
+    return this.buffer.subarray(0, end + MESSAGE_HEADER);
+  }
+
+  /** Writes the end of the format, with room for CopyDone behind it. */
+  private end(): number {
+    this.reserve(END + MESSAGE_HEADER);
+    this.view.setInt16(this.offset, -1);
+    return this.offset + END;
   }
 
   /** Whether the cell had no fixed length. */
-  private cell(type: ColumnType, cell: NonNullable<Cell>): boolean {
+  private cell(type: number, cell: NonNullable<Cell>): boolean {
     switch (type) {
-      case "double precision":
+      case 0:
         this.length(8);
         this.view.setFloat64(this.offset, typeof cell === "number" ? cell : Number(cell));
         this.offset += 8;
         return false;
-      case "timestamptz":
+      case 1:
         this.micros(Math.round((Number(cell) - EPOCH_2000_MS) * 1_000));
         return false;
-      case "uuid":
+      case 2:
         this.uuid(String(cell));
         return false;
-      case "smallint":
+      case 3:
         this.length(2);
         this.view.setInt16(this.offset, whole(cell, -32_768, 32_767));
         this.offset += 2;
         return false;
-      case "integer":
+      case 4:
         this.length(4);
         this.view.setInt32(this.offset, whole(cell, -2_147_483_648, 2_147_483_647));
         this.offset += 4;
         return false;
-      case "bigint":
+      case 5:
         if (typeof cell === "number" && Number.isSafeInteger(cell)) this.micros(cell);
         else this.bigint(BigInt(cell as number | bigint | string));
         return false;
-      case "boolean":
+      case 6:
         this.length(1);
         this.view.setUint8(this.offset, cell === true ? 1 : 0);
         this.offset += 1;
         return false;
-      case "text":
+      case 7:
         this.text(String(cell), false);
         return true;
-      case "jsonb":
+      case 8:
         this.text(String(cell), true);
         return true;
-      case "bytea":
+      case 9:
         this.octets(cell as Uint8Array);
         return true;
-      case "numeric":
+      default:
         this.reserve(NUMERIC_OCTETS_MAX);
         this.offset = writeNumeric(this.buffer, this.offset, cell as number | bigint | string);
         return true;
@@ -142,16 +181,14 @@ export class BinaryCopy {
   }
 
   private uuid(text: string): void {
-    this.length(16);
-    if (text === this.lastUuid) {
-      this.buffer.copyWithin(this.offset, this.lastUuidAt, this.lastUuidAt + 16);
-    } else {
-      const written = this.buffer.write(text.replaceAll("-", ""), this.offset, 16, "hex");
-      if (written !== 16) throw new TypeError(`${text} is no uuid`);
-      this.lastUuid = text;
-      this.lastUuidAt = this.offset;
-    }
-    this.offset += 16;
+    uuidOctets.read(text);
+    const { view, offset } = this;
+    view.setInt32(offset, 16);
+    view.setInt32(offset + 4, uuidOctets.a);
+    view.setInt32(offset + 8, uuidOctets.b);
+    view.setInt32(offset + 12, uuidOctets.c);
+    view.setInt32(offset + 16, uuidOctets.d);
+    this.offset = offset + 20;
   }
 
   /** PostgreSQL's text can't hold NUL, which meters pad their texts with: it becomes U+FFFD. */
@@ -189,10 +226,10 @@ export class BinaryCopy {
 
   private reserve(octets: number): void {
     if (this.offset + octets <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.offset + octets));
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.offset + octets));
     this.buffer.copy(larger, 0, 0, this.offset);
     this.buffer = larger;
-    this.view = new DataView(larger.buffer, larger.byteOffset, larger.length);
+    this.view = new DataView(larger.buffer);
   }
 }
 

@@ -5,6 +5,9 @@ import type { Client, QueryRow } from "./database.ts";
 /** Counter keys that are remembered; the least recently moved are forgotten first. */
 const REMEMBERED_MAX = 200_000;
 
+/** SQLSTATE of `move_counters`. */
+export const COUNTERS_NOT_MOVED = "HC001";
+
 export type RaceVerdict = "accepted" | "retransmission" | "replay";
 
 const nameOf = (move: CounterMove) => `${move.keyId}|${move.systemTitle}|${move.clientSap}`;
@@ -39,6 +42,17 @@ export class CounterMoves {
       const name = nameOf(counter);
       if ((this.submitted.get(name) ?? -1) < counter.counter) this.submitted.set(name, counter.counter);
     }
+  }
+
+  /** Moves all counters of `moves`, or raises COUNTERS_NOT_MOVED: a statement without parameters; null where there are none. */
+  statement(moves: readonly CounterMove[]): string | null {
+    if (moves.length === 0) return null;
+    const groups = groupMoves(moves);
+    const list = (of: (group: Group) => number | string) => `'{${groups.map(of).join(",")}}'`;
+    const titles = list(({ first }) => `"${hexOnly(first.systemTitle)}"`);
+    const keys = list(({ first }) => first.keyId);
+    const saps = list(({ first }) => first.clientSap);
+    return `SELECT move_counters(${keys}, ${titles}, ${saps}, ${list(({ high }) => high)})`;
   }
 
   /**
@@ -133,6 +147,11 @@ export class CounterMoves {
       ),
     );
   }
+}
+
+function hexOnly(systemTitle: string): string {
+  if (/^[0-9a-f]*$/.test(systemTitle)) return systemTitle;
+  throw new TypeError("a system title is hex digits in lower case");
 }
 
 function groupMoves(moves: readonly CounterMove[]): Group[] {

@@ -1,3 +1,4 @@
+import pg from "pg";
 import { ENERGY_MEASUREMENTS, type Row, type Table, VOLTAGE_MEASUREMENTS } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 
@@ -26,25 +27,34 @@ function counts({ table, cells }: Row): boolean {
 
 /** Notes, in the transaction that stores them, which days of which meters the rows of a batch belong to. */
 export async function noteChangedDays(client: Client, rows: Iterable<Row>, timeZone: string): Promise<void> {
-  const quarters = new Map<string, { meter: string; time: number }>();
+  const statement = changedDaysStatement(rows, timeZone);
+  if (statement !== null) await client.query(statement);
+}
+
+/** The same as a statement without parameters; null where the rows belong to no day. */
+export function changedDaysStatement(rows: Iterable<Row>, timeZone: string): string | null {
+  const meters: string[] = [];
+  const times: number[] = [];
+  const noted = new Map<string, Set<number>>();
   for (const row of rows) {
     if (!counts(row)) continue;
     const at = POSITIONS.get(row.table)!;
     // What is stamped 00:00 belongs to the day that ends then.
     const quarter = Math.floor((Number(row.cells[at.time]) - 1) / QUARTER_MS);
     const meter = String(row.cells[at.meter]);
-    quarters.set(`${meter}${quarter}`, { meter, time: quarter * QUARTER_MS });
+    const quarters = noted.get(meter);
+    if (quarters?.has(quarter)) continue;
+    if (quarters) quarters.add(quarter);
+    else noted.set(meter, new Set([quarter]));
+    meters.push(meter);
+    times.push(quarter * (QUARTER_MS / 1_000));
   }
-  if (quarters.size === 0) return;
-  const changed = [...quarters.values()];
-  await client.query({
-    name: "note-changed-days",
-    // Sorted, so that batches wait for each other in one order only.
-    text: `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${DAILY_LOAD_LOCK}))
-           INSERT INTO daily_load_changes (meter_id, day)
-           SELECT DISTINCT meter, (to_timestamp(time / 1000.0) AT TIME ZONE $3)::date
-             FROM held, unnest($1::uuid[], $2::float8[]) AS x(meter, time) ORDER BY 1, 2
-           ON CONFLICT DO NOTHING`,
-    values: [changed.map(({ meter }) => meter), changed.map(({ time }) => time), timeZone],
-  });
+  if (meters.length === 0) return null;
+  const literal = (values: readonly unknown[]) => pg.escapeLiteral(`{${values.join(",")}}`);
+  // Sorted, so that batches wait for each other in one order only.
+  return `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${DAILY_LOAD_LOCK}))
+     INSERT INTO daily_load_changes (meter_id, day)
+     SELECT DISTINCT meter, (to_timestamp(seconds) AT TIME ZONE ${pg.escapeLiteral(timeZone)})::date
+       FROM held, unnest(${literal(meters)}::uuid[], ${literal(times)}::float8[]) AS x(meter, seconds) ORDER BY 1, 2
+     ON CONFLICT DO NOTHING`;
 }

@@ -1,10 +1,11 @@
 import { PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
+import { queryWithCopies } from "./batch-query.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { collidingItems } from "./collisions.ts";
 import { copyIn } from "./copy-in.ts";
-import { CounterMoves, type RaceVerdict } from "./counter-moves.ts";
-import { noteChangedDays } from "./daily-load-changes.ts";
+import { COUNTERS_NOT_MOVED, CounterMoves, type RaceVerdict } from "./counter-moves.ts";
+import { changedDaysStatement, noteChangedDays } from "./daily-load-changes.ts";
 import type { Client, Database } from "./database.ts";
 import { mergeRows } from "./merge.ts";
 import type { Partitions } from "./partitions.ts";
@@ -26,9 +27,10 @@ export interface PushStoreOptions {
 }
 
 /**
- * Commits batches of pushes. The happy path is one transaction: each table's rows by one COPY straight into it, then the counters by
- * compare-and-set. Rows that are there already make the batch go the longer way of merge.ts; a push that the database refuses is
- * found by halving the batch and put into quarantine, without the others. Several batches may be in flight at once.
+ * Commits batches of pushes. The happy path is one transaction in one message: each table's rows by one COPY straight into it, then the
+ * counters by compare-and-set. Counters that another daemon moved, and rows that are there already, make the batch go a longer way,
+ * statement by statement and with merge.ts; a push that the database refuses is found by halving the batch and put into quarantine,
+ * without the others. Several batches may be in flight at once.
  */
 export function openPushStore(
   database: Database,
@@ -69,18 +71,23 @@ class CopyingPushStore implements PushStore {
   /** @throws StorageError, `unavailable` where it is worth trying again */
   private async commitItems(items: readonly Item[]): Promise<void> {
     let way: Way = copyRows;
+    let atOnce = items.every(({ push, verdict }) => push.quarantine === null && verdict === null);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.ensurePartitions(items);
-        await this.transact(items, way);
+        if (atOnce) await this.commitAtOnce(items);
+        else await this.transact(items, way);
         return;
       } catch (error) {
+        const wasAtOnce = atOnce;
+        atOnce = false;
         if (error instanceof CountersMoved) continue;
         if (!(error instanceof StorageError)) {
           // Encoding: a cell that its column can't hold.
           if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
           return this.halve(items, error);
         }
+        if (wasAtOnce && error.sqlState === COUNTERS_NOT_MOVED) continue;
         const next = error.sqlState === UNIQUE_VIOLATION ? NEXT_WAY.get(way) : undefined;
         if (next) {
           way = next;
@@ -107,6 +114,19 @@ class CopyingPushStore implements PushStore {
       }
     }
     if (missing.length > 0) await this.partitions.ensure(missing);
+  }
+
+  /** The happy path: every row is new, and every counter higher than the one in the database. */
+  private async commitAtOnce(items: readonly Item[]): Promise<void> {
+    const copies = new BatchCopies(this.pool);
+    appendRows(items, copies);
+    appendPushes(items, copies);
+    const { statements, messages } = copies.messages();
+    const days = changedDaysStatement(measured(items), this.options.timeZone ?? "Asia/Kolkata");
+    const moves = this.counters.statement(items.flatMap(({ push }) => push.counter ?? []));
+    for (const statement of [days, moves]) if (statement !== null) statements.push(statement);
+    await this.database.withClient((client) => queryWithCopies(client, statements, messages));
+    copies.release();
   }
 
   private async transact(all: readonly Item[], way: Way): Promise<void> {
@@ -155,11 +175,9 @@ class CountersMoved extends Error {}
 /** What can be encoded before a connection is taken is. */
 type Way = (items: readonly Item[], copies: BatchCopies) => (client: Client) => Promise<void>;
 
-/** The happy path: all rows are new. */
+/** All rows are new. */
 const copyRows: Way = (items, copies) => {
-  for (const item of items) {
-    for (const { table, cells } of item.push.rows) copies.of(table).append(cells);
-  }
+  appendRows(items, copies);
   appendPushes(items, copies);
   return (client) => copies.send(client);
 };
@@ -171,10 +189,10 @@ const mergeColliding: Way = (items, copies) => async (client) => {
     client,
     items.filter((item) => colliding.has(item)),
   );
-  const fresh = items.filter((item) => !colliding.has(item));
-  for (const item of fresh) {
-    for (const { table, cells } of item.push.rows) copies.of(table).append(cells);
-  }
+  appendRows(
+    items.filter((item) => !colliding.has(item)),
+    copies,
+  );
   appendPushes(items, copies);
   await copies.send(client);
 };
@@ -191,6 +209,12 @@ const NEXT_WAY = new Map<Way, Way>([
   [copyRows, mergeColliding],
   [mergeColliding, mergeAll],
 ]);
+
+function appendRows(items: readonly Item[], copies: BatchCopies): void {
+  for (const item of items) {
+    for (const { table, cells } of item.push.rows) copies.of(table).append(cells);
+  }
+}
 
 /** What is always new: history and frames. */
 function appendPushes(items: readonly Item[], copies: BatchCopies): void {
@@ -219,9 +243,18 @@ class BatchCopies {
   }
 
   async send(client: Client): Promise<void> {
-    // One order of tables for all batches.
-    const sorted = [...this.copies.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
-    for (const copy of sorted) await copyIn(client, copy.sql, copy.finish());
+    for (const copy of this.sorted()) await copyIn(client, copy.sql, copy.finish());
+  }
+
+  /** The statements, and the octets that follow them, in the same order. */
+  messages(): { statements: string[]; messages: Buffer[] } {
+    const sorted = this.sorted();
+    return { statements: sorted.map(({ sql }) => sql), messages: sorted.map((copy) => copy.messages()) };
+  }
+
+  /** One order of tables for all batches. */
+  private sorted(): BinaryCopy[] {
+    return [...this.copies.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
   }
 
   /** After COMMIT; after an error a socket may still hold what was sent. */

@@ -1,14 +1,15 @@
 import { createDecipheriv, createSecretKey } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { unprotect } from "../../src/dlms/security/protection.ts";
+import { unprotectIn } from "../../src/dlms/security/protection.ts";
 import { readApdu } from "../../src/dlms/xdlms/apdu.ts";
 import { StreamDeframer } from "../../src/ingest/deframer.ts";
+import { openEnvelope } from "../../src/ingest/envelope.ts";
+import { readNotification } from "../../src/ingest/notification.ts";
 import { DEFAULT_LIMITS } from "../../src/limits.ts";
-import { decodePush } from "../../src/mapping/body.ts";
 import { CaptureLists } from "../../src/mapping/capture-lists.ts";
 import type { CapturedPush } from "../../src/mapping/captured.ts";
 import { configureMapping, type ListEntryRecord } from "../../src/mapping/configuration.ts";
-import { costsNs } from "./cost.ts";
+import { costs } from "./cost.ts";
 import { against, table } from "./report.ts";
 
 /*
@@ -66,22 +67,27 @@ function positionalLists(): CaptureLists {
   );
 }
 
-/** The whole of it, as the daemon does it for each push of a connection that stays open. */
+/** The whole of it, with the functions that the daemon calls for each push of a connection that stays open. */
 function decoder(framing: "wrapper" | "hdlc", octets: Buffer): () => CapturedPush {
   const deframer = new StreamDeframer({ framing: "auto", limits: DEFAULT_LIMITS });
-  const lists = positionalLists().for({ id: "bench", meterType: "BENCH", category: "BENCH" });
-  const context = { lists, limits: DATA_LIMITS };
+  const decode = apduDecoder();
   return () => {
     deframer.push(octets, 0);
     const received = deframer.next(0);
     if (received.kind !== "frame") throw new Error(`${framing}: ${received.kind}`);
-    let apdu = readApdu(received.value.apdu, DATA_LIMITS);
-    if (apdu.apdu === "general-glo-ciphering") {
-      const { plaintext } = unprotect(apdu.content, apdu.systemTitle, KEYS);
-      apdu = readApdu(plaintext, DATA_LIMITS);
+    return decode(received.value.apdu);
+  };
+}
+
+function apduDecoder(): (apdu: Buffer) => CapturedPush {
+  const lists = positionalLists().for({ id: "bench", meterType: "BENCH", category: "BENCH" });
+  return (apdu) => {
+    const envelope = openEnvelope(apdu, DATA_LIMITS);
+    let clear = apdu;
+    if (envelope.kind === "ciphered") {
+      clear = unprotectIn(envelope.content, envelope.systemTitle!, KEYS).plaintext;
     }
-    if (apdu.apdu !== "data-notification") throw new Error(`${framing}: ${apdu.apdu}`);
-    const push = decodePush(apdu.body, context);
+    const { push } = readNotification(clear, lists, DATA_LIMITS);
     if (push.list === null || push.rows[0]!.length < 20)
       throw new Error(push.problem ?? "values are missing");
     return push;
@@ -109,7 +115,7 @@ function decipher(octets: Buffer): () => Buffer {
 }
 
 /** Measures all twelve frames; true where every aim is met in wrapper framing. */
-export function benchDecoding(): boolean {
+export async function benchDecoding(): Promise<boolean> {
   const kinds = Object.keys(AIMS) as Kind[];
   const work: Record<string, () => unknown> = {};
   for (const layout of ["bare", "described"])
@@ -117,35 +123,38 @@ export function benchDecoding(): boolean {
   for (const kind of kinds) {
     work[`${kind} wrapper`] = decoder("wrapper", frame(`${kind}-wrapper`));
     work[`${kind} hdlc`] = decoder("hdlc", frame(`${kind}-hdlc`));
-    work[`${kind} apdu`] = apduDecoder(frame(`${kind}-apdu`));
+    const decode = apduDecoder();
+    const apdu = frame(`${kind}-apdu`);
+    work[`${kind} apdu`] = () => decode(apdu);
   }
-  const ns = costsNs(work);
-  const baseline = (kind: Kind) => ns[`${kind.split("-")[0]} AES-GCM`]!;
+  const measured = await costs(work);
+  const baseline = (kind: Kind) => measured[`${kind.split("-")[0]} AES-GCM`]!;
   const us = (value: number) => (value / 1000).toFixed(2);
-  const rows = kinds.map((kind) => [
-    kind,
-    us(baseline(kind)),
-    us(ns[`${kind} apdu`]!),
-    us(ns[`${kind} wrapper`]!),
-    us(ns[`${kind} hdlc`]!),
-    against(ns[`${kind} wrapper`]! / baseline(kind), AIMS[kind]),
-  ]);
-  console.log("Decoding a push of 20 values to typed values with OBIS codes, µs (best of the rounds)\n");
+  const ratio = (kind: Kind) => measured[`${kind} wrapper`]!.whole / baseline(kind).whole;
+  console.log("Decoding a push of 20 values to typed values with OBIS codes\n");
+  console.log("Processor time with the collection of what is left behind, µs (best of the rounds)\n");
   console.log(
-    table(["push", "createDecipheriv", "APDU", "wrapper", "HDLC", "wrapper ÷ createDecipheriv"], rows),
+    table(
+      ["push", "createDecipheriv", "APDU", "wrapper", "HDLC", "wrapper ÷ createDecipheriv"],
+      kinds.map((kind) => [
+        kind,
+        us(baseline(kind).whole),
+        ...["apdu", "wrapper", "hdlc"].map((framing) => us(measured[`${kind} ${framing}`]!.whole)),
+        against(ratio(kind), AIMS[kind]),
+      ]),
+    ),
   );
-  return kinds.every((kind) => ns[`${kind} wrapper`]! / baseline(kind) <= AIMS[kind]);
-}
-
-function apduDecoder(octets: Buffer): () => CapturedPush {
-  const lists = positionalLists().for({ id: "bench", meterType: "BENCH", category: "BENCH" });
-  const context = { lists, limits: DATA_LIMITS };
-  return () => {
-    let apdu = readApdu(octets, DATA_LIMITS);
-    if (apdu.apdu === "general-glo-ciphering") {
-      apdu = readApdu(unprotect(apdu.content, apdu.systemTitle, KEYS).plaintext, DATA_LIMITS);
-    }
-    if (apdu.apdu !== "data-notification") throw new Error(apdu.apdu);
-    return decodePush(apdu.body, context);
-  };
+  console.log("\nThe least time of 1,000 calls in which nothing was collected, µs\n");
+  console.log(
+    table(
+      ["push", "createDecipheriv", "APDU", "wrapper", "HDLC", "wrapper ÷ createDecipheriv"],
+      kinds.map((kind) => [
+        kind,
+        us(baseline(kind).least),
+        ...["apdu", "wrapper", "hdlc"].map((framing) => us(measured[`${kind} ${framing}`]!.least)),
+        (measured[`${kind} wrapper`]!.least / baseline(kind).least).toFixed(2),
+      ]),
+    ),
+  );
+  return kinds.every((kind) => ratio(kind) <= AIMS[kind]);
 }

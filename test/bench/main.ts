@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({
 });
 const parts = positionals.length > 0 ? positionals : ["decode", "line"];
 
-if (parts.includes("decode")) benchDecoding();
+if (parts.includes("decode")) await benchDecoding();
 if (parts.includes("line")) {
   await benchLine({
     meters: Number(values.meters),

@@ -250,8 +250,8 @@ describe("counters", () => {
     const { database } = test;
     const lossy: Database = {
       ...database,
-      transaction: async (work) => {
-        const result = await database.transaction(work);
+      withClient: async (work) => {
+        const result = await database.withClient(work);
         if (!lose) return result;
         lose = false;
         throw new StorageError("unavailable", "the connection is gone");

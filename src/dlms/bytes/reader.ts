@@ -1,4 +1,5 @@
 import { DecodeError } from "./errors.ts";
+import type { Span } from "./span.ts";
 
 const TWO_32 = 0x1_0000_0000;
 /** Above this high word an unsigned 64-bit number is no longer a safe integer. */
@@ -110,6 +111,12 @@ export class Reader {
   octets(count: number): Buffer {
     const at = this.advance(count);
     return this.buffer.subarray(at, at + count);
+  }
+
+  /** The next octets as a stretch of the buffer: cheaper than a view, and not kept longer. */
+  span(count: number): Span {
+    const from = this.advance(count);
+    return { octets: this.buffer, from, to: from + count };
   }
 
   /** A reader for the next `count` octets that can't run past them. */

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, KeyObject } from "node:crypto";
+import { type Span, spanOf } from "../bytes/span.ts";
 import { SecurityError } from "./errors.ts";
 import {
   AUTHENTICATED,
@@ -49,15 +50,28 @@ const vector = Buffer.alloc(SYSTEM_TITLE_OCTETS + 4);
 const receivedTag = Buffer.alloc(TAG_OCTETS);
 /** Without it, Node would take a tag of four octets for a right one. */
 const OPTIONS = { authTagLength: TAG_OCTETS } as const;
-/** Control octet (written before each use) ‖ authentication key. */
-const additionalData = new WeakMap<Buffer | KeyObject, Buffer>();
-/** Octets of a key, which Node would look up in native code for each APDU. */
-const keyOctets = new WeakMap<KeyObject, number>();
+/** What is worked out once for keys that are used again and again. */
+interface Prepared {
+  /** Octets of the encryption key, which Node would look up in native code for each APDU. */
+  readonly octets: number;
+  /** Control octet (written before each use) ‖ authentication key. */
+  readonly additional: Buffer | null;
+}
+
+const prepared = new WeakMap<ProtectionKeys, Prepared>();
 
 /** @throws SecurityError `malformed` where there are not even five octets */
 export function readSecurityHeader(content: Buffer): SecurityHeader {
-  if (content.length < HEADER_OCTETS) throw new SecurityError("malformed", "security header is cut off");
-  return { control: content[0]!, counter: content.readUInt32BE(1) };
+  return readSecurityHeaderIn(spanOf(content));
+}
+
+/** The same of a ciphered content that is a stretch of what was received. */
+export function readSecurityHeaderIn({ octets, from, to }: Span): SecurityHeader {
+  if (to - from < HEADER_OCTETS) throw new SecurityError("malformed", "security header is cut off");
+  const counter =
+    ((octets[from + 1]! << 24) | (octets[from + 2]! << 16) | (octets[from + 3]! << 8) | octets[from + 4]!) >>>
+    0;
+  return { control: octets[from]!, counter };
 }
 
 /**
@@ -71,12 +85,25 @@ export function unprotect(
   keys: ProtectionKeys,
   header: Buffer | null = null,
 ): Unprotected {
-  const { control, counter } = readSecurityHeader(content);
-  checkControl(control, keys);
+  return unprotectIn(spanOf(content), spanOf(systemTitle), keys, header);
+}
+
+/** The same where content and system title are stretches of what was received. */
+export function unprotectIn(
+  content: Span,
+  systemTitle: Span,
+  keys: ProtectionKeys,
+  header: Buffer | null = null,
+): Unprotected {
+  const { control, counter } = readSecurityHeaderIn(content);
+  const known = prepare(keys);
+  checkControl(control, known.octets);
+  const { octets } = content;
+  const start = content.from + HEADER_OCTETS;
   const authenticated = (control & AUTHENTICATED) !== 0;
-  const end = authenticated ? content.length - TAG_OCTETS : content.length;
-  if (end < HEADER_OCTETS) throw new SecurityError("malformed", "authentication tag is cut off");
-  const body = content.subarray(HEADER_OCTETS, end);
+  const end = authenticated ? content.to - TAG_OCTETS : content.to;
+  if (end < start) throw new SecurityError("malformed", "authentication tag is cut off");
+  const body = octets.subarray(start, end);
   const encrypted = (control & ENCRYPTED) !== 0;
   if (!authenticated && !encrypted) return { control, counter, plaintext: body, verified: false };
 
@@ -88,9 +115,9 @@ export function unprotect(
   // Without a tag there is no final(): it would refuse.
   if (!authenticated) return { control, counter, plaintext: decipher.update(body), verified: false };
 
-  decipher.setAAD(authenticatedPrefix(control, keys));
+  decipher.setAAD(authenticatedPrefix(control, known));
   if (header !== null) decipher.setAAD(header);
-  for (let at = 0; at < TAG_OCTETS; at++) receivedTag[at] = content[end + at]!;
+  for (let at = 0; at < TAG_OCTETS; at++) receivedTag[at] = octets[end + at]!;
   decipher.setAuthTag(receivedTag);
   let plaintext = body;
   if (encrypted) plaintext = decipher.update(body);
@@ -117,7 +144,8 @@ export function protect(
   keys: ProtectionKeys,
   header: Buffer | null = null,
 ): Buffer {
-  checkControl(control, keys);
+  const known = prepare(keys);
+  checkControl(control, known.octets);
   const start = Buffer.allocUnsafe(HEADER_OCTETS);
   start[0] = control;
   start.writeUInt32BE(counter, 1);
@@ -127,11 +155,11 @@ export function protect(
   const cipher = createCipheriv(
     suiteOf(control) === 2 ? "aes-256-gcm" : "aes-128-gcm",
     keys.encryption,
-    initialisationVector(systemTitle, counter),
+    initialisationVector(spanOf(systemTitle), counter),
     OPTIONS,
   );
   if (authenticated) {
-    cipher.setAAD(authenticatedPrefix(control, keys));
+    cipher.setAAD(authenticatedPrefix(control, known));
     if (header !== null) cipher.setAAD(header);
     if (!encrypted) cipher.setAAD(plaintext);
   }
@@ -140,7 +168,7 @@ export function protect(
   return Buffer.concat(authenticated ? [start, body, cipher.getAuthTag()] : [start, body]);
 }
 
-function checkControl(control: number, keys: ProtectionKeys): void {
+function checkControl(control: number, given: number): void {
   if ((control & (BROADCAST_KEY | COMPRESSED)) !== 0) {
     const what = control & COMPRESSED ? "compressed" : "under a broadcast key";
     throw new SecurityError("unsupported", `ciphered APDU is ${what}, which is not supported`);
@@ -149,7 +177,6 @@ function checkControl(control: number, keys: ProtectionKeys): void {
   if (octets === null) {
     throw new SecurityError("unsupported", `security suite ${suiteOf(control)} is not defined`);
   }
-  const given = octetsOfKey(keys.encryption);
   if (given !== octets) {
     throw new SecurityError(
       "wrong_suite",
@@ -158,33 +185,33 @@ function checkControl(control: number, keys: ProtectionKeys): void {
   }
 }
 
-function octetsOfKey(key: KeyObject): number {
-  let octets = keyOctets.get(key);
-  if (octets === undefined) {
-    octets = key.symmetricKeySize ?? 0;
-    keyOctets.set(key, octets);
+function prepare(keys: ProtectionKeys): Prepared {
+  let known = prepared.get(keys);
+  if (known === undefined) {
+    const { encryption, authentication } = keys;
+    const key = authentication instanceof KeyObject ? authentication.export() : authentication;
+    const additional = key === null ? null : Buffer.concat([Buffer.from([0]), key]);
+    known = { octets: encryption.symmetricKeySize ?? 0, additional };
+    prepared.set(keys, known);
   }
-  return octets;
+  return known;
 }
 
-function initialisationVector(systemTitle: Buffer, counter: number): Buffer {
-  const given = systemTitle.length;
+function initialisationVector({ octets, from, to }: Span, counter: number): Buffer {
+  const given = to - from;
   if (given > SYSTEM_TITLE_OCTETS) throw new SecurityError("malformed", `system title has ${given} octets`);
-  for (let at = 0; at < SYSTEM_TITLE_OCTETS; at++) vector[at] = at < given ? systemTitle[at]! : 0;
-  vector.writeUInt32BE(counter, SYSTEM_TITLE_OCTETS);
+  for (let at = 0; at < SYSTEM_TITLE_OCTETS; at++) vector[at] = at < given ? octets[from + at]! : 0;
+  vector[SYSTEM_TITLE_OCTETS] = counter >>> 24;
+  vector[SYSTEM_TITLE_OCTETS + 1] = counter >>> 16;
+  vector[SYSTEM_TITLE_OCTETS + 2] = counter >>> 8;
+  vector[SYSTEM_TITLE_OCTETS + 3] = counter;
   return vector;
 }
 
-function authenticatedPrefix(control: number, { authentication }: ProtectionKeys): Buffer {
-  if (authentication === null) {
+function authenticatedPrefix(control: number, { additional }: Prepared): Buffer {
+  if (additional === null) {
     throw new SecurityError("key_missing", "the APDU is authenticated, and there is no authentication key");
   }
-  let prefix = additionalData.get(authentication);
-  if (prefix === undefined) {
-    const key = authentication instanceof KeyObject ? authentication.export() : authentication;
-    prefix = Buffer.concat([Buffer.from([0]), key]);
-    additionalData.set(authentication, prefix);
-  }
-  prefix[0] = control;
-  return prefix;
+  additional[0] = control;
+  return additional;
 }

@@ -1,4 +1,5 @@
-import type { Reader } from "../bytes/reader.ts";
+import { Reader } from "../bytes/reader.ts";
+import type { Span } from "../bytes/span.ts";
 import { Writer } from "../bytes/writer.ts";
 import { choice, octetString, optional, sequence, unsigned8, type ValueOf } from "../encoding/codec.ts";
 import { readLength } from "../encoding/length.ts";
@@ -16,12 +17,21 @@ export type GeneralGloCiphering = {
   apdu: "general-glo-ciphering" | "general-ded-ciphering";
 } & ValueOf<typeof generalGloCiphering>;
 
-/** What `generalGloCiphering` reads, without the combinators: most pushes of a fleet pass here. */
+/** What `generalGloCiphering` reads, without the combinators. */
 export function readGeneralGloCiphering(reader: Reader): GeneralGloCiphering {
   const systemTitle = reader.octets(readLength(reader));
   const content = reader.octets(readLength(reader));
   reader.expectEnd();
   return { apdu: "general-glo-ciphering", systemTitle, content };
+}
+
+/** Where title and content stand in a general-glo-ciphering or general-ded-ciphering APDU. Most pushes of a fleet pass here. */
+export function findGloCiphering(apdu: Buffer): { readonly systemTitle: Span; readonly content: Span } {
+  const reader = new Reader(apdu, 1);
+  const systemTitle = reader.span(readLength(reader));
+  const content = reader.span(readLength(reader));
+  reader.expectEnd();
+  return { systemTitle, content };
 }
 
 export const serviceSpecificCiphering = sequence({ content: octetString });

@@ -28,6 +28,20 @@ export const DATA_NOTIFICATION = 0x0f;
 
 /** The tag has been read. The date-time may also be tagged, be without its length, or be left out altogether. */
 export function readDataNotification(reader: Reader): DataNotification {
+  const { longInvokeId, dateTime, dateTimeTagged } = readNotificationHeader(reader);
+  return {
+    apdu: "data-notification",
+    longInvokeId,
+    dateTime,
+    dateTimeTagged,
+    body: reader.octets(reader.remaining()),
+  };
+}
+
+/** The same without the body, at which the reader stands afterwards: there is at least one octet of it. */
+export function readNotificationHeader(
+  reader: Reader,
+): Pick<DataNotification, "longInvokeId" | "dateTime" | "dateTimeTagged"> {
   reader.trace?.begin("longInvokeId", reader.offset);
   const longInvokeId = reader.unsigned32();
   reader.trace?.end(reader.offset, longInvokeId);
@@ -36,9 +50,9 @@ export function readDataNotification(reader: Reader): DataNotification {
   const dateTimeTagged = first === 0x09 || first === 0x19;
   const dateTime = readNotificationTime(reader, first);
   reader.trace?.end(reader.offset, dateTime);
-  const body = reader.octets(reader.remaining());
-  if (body.length === 0) throw new DecodeError("truncated", reader.offset, "the notification has no body");
-  return { apdu: "data-notification", longInvokeId, dateTime, dateTimeTagged, body };
+  if (reader.remaining() === 0)
+    throw new DecodeError("truncated", reader.offset, "the notification has no body");
+  return { longInvokeId, dateTime, dateTimeTagged };
 }
 
 function readNotificationTime(reader: Reader, first: number): CosemDateTime | null {
