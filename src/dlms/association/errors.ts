@@ -1,6 +1,5 @@
 /**
  * The other side broke the rules, or it isn't who it should be. The reason is one of the closed list of refusals.
- * With `fatal` the association can't go on.
  */
 export class PeerProtocolError extends Error {
   readonly reason: PeerProtocolReason;
@@ -31,5 +30,13 @@ export class LocalProtocolError extends Error {
   constructor(text: string) {
     super(text);
     this.name = "LocalProtocolError";
+  }
+}
+
+/** The other side does not answer. */
+export class SilenceError extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "SilenceError";
   }
 }

@@ -41,6 +41,7 @@ export class GeneralBlocks {
   #inSequence = 0;
   #octets = 0;
   #last: number | null = null;
+  #delivered = false;
 
   constructor(options: GeneralBlockOptions) {
     this.#options = options;
@@ -58,6 +59,11 @@ export class GeneralBlocks {
   /** Whether part of what was sent is not known to have arrived. */
   get sending(): boolean {
     return this.#sending !== null && this.#acknowledged < this.#blockCount();
+  }
+
+  /** Whether the other side's APDU has come whole: a first block then begins another exchange. */
+  get delivered(): boolean {
+    return this.#delivered;
   }
 
   /** Nothing has come for a while: says what is missing, or sends again what was not acknowledged. */
@@ -86,6 +92,11 @@ export class GeneralBlocks {
   }
 
   #take({ blockNumber, blockData, lastBlock, streaming }: Block): GeneralBlockOutcome {
+    if (this.#delivered) {
+      // A repetition, because our answer was lost.
+      if (this.sending && !streaming) this.#sendWindow();
+      return { kind: "need-more" };
+    }
     const ahead = blockNumber - this.#inSequence;
     if (ahead > 0 && ahead <= this.#options.window * 2 && !this.#received.has(blockNumber)) {
       this.#octets += blockData.length;
@@ -100,6 +111,7 @@ export class GeneralBlocks {
   }
 
   #complete(): GeneralBlockOutcome {
+    this.#delivered = true;
     const parts = Array.from({ length: this.#inSequence }, (_, at) => this.#received.get(at + 1)!);
     return { kind: "complete", apdu: Buffer.concat(parts, this.#octets) };
   }

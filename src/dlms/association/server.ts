@@ -240,9 +240,8 @@ export class ServerAssociation {
       this.#except(exception("service-unknown", "service-not-supported"));
       return;
     }
-    // A first block with data begins a new request, whatever was on its way to the client before.
-    if (block.blockNumber === 1 && block.blockData.length > 0 && this.#blocks?.sending !== true)
-      this.#blocks = null;
+    const begins = block.blockNumber === 1 && block.blockData.length > 0;
+    if (begins && this.#blocks?.delivered) this.#blocks = null;
     this.#blocks ??= this.#newBlocks();
     const outcome = this.#blocks.receive(block);
     if (outcome.kind === "limit") {
