@@ -1,7 +1,6 @@
+import { openKeyRing } from "./configured-keys.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
 import type { IngestObserver } from "./ingest/observer.ts";
-import { fileKek } from "./keys/kek-provider.ts";
-import { KeyRing } from "./keys/key-ring.ts";
 import type { Log } from "./log.ts";
 import type { Config } from "./settings.ts";
 import { openAlertStore } from "./storage/alerts.ts";
@@ -37,7 +36,7 @@ export async function openPipeline(
   log: Log,
   now: () => number = Date.now,
 ): Promise<Pipeline> {
-  const ring = new KeyRing(fileKek(config.security.kekFile));
+  const ring = openKeyRing(config);
   const configuration = await watchMappingConfiguration(database, (outcome) => {
     if ("error" in outcome)
       log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");

@@ -173,8 +173,12 @@ export const OWN_SETTINGS = {
 
   "security.kek_file": text(
     "",
-    "File with the key-encryption key that meters' keys are sealed with; created with mode 0400 where missing.",
+    "File with the key-encryption key that meters' keys are sealed with, former ones below it; created with mode 0400 where missing.",
     { fallbackText: "data_dir/kek" },
+  ),
+  "security.kek_credential": text(
+    "",
+    "Name of the systemd credential that holds the key-encryption key (LoadCredential=NAME:FILE in the unit); taken instead of security.kek_file, and never created.",
   ),
   "security.unknown_meters": choice(
     ["quarantine", "refuse", "register"],

@@ -7,6 +7,7 @@ import { readText } from "./input.ts";
 import { type MeterOptions, meterLine, withMeterOptions } from "./meter-options.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";
+import { sharedKeyWarnings } from "./shared-keys-text.ts";
 import { instant, textTable } from "./text-table.ts";
 
 export function metersCommand(program: Program): Command {
@@ -34,7 +35,9 @@ function importCommand(program: Program): Command {
         const report = await importMeters(database, ring(), readText(file), {
           dryRun: options.dryRun ?? false,
         });
-        program.print(options.json ? JSON.stringify(report) : imported(report, options.dryRun ?? false));
+        if (options.json) return program.print(JSON.stringify(report));
+        program.print(imported(report, options.dryRun ?? false));
+        for (const warning of sharedKeyWarnings(report.sharedKeys)) program.complain(warning);
       }),
     );
 }
@@ -58,7 +61,9 @@ function addCommand(program: Program): Command {
       if (!options["meterType"])
         throw new UserError(EXIT.usage, "--meter-type is needed: `hes meter-types list`");
       const report = await importMeters(database, ring(), meterLine(meterNumber, options));
-      program.print(options["json"] ? JSON.stringify(report) : imported(report, false));
+      if (options["json"]) return program.print(JSON.stringify(report));
+      program.print(imported(report, false));
+      for (const warning of sharedKeyWarnings(report.sharedKeys)) program.complain(warning);
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { loadConfig } from "../config.ts";
 import { openConfiguredDatabase, requireMigrated } from "../configured-database.ts";
-import { fileKek } from "../keys/kek-provider.ts";
-import { KeyRing } from "../keys/key-ring.ts";
+import { openKeyRing } from "../configured-keys.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
 import { createLog, type Log } from "../log.ts";
 import type { Config } from "../settings.ts";
 import type { Database } from "../storage/database.ts";
@@ -36,7 +36,7 @@ export async function withSession(
       config,
       database: opened.database,
       log,
-      ring: () => new KeyRing(fileKek(config.security.kekFile)),
+      ring: () => openKeyRing(config),
     });
   } finally {
     await opened.close();

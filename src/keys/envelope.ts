@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import type { KekProvider } from "./kek-provider.ts";
+import type { KekProvider, KeyEncryptionKey } from "./kek-provider.ts";
 
 /** What an envelope is bound to: moved to another row, it doesn't open. */
 export interface KeyBinding {
@@ -35,8 +35,10 @@ const HEADER = 1 + KEK_ID + NONCE;
 const additionalData = ({ meterId, kind, keyId, systemTitle }: KeyBinding) =>
   Buffer.from([meterId, kind, keyId, systemTitle ?? ""].join("|"), "utf8");
 
-export function seal(secret: Buffer, binding: KeyBinding, keks: KekProvider): Buffer {
-  const kek = keks.current();
+/** Which key-encryption key it was sealed with: 16 hex digits. */
+const kekIdOf = (envelope: Buffer): string => envelope.toString("hex", 1, 1 + KEK_ID);
+
+export function seal(secret: Buffer, binding: KeyBinding, kek: KeyEncryptionKey): Buffer {
   const nonce = randomBytes(NONCE);
   const cipher = createCipheriv("aes-256-gcm", kek.key, nonce, { authTagLength: TAG });
   cipher.setAAD(additionalData(binding));
@@ -49,11 +51,11 @@ export function open(envelope: Buffer, binding: KeyBinding, keks: KekProvider): 
   if (envelope.length < HEADER + TAG || envelope[0] !== VERSION) {
     throw new EnvelopeError(`Key ${binding.keyId} isn't an envelope of a known version.`);
   }
-  const kekId = envelope.toString("hex", 1, 1 + KEK_ID);
+  const kekId = kekIdOf(envelope);
   const kek = keks.find(kekId);
   if (!kek) {
     throw new EnvelopeError(
-      `Key ${binding.keyId} was sealed with key-encryption key ${kekId}, which isn't in security.kek_file.`,
+      `Key ${binding.keyId} was sealed with key-encryption key ${kekId}, which is not there any more: put it back behind the current one.`,
     );
   }
   const decipher = createDecipheriv("aes-256-gcm", kek.key, envelope.subarray(1 + KEK_ID, HEADER), {

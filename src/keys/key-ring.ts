@@ -1,23 +1,43 @@
-import { createSecretKey, type KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, hkdfSync, KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { type KeyBinding, open, seal } from "./envelope.ts";
 import type { KekProvider } from "./kek-provider.ts";
+
+/** Octets of what keys are compared by. */
+const MAC_OCTETS = 16;
 
 /** Opens envelopes to KeyObjects, and remembers the last ones: outside of this file a key is never octets. */
 export class KeyRing {
   private readonly keks: KekProvider;
   private readonly opened: LRUCache<string, KeyObject>;
+  private comparison: { readonly kekId: string; readonly key: KeyObject } | null = null;
 
   constructor(keks: KekProvider, cacheMax = 50_000) {
     this.keks = keks;
     this.opened = new LRUCache({ max: cacheMax });
   }
 
+  /** Id of the key-encryption key that seals, as it stands in envelopes: 16 hex digits. */
+  get kekId(): string {
+    return this.keks.current().id;
+  }
+
   /** Seals and wipes `secret`. */
   seal(secret: Buffer, binding: KeyBinding): Buffer {
-    const envelope = seal(secret, binding, this.keks);
+    const envelope = seal(secret, binding, this.keks.current());
     secret.fill(0);
     return envelope;
+  }
+
+  /**
+   * What a key is compared by: equal for equal keys as long as the key-encryption key is the same, and nothing can be told from it without
+   * that key.
+   */
+  mac(key: Buffer | KeyObject): Buffer {
+    const octets = key instanceof KeyObject ? key.export() : key;
+    const mac = createHmac("sha256", this.comparisonKey()).update(octets).digest();
+    if (octets !== key) octets.fill(0);
+    return mac.subarray(0, MAC_OCTETS);
   }
 
   /** @throws EnvelopeError */
@@ -31,5 +51,15 @@ export class KeyRing {
     secret.fill(0);
     this.opened.set(name, key);
     return key;
+  }
+
+  private comparisonKey(): KeyObject {
+    const kek = this.keks.current();
+    if (this.comparison?.kekId !== kek.id) {
+      const octets = Buffer.from(hkdfSync("sha256", kek.key, "", "dlms-hes comparison of keys", 32));
+      this.comparison = { kekId: kek.id, key: createSecretKey(octets) };
+      octets.fill(0);
+    }
+    return this.comparison.key;
   }
 }

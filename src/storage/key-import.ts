@@ -5,6 +5,7 @@ import { type CsvLine, ImportProblems, readCsvLines } from "./import-csv.ts";
 import { LineReader } from "./meter-cells.ts";
 import type { ImportOptions } from "./meter-import.ts";
 import { type NewKey, storeKeys } from "./meter-keys.ts";
+import { findSharedKeys, type SharedKey } from "./shared-keys.ts";
 
 export const KEY_COLUMNS = [
   "meter_number",
@@ -22,6 +23,8 @@ const SECRET_MAX = 64;
 export interface KeyImportReport {
   readonly associations: number;
   readonly keysStored: number;
+  /** Keys of these meters that other meters have too; not looked for in a dry run. */
+  readonly sharedKeys: readonly SharedKey[];
 }
 
 interface AssociationLine {
@@ -100,8 +103,14 @@ export async function importKeys(
     }
     problems.throwIfAny();
     if (!options.dryRun) await storeAssociations(client, ring, lines, meters);
-    const keysStored = options.dryRun ? keys.length : await storeKeys(client, ring, keys);
-    return { associations: lines.length, keysStored };
+    const associations = lines.length;
+    if (options.dryRun) return { associations, keysStored: keys.length, sharedKeys: [] };
+    const keysStored = await storeKeys(client, ring, keys);
+    const sharedKeys = await findSharedKeys(
+      client,
+      [...meters.values()].map(({ id }) => id),
+    );
+    return { associations, keysStored, sharedKeys };
   });
 }
 

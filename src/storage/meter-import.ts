@@ -4,6 +4,7 @@ import type { Client, Database } from "./database.ts";
 import { type CsvLine, ImportProblems, readCsvLines } from "./import-csv.ts";
 import { LineReader } from "./meter-cells.ts";
 import { type NewKey, storeKeys } from "./meter-keys.ts";
+import { findSharedKeys, type SharedKey } from "./shared-keys.ts";
 
 export const METER_COLUMNS = [
   ...["meter_number", "meter_type", "manufacturer", "model", "logical_device_name", "system_title"],
@@ -30,6 +31,8 @@ export interface MeterImportReport {
   readonly created: number;
   readonly updated: number;
   readonly keysStored: number;
+  /** Keys of these meters that other meters have too. */
+  readonly sharedKeys: readonly SharedKey[];
   /** Types that the file named and nobody knew, with the category that their name suggests. */
   readonly typesCreated: readonly { readonly name: string; readonly category: string }[];
 }
@@ -146,7 +149,8 @@ export async function importMeters(
         own.map((key) => ({ ...key, meterId: changed.ids.get(meter.meter_number)!, clientSap: null })),
       );
       const keysStored = await storeKeys(client, ring, keys);
-      report = { created: changed.created, updated: changed.updated, keysStored, typesCreated };
+      const sharedKeys = await findSharedKeys(client, [...changed.ids.values()]);
+      report = { created: changed.created, updated: changed.updated, keysStored, sharedKeys, typesCreated };
       if (options.dryRun) throw dryRun;
     });
   } catch (error) {

@@ -96,6 +96,18 @@ export async function storeKeys(client: Client, ring: KeyRing, keys: readonly Ne
   if (fresh.length === 0) return 0;
   const replaced = fresh.flatMap((key) => active.get(slot(key.meterId, key.kind, key.clientSap))?.id ?? []);
   await client.query("UPDATE meter_keys SET state = 'EXPIRED' WHERE id = ANY($1)", [replaced]);
+  await insertKeys(client, ring, fresh, "ACTIVE");
+  return fresh.length;
+}
+
+/** Seals keys, each in a row of its own; answers the rows' ids in order. `secret`s are wiped. */
+export async function insertKeys(
+  client: Client,
+  ring: KeyRing,
+  fresh: readonly NewKey[],
+  state: MeterKey["state"],
+): Promise<number[]> {
+  const meterIds = [...new Set(fresh.map(({ meterId }) => meterId))];
   const { rows: ids } = await client.query(
     "SELECT nextval(pg_get_serial_sequence('meter_keys', 'id')) AS id FROM generate_series(1, $1)",
     [fresh.length],
@@ -113,22 +125,25 @@ export async function storeKeys(client: Client, ring: KeyRing, keys: readonly Ne
       ...key,
       keyId,
       systemTitle,
+      mac: ring.mac(key.secret),
       envelope: ring.seal(key.secret, { meterId, kind, keyId, systemTitle }),
     };
   });
   await client.query(
-    `INSERT INTO meter_keys (id, meter_id, kind, client_sap, envelope, system_title)
-     SELECT * FROM unnest($1::int[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[])`,
+    `INSERT INTO meter_keys (id, meter_id, kind, client_sap, envelope, mac, system_title, state)
+     SELECT *, $8 FROM unnest($1::int[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::bytea[], $7::text[])`,
     [
       sealed.map((key) => key.keyId),
       sealed.map((key) => key.meterId),
       sealed.map((key) => key.kind),
       sealed.map((key) => key.clientSap),
       sealed.map((key) => key.envelope),
+      sealed.map((key) => key.mac),
       sealed.map((key) => key.systemTitle),
+      state,
     ],
   );
-  return fresh.length;
+  return ids.map((row) => row["id"] as number);
 }
 
 function isSame(ring: KeyRing, current: StoredKey, secret: Buffer): boolean {

@@ -99,6 +99,8 @@ export interface ListedKey {
   readonly systemTitle: string | null;
   /** Highest counter accepted under it. */
   readonly counter: number | null;
+  /** How many other meters have the same key. */
+  readonly sharedWith: number;
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
 }
@@ -106,7 +108,11 @@ export interface ListedKey {
 export async function listKeys(database: Database, meterNumber: string | null): Promise<ListedKey[]> {
   const rows = await database.query(
     `SELECT m.meter_number, k.kind, k.client_sap, k.state, k.id, k.system_title, k.created_at,
-            (SELECT max(c.counter) FROM invocation_counters c WHERE c.key_id = k.id) AS counter
+            (SELECT max(c.counter) FROM invocation_counters c WHERE c.key_id = k.id) AS counter,
+            CASE WHEN k.state IN ('NEW', 'ACTIVE') AND k.kind <> 'gbek' THEN
+              (SELECT count(DISTINCT o.meter_id) FROM meter_keys o
+                WHERE o.mac = k.mac AND o.state IN ('NEW', 'ACTIVE') AND o.kind <> 'gbek' AND o.meter_id <> k.meter_id)
+            ELSE 0 END AS shared_with
        FROM meter_keys k JOIN public.meters m ON m.id = k.meter_id
       WHERE $1::text IS NULL OR m.meter_number = $1
       ORDER BY m.meter_number, k.client_sap NULLS FIRST, k.kind, k.id`,
@@ -120,6 +126,7 @@ export async function listKeys(database: Database, meterNumber: string | null): 
     keyId: row["id"],
     systemTitle: row["system_title"],
     counter: row["counter"],
+    sharedWith: row["shared_with"],
     createdAt: row["created_at"],
   }));
 }

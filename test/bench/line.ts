@@ -4,9 +4,8 @@ import { join } from "node:path";
 import type { ConnectionHabit } from "../../simulator/line.ts";
 import type { ModelName } from "../../simulator/model.ts";
 import { loadConfig } from "../../src/config.ts";
+import { openKeyRing } from "../../src/configured-keys.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
-import { fileKek } from "../../src/keys/kek-provider.ts";
-import { KeyRing } from "../../src/keys/key-ring.ts";
 import { createLog } from "../../src/log.ts";
 import type { Config } from "../../src/settings.ts";
 import type { Database } from "../../src/storage/database.ts";
@@ -95,7 +94,7 @@ async function measureHabit(
 }
 
 async function importFleet(database: Database, config: Config, meters: string, keys: string): Promise<void> {
-  const ring = new KeyRing(fileKek(config.security.kekFile));
+  const ring = openKeyRing(config);
   await importMeters(database, ring, meters);
   await importKeys(database, ring, keys);
   const scalers = join(packageDirectory("obis"), "example-scalers", "simulated.csv");

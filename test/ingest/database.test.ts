@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { loadConfig } from "../../src/config.ts";
+import { openKeyRing } from "../../src/configured-keys.ts";
 import { readEpochMs } from "../../src/dlms/encoding/date-time.ts";
 import { adopt } from "../../src/ingest/adopt.ts";
 import type { PushVerdict } from "../../src/ingest/observer.ts";
 import { replay } from "../../src/ingest/replay.ts";
-import { fileKek } from "../../src/keys/kek-provider.ts";
-import { KeyRing } from "../../src/keys/key-ring.ts";
+import type { KeyRing } from "../../src/keys/key-ring.ts";
 import { zoneRule } from "../../src/mapping/zone.ts";
 import { openPipeline, type Pipeline } from "../../src/pipeline.ts";
 import type { QueryRow } from "../../src/storage/database.ts";
@@ -93,7 +93,7 @@ beforeAll(async () => {
     "INSERT INTO alert_rules (name, source, log, code) VALUES ('last gasp', 'meter_events', 'status-word', 85)",
   );
   const { config } = loadConfig(undefined, { HES_DATA_DIR: folder });
-  ring = new KeyRing(fileKek(config.security.kekFile));
+  ring = openKeyRing(config);
   pipeline = await openPipeline(config, test.database, observer, QUIET as never, () => Date.UTC(2026, 10, 1));
 });
 

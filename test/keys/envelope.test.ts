@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EnvelopeError, open, seal } from "../../src/keys/envelope.ts";
-import { fileKek, kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
+import { credentialKek } from "../../src/keys/kek-credential.ts";
+import { addKekToFile, fileKek } from "../../src/keys/kek-file.ts";
+import { kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
 import { parseSecret } from "../../src/keys/secret-text.ts";
 
@@ -14,7 +16,7 @@ const secret = () => Buffer.from("000102030405060708090a0b0c0d0e0f", "hex");
 
 describe("an envelope", () => {
   it("opens for the row that it was sealed for, and for no other", () => {
-    const envelope = seal(secret(), binding, keks);
+    const envelope = seal(secret(), binding, keks.current());
     expect(open(envelope, binding, keks)).toEqual(secret());
     for (const other of [{ meterId: "n" }, { kind: "gak" }, { keyId: 6 }, { systemTitle: null }]) {
       expect(() => open(envelope, { ...binding, ...other }, keks)).toThrow(EnvelopeError);
@@ -22,11 +24,11 @@ describe("an envelope", () => {
   });
 
   it("holds no octet of the key in the clear", () => {
-    expect(seal(secret(), binding, keks).includes(secret().subarray(0, 4))).toBe(false);
+    expect(seal(secret(), binding, keks.current()).includes(secret().subarray(0, 4))).toBe(false);
   });
 
   it("doesn't open when any octet was changed", () => {
-    const envelope = seal(secret(), binding, keks);
+    const envelope = seal(secret(), binding, keks.current());
     for (let index = 0; index < envelope.length; index += 1) {
       const changed = Buffer.from(envelope);
       changed[index]! ^= 1;
@@ -36,7 +38,7 @@ describe("an envelope", () => {
   });
 
   it("opens after a rotation with the former key-encryption key, and says which one is missing", () => {
-    const envelope = seal(secret(), binding, keks);
+    const envelope = seal(secret(), binding, keks.current());
     const next = keyEncryptionKey(Buffer.alloc(32, 8));
     expect(open(envelope, binding, kekProvider(next, [keks.current()]))).toEqual(secret());
     expect(() => open(envelope, binding, kekProvider(next))).toThrow(keks.current().id);
@@ -54,6 +56,16 @@ describe("the key ring", () => {
     expect(ring.open(envelope, binding)).toBe(key);
     expect(JSON.stringify(key)).toBe("{}");
   });
+
+  it("tells equal keys from others by a MAC, under one key-encryption key only", () => {
+    const ring = new KeyRing(keks);
+    const key = ring.open(ring.seal(secret(), binding), binding);
+    expect(ring.mac(secret())).toEqual(ring.mac(key));
+    expect(ring.mac(Buffer.alloc(16))).not.toEqual(ring.mac(key));
+    expect(ring.mac(key)).toHaveLength(16);
+    const other = new KeyRing(kekProvider(keyEncryptionKey(Buffer.alloc(32, 8))));
+    expect(other.mac(key)).not.toEqual(ring.mac(key));
+  });
 });
 
 describe("the key-encryption key's file", () => {
@@ -66,6 +78,36 @@ describe("the key-encryption key's file", () => {
     expect(statSync(path).mode & 0o777).toBe(0o400);
     expect(fileKek(path).current().id).toBe(first);
     expect(readFileSync(path, "utf8")).toMatch(/^[0-9a-f]{64}\n$/);
+  });
+
+  it("is read again when it has changed, and put before the others in one step", () => {
+    const path = join(directory, "rotated");
+    const daemon = fileKek(path);
+    const before = daemon.current();
+    const id = addKekToFile(path);
+    expect(readFileSync(path, "utf8").trim().split("\n")).toHaveLength(2);
+    expect(statSync(path).mode & 0o777).toBe(0o400);
+    expect(daemon.find(id)?.id).toBe(id);
+    expect(daemon.current().id).toBe(id);
+    expect(daemon.find(before.id)?.key.equals(before.key)).toBe(true);
+    expect(daemon.find("0000000000000000")).toBeNull();
+    // What a person wrote wrongly, or took away, doesn't take the keys away that are in use.
+    chmodSync(path, 0o600);
+    writeFileSync(path, "nonsense");
+    expect(daemon.current().id).toBe(id);
+    rmSync(path);
+    expect(daemon.current().id).toBe(id);
+  });
+
+  it("may be a systemd credential, which is never made", () => {
+    writeFileSync(join(directory, "credential"), `${"ab".repeat(32)}\n${"cd".repeat(32)}\n`);
+    const kek = credentialKek(directory, "credential");
+    expect(kek.current().key.export().toString("hex")).toBe("ab".repeat(32));
+    expect(kek.find(keyEncryptionKey(Buffer.alloc(32, 0xcd)).id)).not.toBeNull();
+    expect(() => credentialKek(directory, "missing")).toThrow(
+      /credential "missing" can't be read.*LoadCredential/,
+    );
+    expect(() => credentialKek(undefined, "kek")).toThrow(/systemd-run/);
   });
 
   it("is refused, with its line, where it holds something else or nothing", () => {

@@ -104,6 +104,7 @@ describe("importing keys", () => {
     expect(await keys(`M1,48,hls5,,${GUEK},${GUEK},`, "M1,32,lls,text:12345678,,,")).toEqual({
       associations: 2,
       keysStored: 2,
+      sharedKeys: [],
     });
     expect(await keys("M1,48,hls5,,FF0102030405060708090A0B0C0D0E0F,,")).toMatchObject({ keysStored: 1 });
     const meter = await showMeter(test.database, "M1");

@@ -6,9 +6,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Fleet } from "../../../simulator/fleet.ts";
 import { catalogueFolder } from "../../catalogue/catalogue.ts";
 import { loadConfig } from "../../config.ts";
+import { openKeyRing } from "../../configured-keys.ts";
 import { type Daemon, startDaemon } from "../../daemon.ts";
-import { fileKek } from "../../keys/kek-provider.ts";
-import { KeyRing } from "../../keys/key-ring.ts";
 import { createLog, type Log } from "../../log.ts";
 import type { Config } from "../../settings.ts";
 import type { Database } from "../../storage/database.ts";
@@ -90,7 +89,7 @@ async function withDaemon(config: Config, log: Log, options: DemoOptions): Promi
 
 /** The same files that a utility gets from its meters' maker, imported in the same way. */
 async function importFleet(database: Database, config: Config, fleet: Fleet): Promise<void> {
-  const ring = new KeyRing(fileKek(config.security.kekFile));
+  const ring = openKeyRing(config);
   await importMeters(database, ring, fleet.importCsv());
   await importKeys(database, ring, fleet.keysCsv());
   const scalers = join(catalogueFolder(), "example-scalers", "simulated.csv");

@@ -1,0 +1,115 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { EXIT, UserError } from "../exit.ts";
+import { KEK_OCTETS, type KekProvider, parseKeks } from "./kek-provider.ts";
+
+const MODE = 0o400;
+
+/**
+ * Reads the key-encryption keys of `path`, and reads them again when the file has changed: a rotation needs no restart. A missing file is
+ * made, with a random key and mode 0400.
+ * @throws UserError where the file can't be read or holds something else
+ */
+export function fileKek(path: string): KekProvider {
+  let keys = parseKeks(readOrCreate(path), path);
+  let stamp = stampOf(path);
+  const look = (): void => {
+    const now = stampOf(path);
+    if (now === stamp) return;
+    try {
+      keys = parseKeks(readFileSync(path, "utf8"), path);
+      stamp = now;
+    } catch {
+      // Away, or half written by hand: what was read before goes on being used until it can be read.
+    }
+  };
+  return {
+    current: () => {
+      look();
+      return keys.current();
+    },
+    find: (id) => {
+      const known = keys.find(id);
+      if (known) return known;
+      look();
+      return keys.find(id);
+    },
+  };
+}
+
+/**
+ * Puts a new random key before the others of the file, so that everything is sealed with it from now on. Answers its id. The file is
+ * replaced in one step, and durably before anything can be sealed with the new key.
+ * @throws UserError where the file can't be replaced
+ */
+export function addKekToFile(path: string): string {
+  const before = readOrCreate(path);
+  parseKeks(before, path);
+  const text = `${randomBytes(KEK_OCTETS).toString("hex")}\n${before}`;
+  const next = join(dirname(path), `.${randomBytes(6).toString("hex")}.kek`);
+  try {
+    const file = openSync(next, "wx", MODE);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(next, path);
+    syncDirectory(dirname(path));
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw unusable(path, error);
+  }
+  return parseKeks(text, path).current().id;
+}
+
+/** Changes whenever the file does. */
+function stampOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found ? `${found.ino}/${found.size}/${found.mtimeMs}` : "";
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function readOrCreate(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unusable(path, error);
+  }
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    // Exclusive: of two daemons that start together one makes it, and the other reads it.
+    writeFileSync(path, `${randomBytes(KEK_OCTETS).toString("hex")}\n`, { mode: MODE, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, error);
+  }
+  return readFileSync(path, "utf8");
+}
+
+function unusable(path: string, error: unknown): UserError {
+  return new UserError(
+    EXIT.configuration,
+    `The key-encryption key ${path} can't be read or made (${(error as Error).message}): see security.kek_file.`,
+    { cause: error },
+  );
+}
