@@ -66,7 +66,7 @@ export function translate(sql: string, { home, community }: TimescaleCapabilitie
 }
 
 export function makeHypertable(home: string, name: string, column: string, days: number): string {
-  return `SELECT ${home}.create_hypertable('${name}'::regclass, '${column}'::name,
+  return `SELECT ${home}.create_hypertable('${name.replaceAll("'", "''")}'::regclass, '${column}'::name,
     chunk_time_interval => interval '${days} days', create_default_indexes => false);`;
 }
 
