@@ -1,20 +1,24 @@
 import { loadCatalogue } from "../src/catalogue/catalogue.ts";
 import type { Clock } from "./clock.ts";
+import type { ClockErrors } from "./clock-error.ts";
 import { DueQueue } from "./due-queue.ts";
-import { type Envelope, notification, protectionKeys, seal } from "./envelope.ts";
+import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
+import { Ledger } from "./ledger.ts";
 import {
   type ConnectionHabit,
   type Dial,
   dialTarget,
   type LineCounts,
   MeterLine,
+  noCounts,
   type Target,
 } from "./line.ts";
 import { type MeterSchedule, SimulatedMeter } from "./meter.ts";
-import { loadModels, type ModelName, PUSH_KINDS, type PushKind } from "./model.ts";
+import { loadModels, type ModelName, type PushKind } from "./model.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
+import { Station, type StationEvents } from "./station.ts";
 
 export interface FleetOptions {
   /** How many meters. */
@@ -25,7 +29,7 @@ export interface FleetOptions {
   readonly seed: number;
   /** The head-end. */
   readonly target: Target;
-  /** What the meters' clocks show; may run faster than time. */
+  /** What the fleet lives by; may run faster than time. */
   readonly clock: Clock;
   readonly schedule?: Partial<MeterSchedule>;
   /** Fixed for all meters what is given; the rest differs from meter to meter. */
@@ -33,11 +37,25 @@ export interface FleetOptions {
   readonly connection?: ConnectionHabit;
   /** Meters hold what they have to push back by up to so many seconds of their clock, each by its own time. */
   readonly spreadSeconds?: number;
+  /** Meters begin to push one after the other over so many ms of the fleet's clock. */
+  readonly rampMs?: number;
   /** Invocation counter of each meter's first push. Must be above that of the last run against the same head-end. */
   readonly firstCounter?: number;
+  readonly faults?: FaultShares;
+  readonly clockErrors?: ClockErrors;
+  readonly powerCut?: PowerCut;
   /** Whether every push sent is remembered in `sent`. */
   readonly record?: boolean;
   readonly dial?: Dial;
+}
+
+/** The power of all meters fails at the same instant. In ms of the fleet's clock. */
+export interface PowerCut {
+  /** After the start. */
+  readonly afterMs: number;
+  readonly darkMs: number;
+  /** Meters come back one after the other over so long. */
+  readonly backWithinMs: number;
 }
 
 /** One push that was handed to a connection. */
@@ -56,14 +74,18 @@ export interface FleetStatistics extends Readonly<LineCounts> {
   /** Pushes sent, each counted once, and the rows in them. */
   readonly pushes: Readonly<Record<PushKind, number>>;
   readonly rows: Readonly<Record<PushKind, number>>;
+  /** Faults that befell pushes, by name, and what the head-end has to make of what they added. */
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  readonly answers: Readonly<Partial<Record<Answer, number>>>;
 }
 
 const DEFAULT_SCHEDULE: MeterSchedule = {
   instantSeconds: 900,
-  blocksPerPush: 1,
+  blockPushSeconds: null,
   incidentsPerDay: 4,
   history: true,
 };
+const EXACT_CLOCKS: ClockErrors = { drift: 0, jump: 0 };
 
 /** Pushes that may wait for their connections before meters are held back. */
 const WAITING_MAX = 2_000;
@@ -73,64 +95,37 @@ const SLEEP_MIN_MS = 2;
 const SLEEP_MAX_MS = 1_000;
 const FINISH_MS = 10_000;
 
-interface Station {
-  readonly meter: SimulatedMeter;
-  readonly envelope: Envelope;
-  readonly line: MeterLine;
-  /** Delay of its pushes in ms of its clock. */
-  readonly delayMs: number;
-  counter: number;
-}
-
-function zeros(): Record<PushKind, number> {
-  return Object.fromEntries(PUSH_KINDS.map((kind) => [kind, 0])) as Record<PushKind, number>;
-}
-
 /** Many simulated meters that push to one head-end. */
 export class Fleet {
   readonly plans: readonly MeterPlan[];
+  /** What was sent, meter by meter. */
+  readonly ledger: Ledger;
   /** What was sent, where `record` was asked for. */
   readonly sent: SentPush[] = [];
   readonly #options: FleetOptions;
   readonly #stations: readonly Station[];
-  readonly #due = new DueQueue();
-  readonly #lines: LineCounts = { connections: 0, failures: 0, octets: 0, repeats: 0, waiting: 0 };
-  readonly #pushes = zeros();
-  readonly #rows = zeros();
+  #due = new DueQueue();
+  readonly #lines: LineCounts = noCounts();
+  readonly #faults: Partial<Record<FaultName, number>> = {};
+  readonly #answers: Partial<Record<Answer, number>> = {};
+  #powerFailsAtMs: number;
   #timer: NodeJS.Timeout | null = null;
   #running = false;
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    const { meters, models = ["D1", "D2", "D3"], seed, clock, choices, target, connection, dial } = options;
-    const known = loadModels(loadCatalogue());
-    const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
-    const startMs = clock.now();
-    this.#stations = Array.from({ length: meters }, (_, index) => {
-      const model = known[models[index % models.length]!];
-      const plan = planMeter(seed, index, model, {
-        protection: null,
-        framing: null,
-        layout: null,
-        ...choices,
-      });
-      return {
-        meter: new SimulatedMeter(seed, plan, model, schedule, startMs),
-        envelope: {
-          systemTitle: plan.systemTitle,
-          keys: protectionKeys(plan.guek, plan.gak),
-          control: plan.protection,
-          framing: plan.framing,
-        },
-        line: new MeterLine(target, connection ?? "standing", dial ?? dialTarget, this.#lines),
-        delayMs: fraction(mix(seed, 61), index) * (options.spreadSeconds ?? 0) * 1_000,
-        counter: options.firstCounter ?? 1,
-      };
+    this.ledger = new Ledger(options.meters);
+    const startMs = options.clock.now();
+    this.#powerFailsAtMs = startMs + (options.powerCut?.afterMs ?? Number.POSITIVE_INFINITY);
+    this.#stations = stationsOf(options, startMs, this.#lines, {
+      sent: (station, push, counter) => this.#record(station, push, counter),
+      mishap: (fault, answer) => {
+        this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
+        if (answer !== "nothing") this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
+      },
     });
     this.plans = this.#stations.map(({ meter }) => meter.plan);
-    this.#stations.forEach((station, index) => {
-      this.#due.add(station.meter.dueMs + station.delayMs, index);
-    });
+    this.#line();
   }
 
   /** For `hes meters import`. */
@@ -146,8 +141,10 @@ export class Fleet {
   get statistics(): FleetStatistics {
     return {
       meters: this.#stations.length,
-      pushes: { ...this.#pushes },
-      rows: { ...this.#rows },
+      pushes: this.ledger.total("pushes"),
+      rows: this.ledger.total("rows"),
+      faults: { ...this.#faults },
+      answers: { ...this.#answers },
       ...this.#lines,
     };
   }
@@ -164,43 +161,82 @@ export class Fleet {
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    for (const station of this.#stations) station.flush();
     await Promise.all(this.#stations.map(({ line }) => line.finish(timeoutMs)));
   }
 
-  /** Lets meters push what is due by their clock, some of it at a time. Called by the timer that `start` sets. */
+  /** Lets meters push what is due by the clock, some of it at a time. Called by the timer that `start` sets. */
   advance(): void {
     const now = this.#options.clock.now();
+    if (now >= this.#powerFailsAtMs) this.#failPower(now);
     for (let made = 0; made < BURST && this.#lines.waiting < WAITING_MAX && this.#due.nextMs <= now; ) {
       const index = this.#due.take();
       const station = this.#stations[index]!;
-      for (const push of station.meter.next()) {
-        this.#send(station, push);
-        made++;
-      }
-      this.#due.add(station.meter.dueMs + station.delayMs, index);
+      made += 1 + station.act(station.dueMs);
+      this.#due.add(station.dueMs, index);
     }
   }
 
   #tick(): void {
     if (!this.#running) return;
     this.advance();
-    const wait = this.#options.clock.realMsUntil(this.#due.nextMs);
+    const next = Math.min(this.#due.nextMs, this.#powerFailsAtMs);
+    const wait = this.#options.clock.realMsUntil(next);
     this.#timer = setTimeout(() => this.#tick(), Math.max(SLEEP_MIN_MS, Math.min(SLEEP_MAX_MS, wait)));
   }
 
-  #send(station: Station, push: PushContent): void {
-    const { plan } = station.meter;
-    const counter = station.counter++;
-    // Meters of an odd number say when they notify, the others leave that to the clock in the body.
-    const at = plan.index % 2 === 1 ? push.times.at(-1)! : null;
-    const plaintext = notification(push.body, counter & 0xff_ffff, at, plan.style.deviation);
-    station.line.send(seal(station.envelope, plaintext, counter), () => {
-      this.#pushes[push.kind]++;
-      this.#rows[push.kind] += push.times.length;
-      if (this.#options.record) {
-        const { kind, pushSetup, times, eventCode } = push;
-        this.sent.push({ meterNumber: plan.meterNumber, kind, pushSetup, times, eventCode, counter });
-      }
+  #failPower(now: number): void {
+    this.#powerFailsAtMs = Number.POSITIVE_INFINITY;
+    const { powerCut, seed } = this.#options;
+    const { darkMs, backWithinMs } = powerCut!;
+    this.#stations.forEach((station, index) => {
+      station.losePower(now, now + darkMs + fraction(mix(seed, 62), index) * backWithinMs);
+    });
+    this.#line();
+  }
+
+  /** Who is due when, anew. */
+  #line(): void {
+    this.#due = new DueQueue();
+    this.#stations.forEach((station, index) => {
+      this.#due.add(station.dueMs, index);
     });
   }
+
+  #record(station: Station, push: PushContent, counter: number): void {
+    const { plan } = station.meter;
+    this.ledger.add(plan.index, push);
+    if (!this.#options.record) return;
+    const { kind, pushSetup, times, eventCode } = push;
+    this.sent.push({ meterNumber: plan.meterNumber, kind, pushSetup, times, eventCode, counter });
+  }
+}
+
+function stationsOf(
+  options: FleetOptions,
+  startMs: number,
+  lines: LineCounts,
+  events: StationEvents,
+): Station[] {
+  const { meters, models = ["D1", "D2", "D3"], seed, choices, target, connection, dial } = options;
+  const known = loadModels(loadCatalogue());
+  const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
+  const own = (salt: number, index: number) => fraction(mix(seed, salt), index);
+  return Array.from({ length: meters }, (_, index) => {
+    const model = known[models[index % models.length]!];
+    const plan = planMeter(seed, index, model, { protection: null, framing: null, layout: null, ...choices });
+    const rampMs = options.rampMs ?? 0;
+    return new Station({
+      meter: new SimulatedMeter(seed, plan, model, schedule, startMs),
+      line: new MeterLine(target, connection ?? "standing", dial ?? dialTarget, lines),
+      seed: mix(seed, index + 1),
+      delayMs: own(61, index) * (options.spreadSeconds ?? 0) * 1_000,
+      silentUntilMs: rampMs === 0 ? 0 : startMs + own(63, index) * rampMs,
+      firstCounter: options.firstCounter ?? 1,
+      faults: options.faults ?? {},
+      clockErrors: options.clockErrors ?? EXACT_CLOCKS,
+      startMs,
+      events,
+    });
+  });
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Identity } from "./capture.ts";
+import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
 import type { Model } from "./model.ts";
 import type { BodyStyle, Layout } from "./push-body.ts";
 
@@ -15,6 +16,7 @@ export interface MeterPlan {
   /** 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
   readonly protection: 0x20 | 0x30;
   readonly framing: "wrapper" | "hdlc";
+  readonly habits: Habits;
   readonly style: BodyStyle;
   readonly deviationSign: "standard" | "reversed";
 }
@@ -24,6 +26,8 @@ export interface PlanChoices {
   readonly protection: 0x20 | 0x30 | null;
   readonly framing: "wrapper" | "hdlc" | null;
   readonly layout: Layout | null;
+  /** Quirks that meters have by turns; none where absent. */
+  readonly quirks?: readonly QuirkName[];
 }
 
 const DEVIATION = 330;
@@ -42,6 +46,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   systemTitle.writeUInt32BE(10_000_001 + index, 4);
   // Every fifth meter tells no deviation, every fifth its sign the other way round.
   const sign = index % 5;
+  const quirk = quirkOf(choices.quirks ?? [], index);
   return {
     index,
     meterNumber,
@@ -60,7 +65,8 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     guek: keyOf(seed, meterNumber, "guek"),
     gak: keyOf(seed, meterNumber, "gak"),
     protection: choices.protection ?? (index % 3 === 2 ? 0x20 : 0x30),
-    framing: choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
+    framing: quirk?.framing ?? choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
+    habits: quirk?.habits ?? {},
     style: {
       layout: choices.layout ?? (index % 2 === 1 ? "nested" : "flat"),
       deviation: sign === 3 ? null : sign === 4 ? DEVIATION : -DEVIATION,

@@ -2,7 +2,10 @@ import type { TcpConnection } from "../src/transports/tcp-connection.ts";
 import { dialTcp } from "../src/transports/tcp-dialler.ts";
 
 /** As much of a connection as a meter uses. */
-export type Uplink = Pick<TcpConnection, "write" | "close" | "onClose" | "onDrain" | "closed">;
+export type Uplink = Pick<
+  TcpConnection,
+  "write" | "end" | "close" | "destroy" | "onClose" | "onDrain" | "closed"
+>;
 
 export interface Target {
   readonly host: string;
@@ -27,21 +30,38 @@ export interface LineCounts {
   repeats: number;
   /** Pushes that wait to be sent. */
   waiting: number;
+  /** Connections that meters have forgotten and never closed. */
+  halfOpen: number;
 }
 
-interface Item {
+export function noCounts(): LineCounts {
+  return { connections: 0, failures: 0, octets: 0, repeats: 0, waiting: 0, halfOpen: 0 };
+}
+
+/** What is done on the line, one after the other. Octets behind a hang-up go over a new connection. */
+export type Step =
+  | { readonly kind: "octets"; readonly octets: Buffer }
+  | { readonly kind: "pause"; readonly ms: number }
+  /** close: what was written arrives. reset: it may not. abandon: the connection stays open and nobody uses it. */
+  | { readonly kind: "hang-up"; readonly how: "close" | "reset" | "abandon" };
+
+interface Job {
+  readonly steps: readonly Step[];
+  /** The push as it should be: what is repeated where a connection breaks. */
   readonly octets: Buffer;
-  /** Called when the octets were handed to a connection for the first time. */
+  /** Called when all octets of the steps were handed to a connection for the first time. */
   readonly onSent: () => void;
-  /** When it was handed to a connection last, real ms since 1970; 0: not yet. */
+  /** When that was last, real ms since 1970; 0: not yet. */
   sentAtMs: number;
 }
 
 /** Pushes that a connection may have taken along when it broke: the last so many, not older than so long. */
-const DOUBTFUL_MAX = 16;
-const DOUBTFUL_MS = 10_000;
+const DOUBTFUL_MAX = 60;
+const DOUBTFUL_MS = 60_000;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5_000;
+/** Connections of a fleet that may be half-open at once: file descriptors are limited. */
+const HALF_OPEN_MAX = 500;
 
 /** The way of one meter to the head-end: pushes leave in order, over one connection or over one each. */
 export class MeterLine {
@@ -49,10 +69,17 @@ export class MeterLine {
   readonly #habit: ConnectionHabit;
   readonly #dial: Dial;
   readonly #counts: LineCounts;
-  readonly #queue: Item[] = [];
+  #queue: Job[] = [];
+  #current: Job | null = null;
+  /** Of the current job: the step that comes next. */
+  #at = 0;
   #uplink: Uplink | null = null;
-  #doubtful: Item[] = [];
+  #doubtful: Job[] = [];
+  #abandoned: Uplink[] = [];
+  /** Something must happen first: a connection, room in it, its end. */
   #busy = false;
+  /** The connection's end was asked for. */
+  #ending = false;
   #stopped = false;
   #retryMs = RETRY_FIRST_MS;
   #timer: NodeJS.Timeout | null = null;
@@ -65,15 +92,24 @@ export class MeterLine {
     this.#counts = counts;
   }
 
-  send(octets: Buffer, onSent: () => void): void {
-    this.#queue.push({ octets, onSent, sentAtMs: 0 });
+  /** @param steps how the push goes over the line; plainly where absent */
+  send(octets: Buffer, onSent: () => void, steps: readonly Step[] = [{ kind: "octets", octets }]): void {
+    const closing: Step[] = this.#habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
+    this.#queue.push({ steps: [...steps, ...closing], octets, onSent, sentAtMs: 0 });
+    this.#counts.waiting++;
+    this.#work();
+  }
+
+  /** Hangs up in between, behind what waits. */
+  hangUp(how: "close" | "reset" | "abandon"): void {
+    this.#queue.push({ steps: [{ kind: "hang-up", how }], octets: NOTHING, onSent: () => {}, sentAtMs: 0 });
     this.#counts.waiting++;
     this.#work();
   }
 
   /** Sends what waits, then hangs up. What a head-end that is away does not take within `timeoutMs` is left. */
   async finish(timeoutMs: number): Promise<void> {
-    if (this.#queue.length > 0 || this.#busy) {
+    if (this.#queue.length > 0 || this.#current !== null || this.#busy) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
         this.#idle = () => {
@@ -84,23 +120,52 @@ export class MeterLine {
     }
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const uplink = this.#uplink;
-    if (uplink === null) return;
-    await new Promise<void>((resolve) => {
-      uplink.onClose(() => resolve());
-      uplink.close();
-    });
+    const open = [...this.#abandoned, ...(this.#uplink === null ? [] : [this.#uplink])];
+    this.#ending = true;
+    await Promise.all(
+      open.map(
+        (uplink) =>
+          new Promise<void>((resolve) => {
+            const timer = setTimeout(() => uplink.destroy(), timeoutMs);
+            uplink.onClose(() => {
+              clearTimeout(timer);
+              resolve();
+            });
+            // What a head-end has not read of a connection that is closed on both sides may be lost, or be read too late.
+            uplink.end();
+          }),
+      ),
+    );
   }
 
   #work(): void {
-    if (this.#busy || this.#stopped || this.#timer !== null) return;
-    if (this.#queue.length === 0) {
-      this.#idle?.();
-      return;
+    while (!this.#busy && !this.#stopped && this.#timer === null) {
+      if (this.#current === null) {
+        const next = this.#queue.shift();
+        if (next === undefined) {
+          this.#idle?.();
+          return;
+        }
+        this.#current = next;
+        this.#at = 0;
+      }
+      this.#perform(this.#current);
     }
-    const uplink = this.#uplink;
-    if (uplink === null) this.#connect();
-    else this.#write(uplink);
+  }
+
+  #perform(job: Job): void {
+    const step = job.steps[this.#at];
+    if (step === undefined) {
+      this.#current = null;
+      this.#counts.waiting--;
+    } else if (step.kind === "octets") {
+      if (this.#uplink === null) this.#connect();
+      else this.#write(this.#uplink, job, step.octets);
+    } else {
+      this.#at++;
+      if (step.kind === "pause") this.#pause(step.ms);
+      else if (this.#uplink !== null) this.#end(this.#uplink, step.how);
+    }
   }
 
   #connect(): void {
@@ -111,9 +176,10 @@ export class MeterLine {
         this.#counts.connections++;
         this.#retryMs = RETRY_FIRST_MS;
         this.#uplink = uplink;
-        uplink.onClose((error) => this.#closed(uplink, error !== null));
+        this.#repeatDoubtful();
+        uplink.onClose(() => this.#closed(uplink));
         uplink.onDrain(() => this.#resume(uplink));
-        if (this.#stopped) uplink.close();
+        if (this.#stopped) uplink.destroy();
         else this.#work();
       },
       () => {
@@ -124,62 +190,124 @@ export class MeterLine {
     );
   }
 
-  #write(uplink: Uplink): void {
+  #write(uplink: Uplink, job: Job, octets: Buffer): void {
     if (uplink.closed) {
       this.#busy = true; // until it says so itself
       return;
     }
-    const item = this.#queue.shift()!;
-    this.#counts.waiting--;
-    const taken = uplink.write(item.octets);
-    this.#doubtful.push(item);
-    if (this.#doubtful.length > DOUBTFUL_MAX) this.#doubtful.shift();
-    this.#counts.octets += item.octets.length;
-    if (item.sentAtMs > 0) this.#counts.repeats++;
-    else item.onSent();
-    item.sentAtMs = Date.now();
-    if (this.#habit === "per-push") {
-      // The next one waits until this connection is gone.
-      this.#busy = true;
-      uplink.close();
-    } else if (taken) {
-      this.#work();
-    } else if (!uplink.closed) {
-      this.#busy = true;
+    this.#at++;
+    const taken = uplink.write(octets);
+    this.#counts.octets += octets.length;
+    if (!job.steps.slice(this.#at).some(({ kind }) => kind === "octets")) this.#sent(job);
+    if (!taken && !uplink.closed) this.#busy = true;
+  }
+
+  #sent(job: Job): void {
+    if (job.sentAtMs > 0) this.#counts.repeats++;
+    else job.onSent();
+    job.sentAtMs = Date.now();
+    if (job.octets.length === 0) return;
+    this.#forget();
+    this.#doubtful.push(job);
+  }
+
+  /** Whatever was sent so long ago has arrived, or never will. */
+  #forget(): void {
+    const doubtful = this.#doubtful;
+    const since = Date.now() - DOUBTFUL_MS;
+    while (doubtful.length > 0 && (doubtful.length >= DOUBTFUL_MAX || doubtful[0]!.sentAtMs < since)) {
+      doubtful.shift();
     }
   }
 
+  #pause(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#work();
+    }, ms);
+  }
+
+  #end(uplink: Uplink, how: "close" | "reset" | "abandon"): void {
+    if (how === "close") {
+      // The next step waits until this connection is gone: the other side has read everything then. Were the next push to overtake it,
+      // its counter would be refused.
+      this.#busy = true;
+      this.#ending = true;
+      uplink.end();
+      return;
+    }
+    this.#uplink = null;
+    if (how === "reset") uplink.destroy();
+    else if (this.#counts.halfOpen < HALF_OPEN_MAX) {
+      this.#counts.halfOpen++;
+      this.#abandoned.push(uplink);
+    } else uplink.close();
+  }
+
   #resume(uplink: Uplink): void {
-    if (uplink !== this.#uplink || this.#habit === "per-push") return;
+    if (uplink !== this.#uplink || this.#ending) return;
     this.#busy = false;
     this.#work();
   }
 
-  #closed(uplink: Uplink, failed: boolean): void {
+  #closed(uplink: Uplink): void {
+    if (this.#abandoned.includes(uplink)) {
+      this.#abandoned = this.#abandoned.filter((other) => other !== uplink);
+      this.#counts.halfOpen--;
+    }
     if (uplink !== this.#uplink) return;
     this.#uplink = null;
     this.#busy = false;
-    const doubtful = this.#doubtful;
-    this.#doubtful = [];
-    const asked = this.#habit === "per-push" && !failed;
-    if (!asked && !this.#stopped) {
+    const asked = this.#ending;
+    this.#ending = false;
+    if (asked) this.#doubtful = [];
+    else if (!this.#stopped) {
       this.#counts.failures++;
-      // Whether they arrived is not known. The same octets again are a retransmission, which a head-end tells from a new push.
-      const again = doubtful.filter(({ sentAtMs }) => Date.now() - sentAtMs < DOUBTFUL_MS);
-      this.#queue.unshift(...again);
-      this.#counts.waiting += again.length;
+      this.#beginAgain();
       this.#later();
       return;
     }
     this.#work();
   }
 
+  /** What was begun when the connection broke is begun again, as it should be. */
+  #beginAgain(): void {
+    const current = this.#current;
+    this.#current = null;
+    if (current === null) return;
+    if (this.#at < current.steps.length) this.#queue.unshift(plainly(current, this.#habit));
+    else this.#counts.waiting--;
+  }
+
+  /**
+   * Before anything else goes over a new connection, what the last one may not have delivered. The same octets again are a
+   * retransmission, which a head-end tells from a new push.
+   */
+  #repeatDoubtful(): void {
+    this.#forget();
+    if (this.#doubtful.length === 0) return;
+    const again = this.#doubtful.map((job) => plainly(job, this.#habit));
+    this.#doubtful = [];
+    const current = this.#current;
+    const rest = current === null ? [] : [{ ...current, steps: current.steps.slice(this.#at) }];
+    this.#current = null;
+    this.#counts.waiting += again.length;
+    this.#queue.unshift(...again, ...rest);
+  }
+
   #later(): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#work();
-    }, this.#retryMs);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#pause(this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
   }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The job without what was to happen on the way. Its counter, its octets and who is told stay. */
+function plainly(job: Job, habit: ConnectionHabit): Job {
+  const closing: Step[] = habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
+  return { ...job, steps: [{ kind: "octets", octets: job.octets }, ...closing] };
 }

@@ -51,7 +51,7 @@ function pushesOf(plan: MeterPlan, model: Model, options: LoadOptions): Buffer[]
   const { kind, seed, pushesPerMeter, startMs, firstCounter = 1 } = options;
   const schedule = {
     instantSeconds: kind === "instant" ? INSTANT_SECONDS : 0,
-    blocksPerPush: 1,
+    blockPushSeconds: null,
     incidentsPerDay: 0,
     history: false,
   };

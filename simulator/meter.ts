@@ -1,7 +1,14 @@
 import type { Capture, Counts } from "./capture.ts";
 import { emptySample, measure } from "./grid.ts";
 import type { MeterPlan } from "./identity.ts";
-import { type EventRow, eventRows, INCIDENTS, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
+import {
+  type EventRow,
+  eventRows,
+  INCIDENTS,
+  POWER_FAILURE,
+  STATUS_WORD_BITS,
+  setStatusBit,
+} from "./incidents.ts";
 import type { Site } from "./load-curve.ts";
 import { isLocalMidnight, monthStart } from "./local-time.ts";
 import type { Model, ModelList, PushKind } from "./model.ts";
@@ -13,8 +20,8 @@ import { Registers } from "./registers.ts";
 export interface MeterSchedule {
   /** Period of instantaneous pushes in seconds, 0: none. */
   readonly instantSeconds: number;
-  /** Rows that a nested block load push carries; flat ones carry one. */
-  readonly blocksPerPush: number;
+  /** Period of block load pushes in seconds: a nested one carries the rows since the last, flat ones carry one row each. 0: none. null: each block. */
+  readonly blockPushSeconds: number | null;
   /** Incidents a day on average, 0: none. */
   readonly incidentsPerDay: number;
   /** Whether demands and counts of the running month are built up first, block by block, as if the meter had been there. */
@@ -40,8 +47,10 @@ export class SimulatedMeter {
   /** Event rows to come, the soonest first. */
   #events: EventRow[] = [];
   /** Rows of a nested block push that is not full yet, with their times. */
-  #rows: { row: Buffer; atMs: number }[] = [];
+  #rows: { row: Buffer; atMs: number; value: number }[] = [];
   #greeted = false;
+  /** Rows about a power failure that wait for the power. */
+  #owed: PushContent[] = [];
 
   /** @param startMs first instant of its life, epoch ms; what was captured before is not pushed */
   constructor(seed: number, plan: MeterPlan, model: Model, schedule: MeterSchedule, startMs: number) {
@@ -133,6 +142,52 @@ export class SimulatedMeter {
     return pushes;
   }
 
+  /**
+   * Its clock jumps ahead to `nowMs`, or its power is back then: what it would have captured in between it never captures, what was to
+   * befall it befalls it a little later.
+   */
+  skipTo(nowMs: number): void {
+    this.#registers.skipTo(Math.floor(nowMs / this.#blockMs) * this.#blockMs);
+    const period = this.#schedule.instantSeconds * 1_000;
+    if (period > 0 && this.#nextInstantMs < nowMs) {
+      this.#nextInstantMs += Math.ceil((nowMs - this.#nextInstantMs) / period) * period;
+    }
+    let free = Math.ceil(nowMs / 1_000) * 1_000 + 1_000;
+    this.#events = this.#events.map((event) => {
+      const atMs = Math.max(event.atMs, free);
+      free = atMs + 1_000;
+      return { ...event, atMs };
+    });
+  }
+
+  /** The last gasp: what it pushes when its power fails at `nowMs`, a full second. */
+  powerFails(nowMs: number): PushContent[] {
+    const pushes: PushContent[] = [];
+    this.#capture.atMs = nowMs;
+    this.#happen({ atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.code, ends: false }, pushes);
+    // Its log it will tell when there is power again: the last gasp is the status word alone.
+    this.#owed = pushes.filter(({ kind }) => kind === "event");
+    return pushes.filter(({ kind }) => kind === "alert");
+  }
+
+  /** First breath: the status word and the rows of the event log about the failure. `nowMs` is a full second. */
+  powerReturns(nowMs: number): PushContent[] {
+    const pushes: PushContent[] = [];
+    this.skipTo(nowMs);
+    this.#capture.atMs = nowMs;
+    this.#happen(
+      { atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.restoration!, ends: true },
+      pushes,
+    );
+    const [alerts, events] = [
+      pushes.filter(({ kind }) => kind === "alert"),
+      pushes.filter(({ kind }) => kind === "event"),
+    ];
+    const owed = this.#owed;
+    this.#owed = [];
+    return [...alerts, ...owed, ...events];
+  }
+
   #look(now: number): void {
     this.#capture.atMs = now;
     measure(this.#site, now, this.#capture.sample);
@@ -144,7 +199,8 @@ export class SimulatedMeter {
   #flat(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
     const { atMs } = this.#capture;
     const body = flatBody(list, this.#capture, this.plan.style);
-    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, body };
+    const valueSum = eventCode ?? list.check(this.#capture);
+    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, valueSum, body };
   }
 
   /** The row of a profile, flat, or alone in an array. */
@@ -154,7 +210,8 @@ export class SimulatedMeter {
     const { atMs } = this.#capture;
     const row = rowOf(list, this.#capture, style.deviation);
     const body = nestedBody(list, identity.deviceId, [row], atMs, style);
-    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, body };
+    const valueSum = eventCode ?? list.check(this.#capture);
+    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, valueSum, body };
   }
 
   #endBlock(now: number, pushes: PushContent[]): void {
@@ -171,12 +228,16 @@ export class SimulatedMeter {
   #pushBlock(now: number, pushes: PushContent[]): void {
     const list = this.model.block;
     const { style, identity } = this.plan;
-    if (style.layout === "flat" || this.#schedule.blocksPerPush <= 1) {
+    const { blockSeconds } = this.model;
+    const rowsPerPush = (this.#schedule.blockPushSeconds ?? blockSeconds) / blockSeconds;
+    if (rowsPerPush === 0) return;
+    if (style.layout === "flat" || rowsPerPush <= 1) {
       pushes.push(this.#profileRow("block", list));
       return;
     }
-    this.#rows.push({ row: rowOf(list, this.#capture, style.deviation), atMs: now });
-    if (this.#rows.length < this.#schedule.blocksPerPush) return;
+    const value = list.check(this.#capture);
+    this.#rows.push({ row: rowOf(list, this.#capture, style.deviation), atMs: now, value });
+    if (this.#rows.length < rowsPerPush) return;
     const rows = this.#rows;
     this.#rows = [];
     pushes.push({
@@ -184,6 +245,7 @@ export class SimulatedMeter {
       pushSetup: list.pushSetup,
       times: rows.map(({ atMs }) => atMs),
       eventCode: null,
+      valueSum: rows.reduce((sum, { value }) => sum + value, 0),
       body: nestedBody(
         list,
         identity.deviceId,
@@ -237,6 +299,7 @@ export class SimulatedMeter {
       pushes.push(this.#flat("alert", this.model.alert));
     }
     pushes.push(this.#profileRow("event", this.model.events[incident.log]!, code));
-    if (ends || incident.restoration === null) this.#planIncident();
+    const planned = incident !== POWER_FAILURE;
+    if (planned && (ends || incident.restoration === null)) this.#planIncident();
   }
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Catalogue, catalogueFolder, type ListKind, readScalers } from "../src/catalogue/catalogue.ts";
-import { type CellWriter, cellWriter } from "./row-writer.ts";
+import type { Capture } from "./capture.ts";
+import { type CellWriter, cellWriter, sentValue } from "./row-writer.ts";
 
 /** Kinds of pushes, as statistics count them. */
 export type PushKind = "instant" | "block" | "daily" | "billing" | "event" | "alert" | "name-plate";
@@ -14,7 +15,11 @@ export const PUSH_KINDS: readonly PushKind[] = [
   "name-plate",
 ];
 
-export type ModelName = "D1" | "D2" | "D3";
+export const MODEL_NAMES = ["D1", "D2", "D3"] as const;
+export type ModelName = (typeof MODEL_NAMES)[number];
+
+/** How long a block lasts. */
+export const BLOCK_SECONDS: Readonly<Record<ModelName, number>> = { D1: 1_800, D2: 1_800, D3: 900 };
 
 /** One list that a model pushes, ready to be written. */
 export interface ModelList {
@@ -24,6 +29,8 @@ export interface ModelList {
   readonly pushSetup: string;
   readonly columns: readonly { readonly code: string; readonly attribute: number }[];
   readonly cells: readonly CellWriter[];
+  /** One value of the row as it is sent, in SI units, by which a stored row is compared with the sent one; 0 where it has none. */
+  readonly check: (capture: Capture) => number;
 }
 
 /** A kind of meter: what it pushes and how. All meters of a model share one. */
@@ -52,26 +59,31 @@ export interface Model {
 const SHAPES = {
   D1: {
     phases: 1,
-    blockSeconds: 1_800,
     averageW: { from: 250, to: 1_200 },
     currentRating: "5-30 A",
     typeCode: 6,
   },
   D2: {
     phases: 3,
-    blockSeconds: 1_800,
     averageW: { from: 900, to: 4_000 },
     currentRating: "10-60 A",
     typeCode: 7,
   },
   D3: {
     phases: 3,
-    blockSeconds: 900,
     averageW: { from: 15_000, to: 60_000 },
     currentRating: "-/5 A",
     typeCode: 8,
   },
 } as const;
+
+/** Whose value is compared with the stored one, by kind of list: the energy of the block, or the register. */
+const CHECKED: Readonly<Record<string, string>> = {
+  instant: "1.0.1.8.0.255",
+  block: "1.0.1.29.0.255",
+  daily: "1.0.1.8.0.255",
+  billing: "1.0.1.8.0.255",
+};
 
 const LOGS = ["voltage", "current", "power", "transaction", "other", "non-rollover", "control"];
 /** Logs whose rows tell what was measured; rows of the others have the code and a sequence number. */
@@ -100,6 +112,7 @@ function modelOf(name: ModelName, catalogue: Catalogue, scalers: ReadonlyMap<str
     name,
     meterType,
     ...SHAPES[name],
+    blockSeconds: BLOCK_SECONDS[name],
     resolution: 10 ** blockScaler,
     instant: list("instant"),
     block: list("block"),
@@ -127,5 +140,13 @@ function listOf(
     dataType: catalogue.byCode(code, attribute)?.dataType ?? "double-long-unsigned",
     scaler: scalers.get(`${meterType}/${code}/${attribute}`) ?? 0,
   }));
-  return { name, kind: list.kind, pushSetup: list.pushSetup ?? "", columns, cells: columns.map(cellWriter) };
+  const checked = columns.find(({ code, attribute }) => attribute === 2 && code === CHECKED[list.kind]);
+  return {
+    name,
+    kind: list.kind,
+    pushSetup: list.pushSetup ?? "",
+    columns,
+    cells: columns.map(cellWriter),
+    check: checked === undefined ? () => 0 : sentValue(checked),
+  };
 }

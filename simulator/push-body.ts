@@ -16,6 +16,8 @@ export interface PushContent {
   readonly times: readonly number[];
   /** Event code, for kind "event". */
   readonly eventCode: number | null;
+  /** Of its rows: see Sent in ledger.ts. For events the sum of their codes. */
+  readonly valueSum: number;
   /** The notification's body: one Data. */
   readonly body: Buffer;
 }

@@ -123,6 +123,11 @@ export class Registers {
     this.demandAtMs[place] = endMs;
   }
 
+  /** Goes on at a later block boundary as if nothing had been in between: the power was off, or the clock was set. */
+  skipTo(boundaryMs: number): void {
+    if (boundaryMs > this.atMs) this.atMs = boundaryMs;
+  }
+
   /** A billing period ends: its demands are forgotten. */
   resetDemand(): void {
     this.demand.fill(0);

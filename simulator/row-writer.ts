@@ -63,14 +63,31 @@ function numberWriter(source: Source & { kind: "number" }, dataType: string, sca
   if (dataType === "float32") {
     return (writer, capture) => writeData(writer, { type: "float32", value: source.of(capture) });
   }
+  const raw = integerOf(source, dataType, scaler);
+  return (writer, capture) => writeData(writer, { type: dataType, value: raw(capture) } as Data);
+}
+
+function integerOf(
+  source: Source & { kind: "number" },
+  dataType: string,
+  scaler: number,
+): (capture: Capture) => number {
   const range = RANGES[dataType];
   if (range === undefined) throw new Error(`simulated meters send no ${dataType}`);
   const [from, to] = range;
   const factor = 10 ** Math.abs(scaler);
-  return (writer, capture) => {
+  return (capture) => {
     const value = source.of(capture);
     // A register shows what it has passed, a measurement what is nearest.
     const raw = scaler > 0 ? Math.floor(value / factor) : Math.round(value * factor);
-    writeData(writer, { type: dataType, value: Math.max(from, Math.min(to, raw)) } as Data);
+    return Math.max(from, Math.min(to, raw));
   };
+}
+
+/** The number that a column is sent with, in SI units: after rounding to what its type and scaler can say. */
+export function sentValue({ code, attribute, dataType, scaler }: RowColumn): (capture: Capture) => number {
+  const source = sourceOf(code, attribute);
+  if (source.kind !== "number") throw new Error(`${code} attribute ${attribute} is no number`);
+  const raw = integerOf(source, dataType, scaler);
+  return scaler < 0 ? (capture) => raw(capture) / 10 ** -scaler : (capture) => raw(capture) * 10 ** scaler;
 }

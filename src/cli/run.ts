@@ -15,7 +15,7 @@ import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
 import { replayCommand } from "./replay-command.ts";
 import { serveCommand } from "./serve-command.ts";
-import { simulateCommand } from "./simulate-command.ts";
+import { simulateCommand } from "./simulate/simulate-command.ts";
 
 const PROCESS_OUTPUT: Output = {
   write: (text) => void process.stdout.write(text),

@@ -83,7 +83,9 @@ export class PushSession {
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
       else if (this.chunks.length > 0) this.deframer.push(this.chunks.shift()!, this.around.monotonic());
-      else break;
+      else if (!this.finishing || this.deframer.deadline() === null) break;
+      // No octet will complete what was begun: a start that was none hides what stands behind it no longer.
+      else this.deframer.handleTimeout(Number.POSITIVE_INFINITY);
     }
     this.reply(this.deframer.takeReply());
     this.regulate();

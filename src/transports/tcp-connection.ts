@@ -69,6 +69,13 @@ export class TcpConnection implements ByteConnection {
     this.#socket.resume();
   }
 
+  /** Sends what was written and says that no more will come. It is closed when the peer has read everything and closed it too. */
+  end(): void {
+    this.#closing = true;
+    this.#socket.resume();
+    this.#socket.end();
+  }
+
   close(): void {
     this.#closing = true;
     this.#socket.destroySoon();

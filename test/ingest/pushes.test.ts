@@ -25,6 +25,22 @@ describe("pushes of another implementation's meters", () => {
     expect(around.committed.map(({ meterId }) => meterId)).toEqual(vectors.map((v) => meterOf(v).id));
   });
 
+  it("are found behind a frame that lost its end, when the connection ends before so many octets came", async () => {
+    const [small, large] = pushVectors
+      .filter(({ framing, rows }) => framing === "hdlc" && rows?.length > 0)
+      .map((vector) => ({ vector, octets: Buffer.from(vector.hex, "hex") }))
+      .sort((a, b) => a.octets.length - b.octets.length)
+      .filter((_, index, all) => index === 0 || index === all.length - 1);
+    expect(large!.octets.length).toBeGreaterThan(small!.octets.length + 30);
+    const around = new Surroundings([small!.vector]);
+    const connection = around.connect();
+    connection.receive(large!.octets.subarray(0, 30));
+    connection.receive(small!.octets);
+    connection.close();
+    await around.ingest.drain();
+    expect(around.verdicts).toEqual(["applied"]);
+  });
+
   it("are told to have no tag where they were encrypted only", async () => {
     const vector = vectorOf("d1-instant-flat-e-wrapper-int");
     const around = new Surroundings([vector]);

@@ -26,7 +26,7 @@ const MIDNIGHT = Date.UTC(2026, 9, 31, 18, 30);
 function mappedLife(name: ModelName, index: number) {
   const model = models[name];
   const plan = planMeter(5, index, model, { protection: null, framing: null, layout: null });
-  const schedule = { instantSeconds: 900, blocksPerPush: 3, incidentsPerDay: 30, history: true };
+  const schedule = { instantSeconds: 900, blockPushSeconds: 5_400, incidentsPerDay: 30, history: true };
   const meter = new SimulatedMeter(5, plan, model, schedule, MIDNIGHT - 43_200_000);
   const type = { name: model.meterType, category: name };
   const lists = new CaptureLists(configuration).for({ id: "m", meterType: type.name, category: name });

@@ -9,7 +9,12 @@ import { Reader } from "../../src/dlms/bytes/reader.ts";
 import { type Data, readData } from "../../src/dlms/encoding/data.ts";
 
 const models = loadModels(loadCatalogue());
-const SCHEDULE: MeterSchedule = { instantSeconds: 900, blocksPerPush: 1, incidentsPerDay: 24, history: true };
+const SCHEDULE: MeterSchedule = {
+  instantSeconds: 900,
+  blockPushSeconds: null,
+  incidentsPerDay: 24,
+  history: true,
+};
 const LIMITS = { depthMax: 8, elementsMax: 1_000 };
 const MIDNIGHT = Date.UTC(2026, 9, 31, 18, 30);
 const NAMES: readonly ModelName[] = ["D1", "D2", "D3"];
@@ -142,7 +147,7 @@ describe.each(NAMES)("a simulated %s meter", (name) => {
 
 describe("a simulated meter", () => {
   it("collects the rows of several blocks in one nested push, in order", () => {
-    const blocks = live(meterOf("D2", 1, { blocksPerPush: 4 }), MIDNIGHT).filter(
+    const blocks = live(meterOf("D2", 1, { blockPushSeconds: 7_200 }), MIDNIGHT).filter(
       ({ kind }) => kind === "block",
     );
     expect(blocks.length).toBe(12);

@@ -30,7 +30,7 @@ export function demoFleet(options: DemoFleetOptions): { fleet: Fleet; startsAt: 
     seed: 59,
     target: { host: options.target.host, port: options.target.port },
     clock: fastClock(startsAt, options.speed, Date.now),
-    schedule: { instantSeconds: 900, blocksPerPush: 2, incidentsPerDay: 8, history: true },
+    schedule: { instantSeconds: 900, blockPushSeconds: 3_600, incidentsPerDay: 8, history: true },
     spreadSeconds: 600,
     // Above every counter of an earlier run on the same database.
     firstCounter: Math.floor((options.now - COUNTERS_SINCE) / 100),

@@ -1,0 +1,64 @@
+import { type HdlcAddress, hdlcAddress } from "../src/dlms/hdlc/address.ts";
+import { UI_CONTROL } from "../src/dlms/hdlc/control.ts";
+import { FLAG, writeHdlcFrame } from "../src/dlms/hdlc/frame.ts";
+import { LLC_RESPONSE, writeApdu as writeSegments } from "../src/dlms/hdlc/outgoing.ts";
+import { writeWpdu } from "../src/dlms/wrapper/wpdu.ts";
+import { writeApdu } from "../src/dlms/xdlms/apdu.ts";
+import type { Habits } from "./habits.ts";
+
+/** The push association of IS 15959: server SAP 1, client SAP 64. */
+export const SERVER_SAP = 1;
+export const PUSH_CLIENT_SAP = 64;
+/** Information field of one HDLC frame; longer APDUs go in segments. */
+const INFORMATION_OCTETS = 512;
+/** Behind six flags a frame begins as behind one. */
+const IDLE_FLAGS = Buffer.alloc(6, FLAG);
+
+/** An APDU with its frames around it, in one piece: as it goes over the line. */
+export function frame(apdu: Buffer, framing: "wrapper" | "hdlc", habits: Habits): Buffer {
+  const parts = habits.blockOctets === undefined ? [apdu] : blocks(apdu, habits.blockOctets);
+  const frames = parts.flatMap((part) => (framing === "hdlc" ? hdlc(part, habits) : [wrapper(part, habits)]));
+  return Buffer.concat([habits.noise ?? NOTHING, ...frames, habits.trailer ?? NOTHING]);
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Unsolicited general block transfer: every block at once, none is acknowledged. */
+function blocks(apdu: Buffer, octets: number): Buffer[] {
+  const count = Math.ceil(apdu.length / octets);
+  return Array.from({ length: count }, (_, index) =>
+    writeApdu({
+      apdu: "general-block-transfer",
+      lastBlock: index === count - 1,
+      streaming: index < count - 1,
+      window: 1,
+      blockNumber: index + 1,
+      blockNumberAcknowledged: 0,
+      blockData: apdu.subarray(index * octets, (index + 1) * octets),
+    }),
+  );
+}
+
+function wrapper(payload: Buffer, { sourceWPort }: Habits): Buffer {
+  return writeWpdu({ sourceWPort: sourceWPort ?? SERVER_SAP, destinationWPort: PUSH_CLIENT_SAP, payload });
+}
+
+function hdlc(apdu: Buffer, habits: Habits): Buffer[] {
+  const ends = { destination: hdlcAddress(PUSH_CLIENT_SAP), source: sourceAddress(habits) };
+  const octets = habits.informationOctets ?? INFORMATION_OCTETS;
+  const information = Buffer.concat([LLC_RESPONSE, apdu]);
+  const alone = habits.control !== undefined && information.length <= octets;
+  const frames = alone
+    ? [writeHdlcFrame({ ...ends, control: habits.control ?? UI_CONTROL, information })]
+    : writeSegments(ends, LLC_RESPONSE, apdu, octets);
+  if (habits.flags === "idle") return frames.flatMap((one) => [IDLE_FLAGS, one]);
+  // A flag that ends a frame may begin the next.
+  if (habits.flags === "shared") return frames.map((one, index) => (index === 0 ? one : one.subarray(1)));
+  return frames;
+}
+
+function sourceAddress({ physicalDevice }: Habits): HdlcAddress {
+  return physicalDevice === undefined
+    ? hdlcAddress(SERVER_SAP)
+    : { upper: SERVER_SAP, lower: physicalDevice, length: 4 };
+}

@@ -1,0 +1,158 @@
+import { ClockError, type ClockErrors } from "./clock-error.ts";
+import { type Envelope, notification, protectionKeys, seal } from "./envelope.ts";
+import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor } from "./faults.ts";
+import type { MeterLine } from "./line.ts";
+import type { SimulatedMeter } from "./meter.ts";
+import type { PushContent } from "./push-body.ts";
+import { mix } from "./random.ts";
+
+export interface StationOptions {
+  readonly meter: SimulatedMeter;
+  readonly line: MeterLine;
+  /** The meter's own. */
+  readonly seed: number;
+  /** It holds what it has to push back by so much, ms of its clock. */
+  readonly delayMs: number;
+  /** Nothing is sent before, on the fleet's clock. */
+  readonly silentUntilMs: number;
+  readonly firstCounter: number;
+  readonly faults: FaultShares;
+  readonly clockErrors: ClockErrors;
+  /** When its life begins, on the fleet's clock. */
+  readonly startMs: number;
+  readonly events: StationEvents;
+}
+
+export interface StationEvents {
+  /** A push was handed to a connection, for the first time. */
+  sent(station: Station, push: PushContent, counter: number): void;
+  /** A fault befell a push; `answer` is what the head-end has to make of what it adds. */
+  mishap(fault: FaultName, answer: Answer): void;
+}
+
+interface Held {
+  readonly octets: Buffer;
+  readonly onSent: () => void;
+}
+
+/** A meter at its line: when it pushes by the fleet's clock, under which counter, and what goes wrong on the way. */
+export class Station {
+  readonly meter: SimulatedMeter;
+  readonly line: MeterLine;
+  readonly #options: StationOptions;
+  readonly #envelope: Envelope;
+  readonly #clock: ClockError;
+  #counter: number;
+  #earlier: Buffer | null = null;
+  /** A push that waits for the next one. */
+  #held: Held | null = null;
+  /** When the power comes back, on the fleet's clock; null: it is there. */
+  #darkUntilMs: number | null = null;
+
+  constructor(options: StationOptions) {
+    this.#options = options;
+    this.meter = options.meter;
+    this.line = options.line;
+    const { plan } = options.meter;
+    this.#envelope = {
+      systemTitle: plan.systemTitle,
+      keys: protectionKeys(plan.guek, plan.gak),
+      control: plan.protection,
+      framing: plan.framing,
+      habits: plan.habits,
+    };
+    this.#clock = new ClockError(options.clockErrors, options.seed, options.startMs);
+    this.#counter = options.firstCounter;
+  }
+
+  /** When it has something to do next, on the fleet's clock. */
+  get dueMs(): number {
+    if (this.#darkUntilMs !== null) return this.#darkUntilMs;
+    const { delayMs, silentUntilMs } = this.#options;
+    const due = this.meter.dueMs + delayMs;
+    return Math.max(silentUntilMs, Math.min(due - this.#clock.at(due), this.#clock.jumpAtMs));
+  }
+
+  /** Does what is due. `nowMs` on the fleet's clock; returns how many pushes it made. */
+  act(nowMs: number): number {
+    if (this.#darkUntilMs !== null) return this.#wake(nowMs);
+    if (nowMs >= this.#clock.jumpAtMs) {
+      this.#clock.jump();
+      this.meter.skipTo(this.#own(nowMs));
+      return 0;
+    }
+    return this.#push(this.meter.next());
+  }
+
+  /** Its power fails until `backMs`: the last gasp, then silence; one in ten lines dies without a word. */
+  losePower(nowMs: number, backMs: number): void {
+    this.#push(this.meter.powerFails(this.#second(nowMs)));
+    this.flush();
+    this.line.hangUp(mix(this.#options.seed, 91) % 10 === 0 ? "abandon" : "close");
+    this.#darkUntilMs = backMs;
+  }
+
+  /** Sends what waits for a next push. */
+  flush(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.line.send(held.octets, held.onSent);
+  }
+
+  #wake(nowMs: number): number {
+    this.#darkUntilMs = null;
+    return this.#push(this.meter.powerReturns(this.#second(nowMs)));
+  }
+
+  #own(fleetMs: number): number {
+    return fleetMs + this.#clock.at(fleetMs);
+  }
+
+  #second(fleetMs: number): number {
+    return Math.floor(this.#own(fleetMs) / 1_000) * 1_000;
+  }
+
+  #push(pushes: readonly PushContent[]): number {
+    for (const push of pushes) this.#send(push);
+    return pushes.length;
+  }
+
+  #send(push: PushContent): void {
+    const { plan } = this.meter;
+    const { faults, seed, firstCounter, events } = this.#options;
+    const counter = this.#counter++;
+    // Meters of an odd number say when they notify, the others leave that to the clock in the body.
+    const at = plan.index % 2 === 1 ? push.times.at(-1)! : null;
+    const plaintext = notification(push.body, counter, at, plan.style.deviation, plan.habits);
+    const octets = seal(this.#envelope, plaintext, counter);
+    const onSent = () => events.sent(this, push, counter);
+    const number = counter - firstCounter;
+    const fault = faultFor(faults, seed, number);
+    const earlier = this.#earlier;
+    if ((faults.repeat ?? 0) > 0) this.#earlier = octets;
+    if (this.#held !== null) {
+      const held = this.#held;
+      this.#held = null;
+      this.line.send(Buffer.concat([held.octets, octets]), () => {
+        held.onSent();
+        onSent();
+      });
+      return;
+    }
+    const happening =
+      fault === null
+        ? null
+        : FAULTS[fault].happen({
+            envelope: this.#envelope,
+            plaintext,
+            counter,
+            octets,
+            earlier,
+            firstCounter,
+            seed: mix(seed, number + 101),
+          });
+    if (fault !== null && happening !== null) events.mishap(fault, happening.answer);
+    if (happening?.steps.length === 0) this.#held = { octets, onSent };
+    else this.line.send(octets, onSent, happening?.steps);
+  }
+}

@@ -1,0 +1,91 @@
+import { acceleratedClock } from "../../../simulator/clock.ts";
+import type { ClockErrors } from "../../../simulator/clock-error.ts";
+import { FAULT_NAMES, type FaultName } from "../../../simulator/faults.ts";
+import type { FleetOptions, PowerCut } from "../../../simulator/fleet.ts";
+import { QUIRK_NAMES } from "../../../simulator/habits.ts";
+import { BLOCK_SECONDS, MODEL_NAMES, type ModelName } from "../../../simulator/model.ts";
+import { EXIT, UserError } from "../../exit.ts";
+import { parseSocketAddress } from "../../transports/address.ts";
+import { parseNames, parsePeriods, parseShares } from "./shares.ts";
+
+/** Options of `hes simulate` that say what the fleet is and does. Times are in ms. */
+export interface FleetArguments {
+  readonly to: string;
+  readonly meters: number;
+  readonly model: string;
+  readonly push: string;
+  readonly incidents: number;
+  readonly seed: number;
+  readonly speed: number;
+  readonly start?: string;
+  readonly firstCounter?: number;
+  readonly ramp: number;
+  readonly framing?: "wrapper" | "hdlc";
+  readonly connection: "standing" | "per-push";
+  readonly faults: string;
+  readonly quirks: string;
+  readonly powerCut?: number;
+  readonly dark: number;
+  readonly backWithin: number;
+}
+
+/** Tenths of seconds since then: no meter pushes ten times a second for long, so the next run's counters are above this one's. */
+const COUNTERS_SINCE = Date.UTC(2026, 0, 1);
+
+const CLOCK_FAULTS = ["clock-drift", "clock-jump"] as const;
+
+/** @throws UserError */
+export function fleetOptions(given: FleetArguments, realNow: () => number): FleetOptions {
+  const models = parseNames("--model", given.model, MODEL_NAMES);
+  if (models.length === 0) throw new UserError(EXIT.usage, "--model: name at least one");
+  const { host, port } = parseSocketAddress(given.to);
+  const shares = parseShares("--faults", given.faults, [...FAULT_NAMES, ...CLOCK_FAULTS]);
+  const { "clock-drift": drift = 0, "clock-jump": jump = 0, ...faults } = shares;
+  const powerCut = powerCutOf(given);
+  return {
+    meters: given.meters,
+    models,
+    seed: given.seed,
+    target: { host, port },
+    clock: acceleratedClock(startOf(given.start, realNow), given.speed, realNow),
+    schedule: { ...scheduleOf(given.push, models), incidentsPerDay: given.incidents },
+    choices: {
+      quirks: parseNames("--quirks", given.quirks, QUIRK_NAMES),
+      ...(given.framing ? { framing: given.framing } : {}),
+    },
+    connection: given.connection,
+    rampMs: given.ramp * given.speed,
+    firstCounter: given.firstCounter ?? Math.floor((realNow() - COUNTERS_SINCE) / 100),
+    faults: faults satisfies Partial<Record<FaultName, number>>,
+    clockErrors: { drift, jump } satisfies ClockErrors,
+    ...(powerCut === null ? {} : { powerCut }),
+  };
+}
+
+function startOf(text: string | undefined, realNow: () => number): number {
+  const startMs = text === undefined ? realNow() : Date.parse(text);
+  if (Number.isNaN(startMs)) {
+    throw new UserError(EXIT.usage, `--start: "${text}" is no time; write 2026-11-01T00:00:00Z`);
+  }
+  return startMs;
+}
+
+function scheduleOf(push: string, models: readonly ModelName[]) {
+  const { instant, block } = parsePeriods("--push", push);
+  const instants = instant === null ? {} : { instantSeconds: instant };
+  if (block === null) return instants;
+  for (const name of models) {
+    if (Number.isInteger(block / BLOCK_SECONDS[name])) continue;
+    throw new UserError(
+      EXIT.usage,
+      `--push: ${name} captures a block every ${BLOCK_SECONDS[name] / 60} minutes; block= is a multiple of that, or off`,
+    );
+  }
+  return { ...instants, blockPushSeconds: block };
+}
+
+/** The fleet's clock may be faster than time; the options say what passes in the world. */
+function powerCutOf({ powerCut, dark, backWithin, speed }: FleetArguments): PowerCut | null {
+  if (powerCut === undefined) return null;
+  return { afterMs: powerCut * speed, darkMs: dark * speed, backWithinMs: backWithin * speed };
+}

@@ -1,0 +1,165 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Command, Option } from "commander";
+import { Fleet } from "../../../simulator/fleet.ts";
+import { catalogueFolder } from "../../catalogue/catalogue.ts";
+import { loadConfig } from "../../config.ts";
+import { EXIT, UserError } from "../../exit.ts";
+import { type Database, openDatabase, ping } from "../../storage/database.ts";
+import { importKeys } from "../../storage/key-import.ts";
+import { importMeters } from "../../storage/meter-import.ts";
+import { importScalers } from "../../storage/scaler-import.ts";
+import { parseCount, parseDuration } from "../duration.ts";
+import type { Program } from "../program.ts";
+import { withSession } from "../session.ts";
+import { watchSignals } from "../signals.ts";
+import { type FleetArguments, fleetOptions } from "./fleet-options.ts";
+import { report, verdict } from "./simulate-report.ts";
+import { type Verification, verify } from "./verification.ts";
+
+interface Options extends FleetArguments {
+  readonly for?: number;
+  readonly files?: string;
+  readonly onlyFiles?: true;
+  readonly import?: true;
+  readonly verify?: string | true;
+  readonly json?: true;
+}
+
+export function simulateCommand(program: Program): Command {
+  const command = new Command("simulate")
+    .description(
+      "Let simulated meters push at a head-end, on good days and bad ones, and compare what it stored with what they sent",
+    )
+    .option("--to <address>", "where to push", "127.0.0.1:4059")
+    .option("--meters <n>", "how many", parseCount(1, 1_000_000), 12)
+    .option("--model <list>", "models in turn", "D1,D2,D3")
+    .option(
+      "--push <list>",
+      "periods of their pushes by their clocks, such as instant=15m,block=1h; off for none",
+      "instant=15m",
+    )
+    .option("--incidents <n>", "events a day of each meter, on average", Number, 4)
+    .option("--seed <n>", "what all values and faults follow from", parseCount(0), 1)
+    .option("--speed <factor>", "how much faster than time their clocks run", parseCount(1, 100_000), 1)
+    .option("--start <time>", "what their clocks show first, ISO 8601; now where absent")
+    .option(
+      "--first-counter <n>",
+      "invocation counter of each meter's first push; above all earlier runs' where absent",
+      parseCount(1, 0xffff_0000),
+    )
+    .option("--ramp <time>", "meters begin one after the other over so long", parseDuration, 0);
+  return faultOptions(command)
+    .addOption(
+      new Option("--framing <name>", "all meters the same; mixed where absent").choices(["wrapper", "hdlc"]),
+    )
+    .addOption(
+      new Option("--connection <habit>", "one connection a meter, or one a push")
+        .choices(["standing", "per-push"])
+        .default("standing"),
+    )
+    .option("--for <time>", "end after a time such as 10m; without it Ctrl-C ends it", parseDuration)
+    .option(
+      "--files <directory>",
+      "write meters.csv, keys.csv and scalers.csv for `hes meters import`, `hes keys import` and `hes meter-types import`",
+    )
+    .option("--only-files", "end when they are written")
+    .option("--import", "import the same into the configured database first")
+    .option(
+      "--verify [database-url]",
+      "at the end compare what was sent with what is stored, in the configured database where no URL is given",
+    )
+    .option("--json", "for scripts")
+    .action((options: Options) => simulate(program, options));
+}
+
+function faultOptions(command: Command): Command {
+  return command
+    .option(
+      "--faults <list>",
+      "what goes wrong on the way, each with its share of all pushes: all, all=0.1%, flip=1%,drop",
+      "",
+    )
+    .option("--quirks <list>", "what meters do otherwise than the standard says, by turns: all, or names", "")
+    .option("--power-cut <time>", "the power of all meters fails so long after the start", parseDuration)
+    .option("--dark <time>", "how long it stays away", parseDuration, 30_000)
+    .option("--back-within <time>", "how long it takes until all meters are back", parseDuration, 60_000);
+}
+
+async function simulate(program: Program, options: Options): Promise<void> {
+  const fleet = new Fleet(fleetOptions(options, Date.now));
+  if (options.files !== undefined) await writeFiles(program, fleet, options.files);
+  if (options.onlyFiles) return;
+  if (options.import) await importFleet(program, fleet);
+  const began = Date.now();
+  await run(program, fleet, options.for);
+  const verification =
+    options.verify === undefined ? null : await verifyIn(program, fleet, options.verify, began);
+  const { statistics } = fleet;
+  if (options.json) program.print(JSON.stringify({ ...statistics, verification }));
+  else program.print([...report(statistics), ...(verification ? verdict(verification) : [])].join("\n"));
+  if (statistics.waiting > 0) {
+    throw new UserError(EXIT.unavailable, `${statistics.waiting} pushes could not be sent to ${options.to}`);
+  }
+  if (verification?.same === false) program.finish(EXIT.data);
+}
+
+async function run(program: Program, fleet: Fleet, forMs: number | undefined): Promise<void> {
+  const signals = watchSignals(() => program.complain("Ending at once."));
+  const ends = forMs === undefined ? [] : [delay(forMs, null, { ref: false })];
+  fleet.start();
+  await Promise.race([signals.first, ...ends]);
+  await fleet.stop();
+  signals.close();
+}
+
+const scalers = () => readFile(join(catalogueFolder(), "example-scalers", "simulated.csv"), "utf8");
+
+async function writeFiles(program: Program, fleet: Fleet, directory: string): Promise<void> {
+  mkdirSync(directory, { recursive: true });
+  for (const [name, text] of [
+    ["meters.csv", fleet.importCsv()],
+    ["keys.csv", fleet.keysCsv()],
+    ["scalers.csv", await scalers()],
+  ] as const) {
+    // Simulated keys guard nothing, and yet: files with keys are for their owner.
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
+    program.complain(`wrote ${join(directory, name)}`);
+  }
+}
+
+/** The same files that a utility gets from its meters' maker, imported in the same way. */
+async function importFleet(program: Program, fleet: Fleet): Promise<void> {
+  await withSession(program, async ({ database, ring }) => {
+    const { created, updated } = await importMeters(database, ring(), fleet.importCsv());
+    await importKeys(database, ring(), fleet.keysCsv());
+    await importScalers(database, await scalers());
+    program.complain(`imported ${created + updated} meters, ${created} of them new`);
+  });
+}
+
+async function verifyIn(
+  program: Program,
+  fleet: Fleet,
+  where: string | true,
+  began: number,
+): Promise<Verification> {
+  let result: Verification | null = null;
+  const look = async (database: Database) => {
+    result = await verify(database, fleet, began);
+  };
+  if (where === true) await withSession(program, ({ database }) => look(database));
+  else {
+    const { schema } = loadConfig(program.configFile()).config.database;
+    const database = openDatabase({ url: where, schema, poolMax: 2 });
+    try {
+      await ping(database);
+      await look(database);
+    } finally {
+      await database.close();
+    }
+  }
+  return result!;
+}

@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { FAULT_NAMES } from "../../simulator/faults.ts";
+import { type DaemonProcess, startDaemonProcess } from "../support/daemon.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type CommandLine, commandLine } from "../support/hes.ts";
+
+/** A process that starts on a busy machine takes its time. */
+vi.setConfig({ testTimeout: 120_000 });
+
+/*
+ * The simulated fleet against the daemon as a process: sent = stored. What the comparison would find is shown by damaging the
+ * database behind its back.
+ */
+describe("hes simulate --verify", () => {
+  let test: TestDatabase;
+  let cli: CommandLine;
+  let daemon: DaemonProcess;
+
+  const simulate = (...more: string[]) =>
+    cli.hes("simulate", "--to", `127.0.0.1:${daemon.port}`, "--speed", "1800", "--verify", test.url, ...more);
+
+  beforeAll(async () => {
+    test = await createTestDatabase();
+    cli = commandLine(test.url);
+    daemon = await startDaemonProcess({
+      HES_DATABASE__URL: test.url,
+      HES_DATA_DIR: join(cli.folder, "data"),
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await daemon?.end("SIGTERM");
+    cli?.remove();
+    await test?.drop();
+  });
+
+  it("finds everything stored once, with every fault and every quirk, and a power cut in between", async () => {
+    const { code, stdout, stderr } = await simulate(
+      ...["--meters", "45", "--for", "6s", "--import", "--seed", "7", "--json"],
+      ...["--faults", "all=1.5%,clock-drift=20%,clock-jump=20%", "--quirks", "all", "--incidents", "40"],
+      ...["--power-cut", "3s", "--dark", "500ms", "--back-within", "1s"],
+    );
+    expect(stderr).toContain("imported 45 meters, 45 of them new");
+    const { verification, faults, answers, pushes } = JSON.parse(stdout);
+    expect(verification.problems).toEqual([]);
+    expect(verification.same).toBe(true);
+    expect(verification.pushes.sent).toBe(verification.pushes.applied);
+    // Each meter had its last gasp and its first breath.
+    expect(pushes.alert).toBeGreaterThanOrEqual(90);
+    // Every fault happened, and the head-end had to refuse for every reason.
+    expect(Object.keys(faults).sort()).toEqual([...FAULT_NAMES].sort());
+    expect(Object.keys(answers).sort()).toEqual(
+      ["bad_tag", "malformed", "replay", "retransmission", "unknown_system_title"].sort(),
+    );
+    expect(code).toBe(0);
+  });
+
+  it("sees what is missing, what is there twice, and what has another value", async () => {
+    // A trigger stands for a head-end that loses one row, invents one, and stores one wrongly.
+    await test.database.query(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
+      DECLARE number text := (SELECT meter_number FROM public.meters WHERE id = NEW.meter_id);
+      BEGIN
+        IF number = 'SIM10000001' THEN RETURN NULL; END IF;
+        IF number = 'SIM10000002' THEN NEW.block_active_import_wh := NEW.block_active_import_wh + 1; END IF;
+        IF number = 'SIM10000003' AND extract(minute FROM NEW.time) IN (0, 30) THEN NEW.time := NEW.time + interval '1 second'; END IF;
+        RETURN NEW;
+      END $$`);
+    await test.database.query(
+      "CREATE TRIGGER spoil BEFORE INSERT ON block_load_profile FOR EACH ROW EXECUTE FUNCTION spoil()",
+    );
+    const { code, stdout } = await simulate(
+      ...["--meters", "4", "--for", "3s", "--push", "instant=off", "--framing", "wrapper", "--seed", "7"],
+      ...["--start", "2026-03-01T00:00:00Z"],
+    );
+    await test.database.query("DROP TRIGGER spoil ON block_load_profile");
+    expect(stdout).toMatch(/SIM10000001 sent \d+ block rows, 0 are stored/);
+    expect(stdout).toMatch(/SIM10000002: \d+ block rows are stored, and not with the times or values/);
+    expect(stdout).toMatch(/SIM10000003: \d+ block rows are stored, and not with the times or values/);
+    expect(stdout).not.toMatch(/SIM10000004/);
+    expect(code).toBe(65);
+  });
+
+  it("says what is wrong with its arguments", async () => {
+    expect(await simulate("--model", "d7")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--model: there is no "d7"; there are D1, D2, D3'),
+    });
+    expect(await simulate("--push", "block=20m")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining("D1 captures a block every 30 minutes"),
+    });
+    expect(await simulate("--faults", "flip=120%")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining("flip=120% is no share"),
+    });
+    expect(await simulate("--quirks", "flip")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--quirks: there is no "flip"'),
+    });
+  });
+});
