@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
+import { certificatesCommand } from "./certificates-command.ts";
 import { commandsCommand } from "./commands-command.ts";
 import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
@@ -56,7 +57,15 @@ export function rootCommand(
     finish,
   };
   const commands = [
-    ...[serveCommand, demoCommand, migrateCommand, configCommand, metersCommand, keysCommand],
+    ...[
+      serveCommand,
+      demoCommand,
+      migrateCommand,
+      configCommand,
+      metersCommand,
+      keysCommand,
+      certificatesCommand,
+    ],
     ...[
       meterTypesCommand,
       obisCommand,

@@ -5,7 +5,13 @@ import { readSecurityHeaderIn, type SecurityHeader } from "../dlms/security/prot
 import { readAsciiPush } from "../dlms/text/ascii-push.ts";
 import { TELEGRAM_START } from "../dlms/text/p1-telegram.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
-import { authenticatedHeader, findGloCiphering, type KeyInfo } from "../dlms/xdlms/ciphered.ts";
+import {
+  authenticatedHeader,
+  findGloCiphering,
+  type GeneralSigning,
+  type KeyInfo,
+  signedOctets,
+} from "../dlms/xdlms/ciphered.ts";
 import type { GeneralBlockTransfer } from "../dlms/xdlms/general-block-transfer.ts";
 
 /** Which of a meter's keys a ciphered APDU needs. */
@@ -18,11 +24,25 @@ export type NamedKey =
   | { readonly kind: "wrapped"; readonly wrapped: Buffer }
   | { readonly kind: "agreed" };
 
+/** What somebody has put his signature to. */
+export interface Signature {
+  /** Of who signed; empty where the header leaves it out. */
+  readonly systemTitle: Buffer;
+  readonly message: Buffer;
+  /** r and s; empty where nobody has signed, as GB meters leave it. */
+  readonly signature: Buffer;
+}
+
+interface Signed {
+  /** The outermost first; absent where nothing was signed. */
+  readonly signatures?: readonly Signature[];
+}
+
 /** What an APDU is to the ingest before any key was used. */
 export type Envelope =
   /** Nothing protects it. `apdu` is without what it was signed with. */
-  | { readonly kind: "plain"; readonly apdu: Buffer }
-  | {
+  | ({ readonly kind: "plain"; readonly apdu: Buffer } & Signed)
+  | ({
       readonly kind: "ciphered";
       /** The originator's, as sent; null for service-specific ciphering, which does not say whose it is. */
       readonly systemTitle: Span | null;
@@ -31,7 +51,7 @@ export type Envelope =
       readonly key: NamedKey;
       /** What the header of general-ciphering adds to the authenticated data. */
       readonly additional: Buffer | null;
-    }
+    } & Signed)
   | { readonly kind: "block"; readonly block: GeneralBlockTransfer }
   | { readonly kind: "unsupported"; readonly name: string };
 
@@ -59,8 +79,8 @@ export function isInClear(apdu: Buffer): boolean {
 }
 
 /**
- * Throws DecodeError or SecurityError "malformed". A notification in clear is not read yet. Signatures are taken away unchecked: no
- * certificates are known, so that a signed push counts as one that nobody proves.
+ * Throws DecodeError or SecurityError "malformed". A notification in clear is not read yet. Signatures are taken away and kept beside:
+ * they can be checked when it is known whose they ought to be.
  */
 export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): Envelope {
   if (apdu[0] === GENERAL_GLO_CIPHERING) return gloCiphered(apdu, GLOBAL);
@@ -83,7 +103,7 @@ export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): 
       );
     case "general-signing":
       if (signatures >= SIGNATURES_MAX) throw new DecodeError("limit", 0, "too many signatures");
-      return openEnvelope(read.content, limits, signatures + 1);
+      return withSignature(openEnvelope(read.content, limits, signatures + 1), read);
     case "general-block-transfer":
       return { kind: "block", block: read };
     default:
@@ -94,6 +114,13 @@ export function openEnvelope(apdu: Buffer, limits: DataLimits, signatures = 0): 
 function gloCiphered(apdu: Buffer, key: NamedKey): Envelope {
   const { systemTitle, content } = findGloCiphering(apdu);
   return ciphered(systemTitle, content, key);
+}
+
+function withSignature(inside: Envelope, signed: GeneralSigning): Envelope {
+  if (inside.kind !== "plain" && inside.kind !== "ciphered") return inside;
+  const { originatorSystemTitle: systemTitle, signature } = signed;
+  const outer = { systemTitle, message: signedOctets(signed), signature };
+  return { ...inside, signatures: [outer, ...(inside.signatures ?? [])] };
 }
 
 function ciphered(

@@ -9,6 +9,7 @@ import type { MappingPlan } from "../mapping/plan.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Acceptance, Protection } from "./accepted.ts";
 import type { Arrival } from "./arrival.ts";
+import { checkSignatures } from "./check-signatures.ts";
 import { judge } from "./counter-verdict.ts";
 import type { Counters } from "./counters.ts";
 import type { IngestDependencies } from "./dependencies.ts";
@@ -123,8 +124,14 @@ export class PushReceiver {
 
   private *open(arrival: Arrival, envelope: Envelope, depth = 0): Steps<Opened> {
     if (depth >= LAYERS_MAX) throw new RefusedError("limit", `more than ${LAYERS_MAX} envelopes`);
-    if (envelope.kind === "plain") return yield* this.openPlain(arrival, envelope.apdu, depth);
-    if (envelope.kind === "ciphered") return yield* this.openCiphered(arrival, envelope, depth);
+    if (envelope.kind === "plain" || envelope.kind === "ciphered") {
+      const opened =
+        envelope.kind === "plain"
+          ? yield* this.openPlain(arrival, envelope.apdu, depth)
+          : yield* this.openCiphered(arrival, envelope, depth);
+      checkSignatures(opened.meter, envelope.signatures);
+      return opened;
+    }
     const name = envelope.kind === "unsupported" ? envelope.name : "general-block-transfer";
     throw new RefusedError("unsupported", `${name} is nothing that a meter pushes`);
   }
@@ -173,6 +180,7 @@ export class PushReceiver {
         const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
         const inside = isEnvelope(plaintext) ? openEnvelope(plaintext, this.limits) : null;
         if (inside?.kind === "ciphered") return yield* this.open(arrival, inside, depth + 1);
+        if (inside?.kind === "plain") checkSignatures(meter, inside.signatures);
         const clear = inside?.kind === "plain" ? inside.apdu : plaintext;
         const opened = this.read(meter, clear, protection);
         const relayed = opened.notification?.relayed ?? null;

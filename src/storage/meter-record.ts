@@ -27,6 +27,8 @@ export interface MeterRecord {
   /** IANA name; null: the configured zone. */
   readonly timeZone: string | null;
   readonly keys: readonly MeterKey[];
+  /** Public keys of its certificates for digital signature; absent where none is known. */
+  readonly signatureKeys?: readonly KeyObject[];
 }
 
 /** A usable key of a meter: opened from its envelope, never as octets. */

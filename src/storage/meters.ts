@@ -1,5 +1,6 @@
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Client, Database, QueryRow } from "./database.ts";
+import { CERTIFICATES, signatureKeysOf } from "./meter-certificates.ts";
 import { loadKeys } from "./meter-keys.ts";
 import type { MeterKey, MeterRecord } from "./meter-record.ts";
 
@@ -26,7 +27,7 @@ export async function findMeters(
   onUnusableKey: (error: Error) => void = () => undefined,
 ): Promise<MeterRecord[]> {
   const { rows } = await client.query(
-    `SELECT ${COLUMNS} ${FROM} WHERE ${CONDITIONS[by]} AND m.status = 'active'`,
+    `SELECT ${COLUMNS}, ${CERTIFICATES} AS certificates ${FROM} WHERE ${CONDITIONS[by]} AND m.status = 'active'`,
     [values],
   );
   if (rows.length === 0) return [];
@@ -36,7 +37,11 @@ export async function findMeters(
     rows.map((row) => row.id as string),
     onUnusableKey,
   );
-  return rows.map((row) => meterRecord(row, keys.get(row.id as string) ?? []));
+  return rows.map((row) => {
+    const record = meterRecord(row, keys.get(row.id as string) ?? []);
+    const certificates = row["certificates"] as readonly Buffer[];
+    return certificates.length === 0 ? record : { ...record, signatureKeys: signatureKeysOf(certificates) };
+  });
 }
 
 function meterRecord(row: QueryRow, keys: readonly MeterKey[]): MeterRecord {

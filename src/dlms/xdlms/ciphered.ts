@@ -65,21 +65,28 @@ export const generalCiphering = sequence({
 
 export type GeneralCiphering = { apdu: "general-ciphering" } & ValueOf<typeof generalCiphering>;
 
+type Header = Pick<GeneralCiphering, keyof typeof header>;
+
 /** What the header adds to the authenticated data of its content: the five octet-strings, each with its length. */
-export function authenticatedHeader(apdu: Omit<GeneralCiphering, "apdu" | "keyInfo" | "content">): Buffer {
+export function authenticatedHeader(apdu: Header): Buffer {
   const writer = new Writer();
-  const { transactionId, originatorSystemTitle, recipientSystemTitle, dateTime, otherInformation } = apdu;
-  for (const field of [
-    transactionId,
-    originatorSystemTitle,
-    recipientSystemTitle,
-    dateTime,
-    otherInformation,
-  ]) {
-    octetString.write(writer, field);
-  }
+  writeHeader(writer, apdu);
   return writer.finish();
+}
+
+function writeHeader(writer: Writer, apdu: Header): void {
+  for (const name of Object.keys(header) as (keyof Header)[]) octetString.write(writer, apdu[name]);
 }
 
 /** general-signing (DF): the header's five octet-strings · content · signature (raw r and s). */
 export const generalSigning = sequence({ ...header, content: octetString, signature: octetString });
+
+export type GeneralSigning = { apdu: "general-signing" } & ValueOf<typeof generalSigning>;
+
+/** What a signature is over: the header's five octet-strings and the content, each with its length. */
+export function signedOctets(apdu: Header & Pick<GeneralSigning, "content">): Buffer {
+  const writer = new Writer();
+  writeHeader(writer, apdu);
+  octetString.write(writer, apdu.content);
+  return writer.finish();
+}
