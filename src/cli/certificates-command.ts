@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
-import { CertificateError, importCertificate, listCertificates } from "../storage/meter-certificates.ts";
+import { CertificateError } from "../keys/certificate.ts";
+import { importCertificate, listCertificates } from "../storage/meter-certificates.ts";
 import { readOctets } from "./input.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";

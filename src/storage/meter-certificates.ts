@@ -1,5 +1,5 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
-import { isSignatureKey } from "../dlms/security/signature.ts";
+import { CertificateError, readMeterCertificate, titleOf } from "../keys/certificate.ts";
 import type { Database } from "./database.ts";
 
 /** Column of a meter's certificates that are valid now, for a query over `public.meters m`. */
@@ -21,9 +21,6 @@ export interface CertificateSummary {
   readonly notAfter: number;
 }
 
-/** What is wrong with a certificate or its meter, in words for who gave it. */
-export class CertificateError extends Error {}
-
 /**
  * Keeps a meter's certificate for digital signature, PEM or DER; the same one again changes nothing.
  * @throws CertificateError where it is none, its key can't sign DLMS/COSEM, it is another meter's, or there is no such meter
@@ -33,17 +30,14 @@ export async function importCertificate(
   meterNumber: string,
   octets: Buffer,
 ): Promise<CertificateSummary> {
-  const certificate = read(octets);
-  if (!isSignatureKey(certificate.publicKey)) {
-    throw new CertificateError("the certificate's key is not of P-256 (suite 1) or P-384 (suite 2)");
-  }
+  const certificate = readMeterCertificate(octets);
   const [meter] = await database.query("SELECT id, system_title FROM public.meters WHERE meter_number = $1", [
     meterNumber,
   ]);
   if (meter === undefined) throw new CertificateError(`there is no meter ${meterNumber}`);
-  const title = /^CN=([0-9A-Fa-f]{16})$/m.exec(certificate.subject)?.[1]?.toLowerCase();
-  if (title === undefined || title !== meter["system_title"]) {
-    const found = title === undefined ? `"${certificate.subject}"` : title;
+  const title = titleOf(certificate);
+  if (title === null || title !== meter["system_title"]) {
+    const found = title === null ? `"${certificate.subject}"` : title;
     throw new CertificateError(
       `the certificate's common name must be the system title of ${meterNumber} (${meter["system_title"] ?? "none is known"}), it is ${found}`,
     );
@@ -86,14 +80,6 @@ export async function listCertificates(database: Database): Promise<CertificateS
     notBefore: Number(row["not_before"]),
     notAfter: Number(row["not_after"]),
   }));
-}
-
-function read(octets: Buffer): X509Certificate {
-  try {
-    return new X509Certificate(octets);
-  } catch {
-    throw new CertificateError("that is no X.509 certificate, neither PEM nor DER");
-  }
 }
 
 const oneLine = (name: string) => name.replaceAll("\n", ", ");
