@@ -9,7 +9,7 @@ import type {
 } from "../../src/dlms/association/requests.ts";
 import { Reader } from "../../src/dlms/bytes/reader.ts";
 import { Writer } from "../../src/dlms/bytes/writer.ts";
-import { parseObis } from "../../src/dlms/cosem/obis-code.ts";
+import { formatObis, parseObis } from "../../src/dlms/cosem/obis-code.ts";
 import { readData, writeData } from "../../src/dlms/encoding/data.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
 import type { DataAccessResult } from "../../src/dlms/xdlms/result-codes.ts";
@@ -27,7 +27,7 @@ export function hexOf(data: Data): string {
 /** A meter in an open association: attributes as octets by "class/logical name/attribute". What it holds is given by the test. */
 export class FakeAssociation implements MeterAssociation {
   readonly meterId: string;
-  readonly clientSap = 48;
+  readonly clientSap: number = 48;
   readonly conformance = 0x20189d;
   readonly meterSystemTitle = null;
   readonly held = new Map<string, string>();
@@ -35,6 +35,8 @@ export class FakeAssociation implements MeterAssociation {
   readonly refusals = new Map<string, DataAccessResult>();
   /** "class/logical name/attribute = octets", in order. */
   readonly written: string[] = [];
+  /** "class/logical name/attribute", and the parameters of a selection behind it, in order. */
+  readonly asked: string[] = [];
   readonly invoked: string[] = [];
   /** Called in the middle of every service. */
   onRequest: (kind: "read" | "write" | "invoke") => void = () => undefined;
@@ -42,14 +44,17 @@ export class FakeAssociation implements MeterAssociation {
   keep: (key: string, hex: string) => string = (_key, hex) => hex;
   onInvoke: (key: string) => void = () => undefined;
 
-  constructor(held: Readonly<Record<string, string>>, meterId = "00000000-0000-4000-8000-000000000001") {
-    this.meterId = meterId;
+  constructor(held: Readonly<Record<string, string>>, who: { meterId?: string; clientSap?: number } = {}) {
+    this.meterId = who.meterId ?? "00000000-0000-4000-8000-000000000001";
+    this.clientSap = who.clientSap ?? 48;
     for (const [key, hex] of Object.entries(held)) this.held.set(normal(key), hex.replaceAll(" ", ""));
   }
 
   async read(requests: readonly ReadRequest[]): Promise<ReadOutcome[]> {
     this.onRequest("read");
-    return requests.map(({ attribute }) => {
+    return requests.map(({ attribute, selection }) => {
+      const name = `${attribute.classId}/${formatObis(attribute.instanceId)}/${attribute.attributeId}`;
+      this.asked.push(selection ? `${name} ${hexOf(selection.parameters)}` : name);
       const hex = this.held.get(`${attribute.classId}/${attribute.instanceId}/${attribute.attributeId}`);
       if (hex === undefined) return { kind: "refused", result: "object-undefined" };
       return { kind: "data", value: dataOf(hex) };

@@ -1,0 +1,193 @@
+import { describeRefusal, type ReadOutcome, type ReadRequest } from "../dlms/association/requests.ts";
+import { DataMismatch } from "../dlms/cosem/classes/data-codec.ts";
+import { attributeValue } from "../dlms/cosem/classes/interface-class.ts";
+import { interfaceClassOf } from "../dlms/cosem/classes/interface-classes.ts";
+import {
+  ACCESS_BITS,
+  attributeAccessBits,
+  type ObjectListElement,
+} from "../dlms/cosem/classes/object-list.ts";
+import { profileGeneric } from "../dlms/cosem/classes/profile-generic.ts";
+import type { ModelAssociation, ModelAttribute, ModelObject } from "../dlms/cosem/meter-model.ts";
+import { obisToOctets } from "../dlms/cosem/obis-code.ts";
+import { entriesFromTo } from "../dlms/cosem/selective-access.ts";
+import type { Data } from "../dlms/encoding/data-types.ts";
+import type { MeterAssociation } from "./meter-association.ts";
+import { readObjectList } from "./object-list.ts";
+
+export interface ModelReading {
+  /** SAP of the logical device. */
+  readonly serverSap: number;
+  /** Newest rows of each profile that are read. */
+  readonly rowsMax: number;
+  /** Told before each object is read. */
+  readonly onObject?: (object: ObjectListElement, index: number, count: number) => void;
+}
+
+/** What was read so far, through one association after the other. */
+export class ModelBuilder {
+  readonly associations: ModelAssociation[] = [];
+  readonly #objects = new Map<string, ModelObject & { readonly attributes: Map<number, ModelAttribute> }>();
+
+  get objects(): ModelObject[] {
+    return [...this.#objects.values()];
+  }
+
+  /** The attributes of an object as far as they are read. */
+  attributesOf({ classId, version, logicalName }: ObjectListElement): Map<number, ModelAttribute> {
+    const key = `${classId}/${logicalName}`;
+    let object = this.#objects.get(key);
+    if (object === undefined) {
+      object = { classId, version, logicalName, attributes: new Map() };
+      this.#objects.set(key, object);
+    }
+    return object.attributes;
+  }
+}
+
+/**
+ * Walks the object list of an open association and reads every attribute that it may read and no association before it could.
+ * What is refused is noted with the meter's answer; secrets are not read.
+ * @throws ObjectListUnreadable, PollError
+ */
+export async function readModel(
+  association: MeterAssociation,
+  builder: ModelBuilder,
+  reading: ModelReading,
+): Promise<void> {
+  const { objects, version } = await readObjectList(association);
+  builder.associations.push({
+    clientSap: association.clientSap,
+    serverSap: reading.serverSap,
+    version,
+    conformance: association.conformance,
+    objectList: objects,
+  });
+  for (const [index, object] of objects.entries()) {
+    reading.onObject?.(object, index, objects.length);
+    await readObject(association, builder.attributesOf(object), object, version, reading);
+  }
+}
+
+/** Passwords, secrets and keys by class: they don't belong into a file that is handed around. */
+const SECRETS: ReadonlyMap<number, readonly number[]> = new Map([
+  [12, [7]],
+  [15, [7]],
+  [19, [7, 8, 9]],
+  [44, [5]],
+  [45, [3]],
+  [100, [6, 7]],
+]);
+
+const PROFILE = 7;
+const BUFFER = 2;
+const ASSOCIATION_LN = 15;
+const CONTEXT_INFO = 5;
+
+async function readObject(
+  association: MeterAssociation,
+  attributes: Map<number, ModelAttribute>,
+  object: ObjectListElement,
+  associationVersion: number,
+  reading: ModelReading,
+): Promise<void> {
+  attributes.set(1, {
+    kind: "data",
+    data: { type: "octet-string", value: obisToOctets(object.logicalName) },
+  });
+  const readable: number[] = [];
+  for (const index of indicesOf(object)) {
+    if (attributes.get(index)?.kind === "data") continue;
+    const reason = whyNot(object, index, associationVersion);
+    if (reason === null) readable.push(index);
+    else if (!attributes.has(index)) attributes.set(index, { kind: "missing", reason });
+  }
+  const single = readable.filter((index) => object.classId !== PROFILE || index !== BUFFER);
+  if (single.length > 0) {
+    const outcomes = await association.read(single.map((index) => requestOf(object, index)));
+    single.forEach((index, at) => {
+      attributes.set(index, attributeOf(object, index, outcomes[at]!));
+    });
+  }
+  if (single.length < readable.length) {
+    attributes.set(BUFFER, await readBuffer(association, object, attributes, reading.rowsMax));
+  }
+}
+
+/** The attributes that the object list names; those of the class where it names none. */
+function indicesOf({ classId, version, accessRights }: ObjectListElement): number[] {
+  const named = accessRights.attributeAccess.map(({ attributeId }) => attributeId).filter((id) => id > 1);
+  if (named.length > 0) return named;
+  return interfaceClassOf(classId, version).byIndex.flatMap((one) =>
+    one === undefined || one.index === 1 ? [] : one.index,
+  );
+}
+
+/** Why an attribute isn't read; null: it is. */
+function whyNot(
+  { classId, accessRights }: ObjectListElement,
+  index: number,
+  associationVersion: number,
+): string | null {
+  if (SECRETS.get(classId)?.includes(index)) return "secret";
+  const rights = accessRights.attributeAccess.find(({ attributeId }) => attributeId === index);
+  if (rights === undefined) return null;
+  return attributeAccessBits(associationVersion, rights.accessMode) & ACCESS_BITS.read
+    ? null
+    : "not readable";
+}
+
+const requestOf = ({ classId, logicalName }: ObjectListElement, attributeId: number): ReadRequest => ({
+  attribute: { classId, instanceId: logicalName, attributeId },
+});
+
+function attributeOf(object: ObjectListElement, index: number, outcome: ReadOutcome): ModelAttribute {
+  if (outcome.kind !== "data") return { kind: "missing", reason: describeRefusal(outcome) };
+  const isContext = object.classId === ASSOCIATION_LN && index === CONTEXT_INFO;
+  return { kind: "data", data: isContext ? withoutKey(outcome.value) : outcome.value };
+}
+
+/** The dedicated key is the last element of xDLMS_context_info. */
+function withoutKey(data: Data): Data {
+  if (data.type !== "structure") return data;
+  return {
+    type: "structure",
+    value: data.value.map((one, index) =>
+      index === data.value.length - 1 && one.type === "octet-string"
+        ? { ...one, value: Buffer.alloc(0) }
+        : one,
+    ),
+  };
+}
+
+/** The newest rows. How many there are and how they are sorted was read before; where that isn't known, the first rows are. */
+async function readBuffer(
+  association: MeterAssociation,
+  object: ObjectListElement,
+  attributes: ReadonlyMap<number, ModelAttribute>,
+  rowsMax: number,
+): Promise<ModelAttribute> {
+  const entries = profileValue(attributes, "entriesInUse");
+  const isWhole = entries !== null && entries <= rowsMax;
+  const newestFirst = entries === null || profileValue(attributes, "sortMethod") === "lifo";
+  const selection = newestFirst ? entriesFromTo(1, rowsMax) : entriesFromTo(entries - rowsMax + 1, 0);
+  const [outcome] = await association.read([
+    { ...requestOf(object, BUFFER), selection: isWhole ? null : selection },
+  ]);
+  if (outcome!.kind === "data" || isWhole) return attributeOf(object, BUFFER, outcome!);
+  return { kind: "missing", reason: `${describeRefusal(outcome!)} (asked for ${rowsMax} of its rows)` };
+}
+
+function profileValue<K extends "entriesInUse" | "sortMethod">(
+  attributes: ReadonlyMap<number, ModelAttribute>,
+  key: K,
+) {
+  const one = attributes.get(profileGeneric.attributes[key].index);
+  if (one?.kind !== "data") return null;
+  try {
+    return attributeValue(profileGeneric, key, one.data);
+  } catch (error) {
+    if (error instanceof DataMismatch) return null;
+    throw error;
+  }
+}
