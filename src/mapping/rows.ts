@@ -249,7 +249,7 @@ export const METER_EVENTS = table(
 /** One attempt, or one received push. */
 export const PUSH_HISTORY = table(
   "push_history",
-  ["id", "started_at"],
+  ["id", "started_at", "meter_id"],
   [],
   ["bigint", "id"],
   ["timestamptz", "started_at", "finished_at", "due_at"],
@@ -268,7 +268,7 @@ export const PUSH_HISTORY = table(
 /** Every accepted APDU as it was received, so that it can be decoded again. */
 export const RAW_FRAMES = table(
   "raw_frames",
-  ["id", "received_at"],
+  ["id", "received_at", "meter_id"],
   [],
   ["bigint", "id"],
   ["timestamptz", "received_at"],

@@ -1,4 +1,6 @@
 import type { Database, QueryRow } from "./database.ts";
+import { entityDiagrams } from "./entity-diagram.ts";
+import { exampleQueries } from "./example-queries.ts";
 
 /** docs/reference/schema.md, from a migrated database on plain PostgreSQL. A test compares the file with this. */
 export async function schemaPage(database: Database): Promise<string> {
@@ -18,7 +20,28 @@ export async function schemaPage(database: Database): Promise<string> {
     "Made from the migrated database by `npm test`; not written by hand. What a migration changes shows here as a difference.",
     "On TimescaleDB the partitioned tables of measurements, readings, instantaneous and block load profiles are hypertables, and",
     "`daily_load_profile` is a view over continuous aggregates; columns are the same.",
+    "",
+    "## How they belong together",
+    "",
+    "Every table of values refers to `meters`. A line ends in a crow's foot at the table with many rows.",
+    ...(await entityDiagrams(database)),
+    "",
+    "## Queries to begin with",
+    "",
+    "They stand in `docs/queries/`, run with `search_path` = hes, public, and a test runs them on PostgreSQL and on TimescaleDB.",
   ];
+  for (const { file, title, sql } of await exampleQueries()) {
+    lines.push(
+      "",
+      `### ${title}`,
+      "",
+      `\`${file}\``,
+      "",
+      "```sql",
+      sql.trimEnd().split("\n").slice(1).join("\n"),
+      "```",
+    );
+  }
   for (const table of tables) {
     lines.push("", `## ${table["schema"]}.${table["name"]}`, "");
     if (table["partition"]) lines.push(`Partitioned: ${table["partition"]}`, "");
