@@ -7,6 +7,7 @@ import { type Journal, openJournal } from "./journal.ts";
 import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
+import { openPolls } from "./polls.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
@@ -31,6 +32,8 @@ export interface Daemon {
 }
 
 const MINUTE_MS = 60_000;
+/** Connections for schedules, polls and gaps; their rows go through those of the pushes. */
+const POLL_CONNECTIONS = 4;
 
 /**
  * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners, HTTP.
@@ -92,7 +95,24 @@ async function start(
   const pipeline = await openPipeline(config, database, metrics.observer(), log);
   line = pipeline;
   started.push(() => pipeline.close());
-  const heart = startHeartbeat(duties(config, housekeeping, pipeline, journal), log);
+  const pollDatabase = opened.open(POLL_CONNECTIONS);
+  started.push(() => pollDatabase.close());
+  const polls = await openPolls(
+    config,
+    pollDatabase,
+    pipeline,
+    { metrics, journal, log },
+    {
+      roads: null,
+      connectedMeters: () => [],
+      now: Date.now,
+    },
+  );
+  started.push(() => polls.close());
+  const heart = startHeartbeat(
+    [...polls.duties.map(patient), ...duties(config, housekeeping, pipeline, journal)],
+    log,
+  );
   started.push(async () => {
     await heart.stop();
     await journal.flush();
@@ -140,19 +160,23 @@ function noteDatabase(
   journal.record("warn", "storage", "the database is away; pushes wait in memory", { text: condition.away });
 }
 
-function duties(config: Config, database: Database, pipeline: Pipeline, journal: Journal): Duty[] {
-  const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty => ({
-    name,
-    everyMs,
+/** The watch has told that the database is away; what is due is done when it is back. */
+function patient(duty: Duty): Duty {
+  return {
+    ...duty,
     run: async (now) => {
       try {
-        await work(now);
+        await duty.run(now);
       } catch (error) {
-        // The watch has told that the database is away; what is due is done when it is back.
         if (!(error instanceof StorageError && error.retryable)) throw error;
       }
     },
-  });
+  };
+}
+
+function duties(config: Config, database: Database, pipeline: Pipeline, journal: Journal): Duty[] {
+  const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty =>
+    patient({ name, everyMs, run: async (now) => void (await work(now)) });
   return [
     duty("last seen", 10_000, () => pipeline.flush()),
     duty("journal", 10_000, () => journal.flush()),

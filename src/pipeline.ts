@@ -2,10 +2,13 @@ import { openKeyRing } from "./configured-keys.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
 import type { IngestObserver } from "./ingest/observer.ts";
 import type { Log } from "./log.ts";
+import type { MappingConfiguration } from "./mapping/configuration.ts";
 import type { Config } from "./settings.ts";
+import type { PushStore } from "./storage/accepted-push.ts";
 import { openAlertStore } from "./storage/alerts.ts";
 import { openCounterStore, openStatusWordStore } from "./storage/counters.ts";
 import type { Database } from "./storage/database.ts";
+import type { CodeRegistry } from "./storage/ingest-stores.ts";
 import { rememberSeen } from "./storage/last-seen.ts";
 import { openMeterDirectory } from "./storage/meter-directory.ts";
 import { openMeterRegistrar } from "./storage/meter-registrar.ts";
@@ -20,6 +23,11 @@ import { openSecurityEvents } from "./storage/security-events.ts";
 export interface Pipeline {
   readonly ingest: Ingest;
   readonly partitions: Partitions;
+  /** Where rows become durable, for what is read from meters. */
+  readonly store: PushStore;
+  readonly codes: CodeRegistry;
+  /** What the mapping is configured with now. */
+  configuration(): MappingConfiguration;
   /** Reads the mapping's configuration again now, instead of when the database has told of its change. */
   reload(): Promise<void>;
   /** Writes what is collected between pushes. */
@@ -54,6 +62,7 @@ export async function openPipeline(
     database,
     now,
   );
+  const codes = openCodeRegistry(database, configuration.reload);
   const ingest = createIngest({
     store,
     directory,
@@ -63,7 +72,7 @@ export async function openPipeline(
       framesMax: config.limits.quarantineFramesMax,
     }),
     securityEvents: openSecurityEvents(database),
-    codes: openCodeRegistry(database, configuration.reload),
+    codes,
     statusWords: openStatusWordStore(database),
     registrar: openMeterRegistrar(database, directory),
     alerting: openAlertStore(database),
@@ -81,6 +90,9 @@ export async function openPipeline(
   return {
     ingest,
     partitions,
+    store,
+    codes,
+    configuration: configuration.current,
     reload: configuration.reload,
     flush: () => store.flush(),
     close: async () => {

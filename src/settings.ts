@@ -191,6 +191,43 @@ export const OWN_SETTINGS = {
     "A frame without a tag whose invocation counter is further ahead than this goes to quarantine.",
   ),
 
+  "polling.polls_max": count(
+    50,
+    "polls",
+    "Polls that this daemon makes at the same time; a quarter of them at most fills gaps. 0: it fires schedules and polls nothing.",
+    0,
+  ),
+  "polling.client_sap": count(
+    32,
+    "client SAP",
+    "Association of polls whose schedule entry names none: 32 is the meter reader of IS 15959. A meter without it is read by its lowest that isn't public.",
+  ),
+  "polling.step_rows": count(
+    384,
+    "rows",
+    "Rows of a load profile that are asked for at once; each such step is stored before the next.",
+  ),
+  "polling.first_read_days": count(
+    3,
+    "days",
+    "How far back a load profile is read of a meter of which nothing is stored.",
+  ),
+  "polling.fill_gaps": setting(
+    z.boolean(),
+    true,
+    "Whether missing captures are read by themselves, at low priority; they are looked for in either case.",
+  ),
+  "polling.gap_grace_minutes": count(
+    60,
+    "minutes",
+    "A capture is missing when it isn't here so long after its time.",
+  ),
+  "polling.memory_days": count(
+    35,
+    "days",
+    "How long a meter is taken to keep captures where it doesn't say so itself; an older gap is given up.",
+  ),
+
   "time.zone": setting(
     z.string().refine(isTimeZone, "an IANA time zone is needed, such as Asia/Kolkata"),
     "Asia/Kolkata",
@@ -295,6 +332,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   spool: "The local spool",
   http: "Health and metrics",
   security: "Keys and strangers",
+  polling: "What is read from meters, and when",
   time: "Days and clocks",
   log: "The daemon's own log, on standard error",
   retention: "How long rows are kept. Tables without a key are kept for ever",

@@ -102,6 +102,8 @@ export interface CatalogueScaler {
 export interface Catalogue {
   readonly objects: readonly CatalogueObject[];
   readonly pushLists: readonly PushList[];
+  /** What the head-end may read: profiles, as elements of class 7. They explain no body. */
+  readonly pollLists: readonly PushList[];
   readonly events: readonly CatalogueEvent[];
   /** Bits of the event status word and of other bit-strings. */
   readonly esw: readonly StatusBit[];
@@ -265,6 +267,7 @@ export function loadCatalogue(folder: string = catalogueFolder()): Catalogue {
   return {
     objects,
     pushLists: csvFiles(folder, "push-lists").flatMap((file) => readPushLists(folder, file)),
+    pollLists: csvFiles(folder, "poll-lists").flatMap((file) => readPushLists(folder, file)),
     events: csvFiles(folder, "events").flatMap((file) => readEvents(folder, file)),
     esw: readBits(folder, "esw.csv"),
     alarms: readBits(folder, "alarms.csv"),

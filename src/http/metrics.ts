@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { IngestObserver, PushVerdict } from "../ingest/observer.ts";
+import { POLL_RESULTS } from "../polling/retry.ts";
 import { REFUSAL_REASONS } from "../refusal.ts";
 
 const PUSH_VERDICTS: readonly PushVerdict[] = [
@@ -14,6 +15,8 @@ const PUSH_VERDICTS: readonly PushVerdict[] = [
 const FRAMINGS = ["hdlc", "wrapper", "apdu"] as const;
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const DECODE_SECONDS = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05];
+const POLL_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const LAG_SECONDS = [1, 5, 10, 20, 30, 60, 300, 900, 3_600, 21_600, 86_400];
 
 /** Everything that /metrics offers. Base units; no label that grows with the number of meters. */
 export class Metrics {
@@ -29,6 +32,10 @@ export class Metrics {
   readonly decode: Histogram;
   readonly databaseWrite: Histogram;
   readonly databaseUp: Gauge;
+  readonly polls: Counter<"result">;
+  readonly pollTime: Histogram;
+  readonly scheduleLag: Histogram;
+  readonly gapsOpen: Gauge;
 
   constructor() {
     const registers = [this.registry];
@@ -59,7 +66,16 @@ export class Metrics {
     this.decode = seconds("hes_push_decode_seconds", "From frame to rows, without waiting.", DECODE_SECONDS);
     this.databaseWrite = seconds("hes_db_write_seconds", "One batch, from BEGIN to COMMIT.");
     this.databaseUp = gauge("hes_database_up", "1 while PostgreSQL answers, else 0.");
+    this.polls = counter("hes_polls_total", "Attempts to poll a meter, by what they came to.", "result");
+    this.pollTime = seconds("hes_poll_seconds", "One attempt to poll a meter, to the COMMIT.", POLL_SECONDS);
+    this.scheduleLag = seconds(
+      "hes_schedule_lag_seconds",
+      "From when a run of a schedule was due to when it was fired.",
+      LAG_SECONDS,
+    );
+    this.gapsOpen = gauge("hes_gaps_open", "Stretches of missing captures that may still be filled.");
 
+    for (const result of POLL_RESULTS) this.polls.inc({ result }, 0);
     for (const verdict of PUSH_VERDICTS) this.pushes.inc({ verdict }, 0);
     for (const reason of REFUSAL_REASONS) this.refused.inc({ reason }, 0);
     for (const framing of FRAMINGS) this.frames.inc({ framing }, 0);

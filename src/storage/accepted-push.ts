@@ -21,18 +21,25 @@ export interface QuarantineReason {
 }
 
 /**
- * All that one accepted push leaves behind, committed in one transaction with the counter's move.
- * `history.cells` and `frame.cells` have no id yet: the store reserves identifiers and sets `id` and `frame_id` everywhere.
+ * All that is committed in one transaction for a push, or for what a poll read.
+ * Cells of history and frame have no id yet: the store reserves identifiers and sets `id` and `frame_id` everywhere.
  */
-export interface AcceptedPush {
+export interface CommitUnit {
   readonly meterId: string;
   /** Rows of measurement, profile, reading and event tables. */
   readonly rows: readonly Row[];
-  readonly history: Row;
-  readonly frame: Row;
+  /** null: of a poll, which keeps its own history and has no frame. */
+  readonly history: Row | null;
+  readonly frame: Row | null;
   /** Absent where nothing was ciphered, or where the meter's policy allows a counter that stands still. */
   readonly counter: CounterMove | null;
   readonly quarantine: QuarantineReason | null;
+}
+
+/** What one accepted push leaves behind, with the counter's move. */
+export interface AcceptedPush extends CommitUnit {
+  readonly history: Row;
+  readonly frame: Row;
 }
 
 /** What became of a push at COMMIT. `replay` and `retransmission`: another daemon had moved the counter meanwhile. */
@@ -51,5 +58,5 @@ export interface CommitOutcome {
 /** Where accepted pushes become durable. */
 export interface PushStore {
   /** All of `pushes` in one transaction; resolves after COMMIT with synchronous_commit on. Rejects with StorageError. */
-  commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]>;
+  commit(pushes: readonly CommitUnit[]): Promise<CommitOutcome[]>;
 }

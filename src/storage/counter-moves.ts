@@ -36,7 +36,7 @@ export class CounterMoves {
   }
 
   /** Called before the first attempt to commit. */
-  submit(pushes: readonly AcceptedPush[]): void {
+  submit(pushes: readonly Pick<AcceptedPush, "counter">[]): void {
     for (const { counter } of pushes) {
       if (counter === null) continue;
       const name = nameOf(counter);

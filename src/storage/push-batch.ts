@@ -1,9 +1,9 @@
 import { type Cell, PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
-import type { AcceptedPush, CommitVerdict } from "./accepted-push.ts";
+import type { CommitUnit, CommitVerdict } from "./accepted-push.ts";
 
 /** A push on its way into the database. */
 export interface Item {
-  readonly push: AcceptedPush;
+  readonly push: CommitUnit;
   /** Of its history row and of its frame. */
   readonly id: number;
   /** Set when a merge has looked at every row. */
@@ -19,9 +19,13 @@ const HISTORY_ROWS = PUSH_HISTORY.position.get("row_count")!;
 const FRAME_ID = RAW_FRAMES.position.get("id")!;
 
 /** Gives a push its identifier, in every row that refers to it. */
-export function identify(push: AcceptedPush, id: number): Item {
-  push.history.cells[HISTORY_ID] = id;
-  push.history.cells[HISTORY_FRAME] = id;
+export function identify(push: CommitUnit, id: number): Item {
+  if (push.history !== null) {
+    push.history.cells[HISTORY_ID] = id;
+    push.history.cells[HISTORY_FRAME] = id;
+  }
+  // Rows of a poll point to no frame.
+  if (push.frame === null) return { push, id, merged: null, verdict: null };
   push.frame.cells[FRAME_ID] = id;
   for (const { table, cells } of push.rows) {
     const at = table.position.get("frame_id");
@@ -39,8 +43,7 @@ export function verdictOf({ push, merged, verdict }: Item): CommitVerdict {
 }
 
 /** The history row says what became of the push; known only now. */
-export function historyCells(item: Item): Cell[] {
-  const { cells } = item.push.history;
+export function historyCells(item: Item, { cells }: Row): Cell[] {
   cells[HISTORY_VERDICT] = verdictOf(item);
   cells[HISTORY_ROWS] = item.merged === null ? item.push.rows.length : item.merged.stored;
   return cells;
@@ -65,6 +68,6 @@ function timePosition(table: Table): number {
 
 export function* rowsOf({ push }: Item): Generator<Row> {
   yield* push.rows;
-  yield push.history;
-  yield push.frame;
+  if (push.history !== null) yield push.history;
+  if (push.frame !== null) yield push.frame;
 }

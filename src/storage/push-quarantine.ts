@@ -30,9 +30,11 @@ export async function quarantineUnstorable(client: Client, item: Item, text: str
   await insert(client, [{ item, reason: "unstorable", text }], false);
 }
 
-async function insert(client: Client, kept: readonly Kept[], known: boolean): Promise<void> {
+async function insert(client: Client, all: readonly Kept[], known: boolean): Promise<void> {
+  // What a poll read has no octets that could be kept.
+  const kept = all.filter(({ item }) => item.push.frame !== null);
   if (kept.length === 0) return;
-  const cells = kept.map(({ item }) => item.push.frame.cells);
+  const cells = kept.map(({ item }) => item.push.frame!.cells);
   await client.query(
     `INSERT INTO quarantine (received_at, meter_id, source, identifier, reason, message, framing, apdu, frame_id)
      SELECT to_timestamp(received / 1000.0), m.id, peer, x.identifier, x.reason, x.message, x.framing, x.apdu, x.frame

@@ -1,5 +1,5 @@
 import { PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
-import type { AcceptedPush, CommitOutcome, PushStore } from "./accepted-push.ts";
+import type { CommitOutcome, CommitUnit, PushStore } from "./accepted-push.ts";
 import { queryWithCopies } from "./batch-query.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { collidingItems } from "./collisions.ts";
@@ -23,7 +23,7 @@ export interface PushStoreOptions {
   /** IANA name of the zone that the daily load profile's days are cut in; Asia/Kolkata. */
   readonly timeZone?: string;
   /** Told of pushes that the database refused; they stand in quarantine then. */
-  readonly onUnstorable?: (error: Error, push: AcceptedPush) => void;
+  readonly onUnstorable?: (error: Error, push: CommitUnit) => void;
 }
 
 /**
@@ -55,7 +55,7 @@ class CopyingPushStore implements PushStore {
     this.ids = new PushIds(database);
   }
 
-  async commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
+  async commit(pushes: readonly CommitUnit[]): Promise<CommitOutcome[]> {
     if (pushes.length === 0) return [];
     const ids = await this.ids.take(pushes.length);
     const items = pushes.map((push, index) => identify(push, ids[index]!));
@@ -219,8 +219,9 @@ function appendRows(items: readonly Item[], copies: BatchCopies): void {
 /** What is always new: history and frames. */
 function appendPushes(items: readonly Item[], copies: BatchCopies): void {
   for (const item of items) {
-    copies.of(PUSH_HISTORY).append(historyCells(item));
-    copies.of(RAW_FRAMES).append(item.push.frame.cells);
+    const { history, frame } = item.push;
+    if (history !== null) copies.of(PUSH_HISTORY).append(historyCells(item, history));
+    if (frame !== null) copies.of(RAW_FRAMES).append(frame.cells);
   }
 }
 

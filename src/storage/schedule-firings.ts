@@ -108,7 +108,7 @@ SELECT DISTINCT ON (m.id, e.push_object_id)
        CASE WHEN $3::uuid IS NULL AND $4::int = 0 THEN 'scheduled' ELSE 'on-demand' END, m.id, e.push_object_id, s.id, e.client_sap, due.at,
        due.at + make_interval(secs => CASE WHEN $4::int = 0 THEN
          s.spread_seconds * (hashtextextended(m.id::text, s.id) & 65535) / 65536.0 ELSE 0 END),
-       due.at + make_interval(secs => s.window_seconds), least(e.priority, 900) + $4::int, e.retry_max, e.retry_delay_seconds
+       due.at + make_interval(secs => s.window_seconds), greatest(-400, least(400, e.priority)) + $4::int, e.retry_max, e.retry_delay_seconds
   FROM push_schedules s
   JOIN schedule_entries e ON e.push_schedule_id = s.id AND e.enabled AND e.push_object_id IS NOT NULL
   JOIN public.meters m ON m.status = 'active' AND (e.meter_id IS NULL OR e.meter_id = m.id)
@@ -117,7 +117,9 @@ SELECT DISTINCT ON (m.id, e.push_object_id)
  CROSS JOIN (SELECT to_timestamp($2::float8 / 1000.0) AS at) due
  WHERE s.id = $1 AND s.kind = 'poll'
  ORDER BY m.id, e.push_object_id, e.meter_id IS NULL, e.meter_group IS NULL, e.meter_type IS NULL, e.id
-ON CONFLICT DO NOTHING`;
+ON CONFLICT (push_schedule_id, due_at, meter_id, push_object_id) WHERE push_schedule_id IS NOT NULL
+  DO UPDATE SET purpose = excluded.purpose, priority = greatest(poll_tasks.priority, excluded.priority),
+    start_at = least(poll_tasks.start_at, excluded.start_at)`;
 
 /** Queues the polls of a schedule now, before everything else. Answers how many. */
 export async function runScheduleNow(

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Catalogue } from "../catalogue/catalogue.ts";
+import type { Catalogue, PushList } from "../catalogue/catalogue.ts";
 import type { Client, Database } from "./database.ts";
 
 /**
@@ -20,7 +20,8 @@ export function seedCatalogue(database: Database, catalogue: Catalogue): Promise
     await seedMeterTypes(client, catalogue);
     await seedScalers(client, catalogue);
     await seedEvents(client, catalogue);
-    await seedLists(client, catalogue);
+    await seedLists(client, catalogue.pushLists, "push");
+    await seedLists(client, catalogue.pollLists, "poll");
     await client.query(
       "INSERT INTO catalogue_seeds (checksum) VALUES ($1) ON CONFLICT (checksum) DO UPDATE SET seeded_at = clock_timestamp()",
       [checksum],
@@ -98,8 +99,8 @@ async function seedEvents(client: Client, { events, esw, alarms }: Catalogue): P
 }
 
 /** A setup a category and push setup, a list of objects each; the entries of lists that nobody changed are written anew. */
-async function seedLists(client: Client, { pushLists }: Catalogue): Promise<void> {
-  const lists = JSON.stringify(pushLists);
+async function seedLists(client: Client, of: readonly PushList[], kind: "push" | "poll"): Promise<void> {
+  const lists = JSON.stringify(of);
   await client.query(
     `INSERT INTO push_setups (name, logical_name, standard, category)
      SELECT DISTINCT ON ("pushSetup", category) concat_ws(' ', category, "pushSetup"), "pushSetup", standard, category
@@ -109,8 +110,8 @@ async function seedLists(client: Client, { pushLists }: Catalogue): Promise<void
     [lists],
   );
   const { rows } = await client.query(
-    `INSERT INTO push_objects AS o (name, push_setup_id, profile_kind, standard, category)
-     SELECT n.name, s.id, n.kind, n.standard, n.category
+    `INSERT INTO push_objects AS o (name, push_setup_id, profile_kind, standard, category, kind)
+     SELECT n.name, s.id, n.kind, n.standard, n.category, $2
        FROM ROWS FROM (jsonb_to_recordset($1) AS (name text, "pushSetup" text, kind text, standard text, category text))
          WITH ORDINALITY AS n(name, "pushSetup", kind, standard, category, position)
        LEFT JOIN push_setups s ON s.logical_name = n."pushSetup" AND s.category IS NOT DISTINCT FROM n.category
@@ -119,11 +120,11 @@ async function seedLists(client: Client, { pushLists }: Catalogue): Promise<void
      ON CONFLICT (name, coalesce(push_setup_id, 0), coalesce(category, ''), coalesce(meter_type, ''), coalesce(meter_id::text, ''))
      DO UPDATE SET profile_kind = excluded.profile_kind, standard = excluded.standard WHERE NOT o.customised
      RETURNING id, name, category`,
-    [lists],
+    [lists, kind],
   );
   const ids = new Map(rows.map((row) => [`${row.category ?? ""}|${row.name}`, row.id as number]));
   await client.query("DELETE FROM push_object_entries WHERE push_object_id = ANY($1)", [[...ids.values()]]);
-  const entries = pushLists.flatMap(({ category, name, entries: own }) => {
+  const entries = of.flatMap(({ category, name, entries: own }) => {
     const list = ids.get(`${category ?? ""}|${name}`);
     return list === undefined ? [] : own.map((entry, index) => ({ ...entry, list, position: index + 1 }));
   });

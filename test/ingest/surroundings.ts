@@ -239,7 +239,7 @@ export class Surroundings {
     records = { ...records, lists: [...records.lists, ...lists] };
     let configuration = configureMapping(records);
     return {
-      store: { commit: (pushes) => this.commit(pushes) },
+      store: { commit: (pushes) => this.commit(pushes as readonly AcceptedPush[]) },
       directory: {
         peekBySystemTitle: (title) => this.meters.find((meter) => meter.systemTitle === title),
         peekByIdentifier: () => undefined,

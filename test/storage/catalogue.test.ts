@@ -71,7 +71,8 @@ describe("a newer catalogue", () => {
       { standard: "later" },
     ]);
     const [entries] = await all("SELECT count(*) AS n FROM push_object_entries");
-    expect(entries?.["n"]).toBe(catalogue.pushLists.reduce((sum, list) => sum + list.entries.length, 0));
+    const lists = [...catalogue.pushLists, ...catalogue.pollLists];
+    expect(entries?.["n"]).toBe(lists.reduce((sum, list) => sum + list.entries.length, 0));
   });
 });
 
