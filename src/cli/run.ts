@@ -7,6 +7,7 @@ import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
 import { demoCommand } from "./demo/demo-command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
+import { gapsCommand } from "./gaps-command.ts";
 import { keysCommand } from "./keys-command.ts";
 import { metersCommand } from "./meters-command.ts";
 import { migrateCommand } from "./migrate-command.ts";
@@ -15,6 +16,7 @@ import { pushSetupsCommand } from "./push-setups-command.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
 import { replayCommand } from "./replay-command.ts";
+import { schedulesCommand } from "./schedules-command.ts";
 import { serveCommand } from "./serve-command.ts";
 import { simulateCommand } from "./simulate/simulate-command.ts";
 
@@ -69,6 +71,8 @@ export function rootCommand(
     ...[
       meterTypesCommand,
       obisCommand,
+      schedulesCommand,
+      gapsCommand,
       pushSetupsCommand,
       commandsCommand,
       quarantineCommand,

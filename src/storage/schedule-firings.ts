@@ -98,7 +98,7 @@ export const GAP_PRIORITY = -1_000;
 
 /*
  * $1 schedule, $2 due at in ms, $3 only this meter (null: all), $4 priority on top. An entry names a meter, a group, a type, or everybody; where
- * several name the same meter and list, the one that means it most closely counts. Each meter's share of the spread is its own and
+ * several name the same meter and list, the one that means it most closely counts; a list that is for others is not read. Each meter's share of the spread is its own and
  * always the same, so that its polls keep their distance. A schedule by which meters push queues nothing.
  */
 const QUEUE_RUN = `
@@ -114,6 +114,10 @@ SELECT DISTINCT ON (m.id, e.push_object_id)
   JOIN public.meters m ON m.status = 'active' AND (e.meter_id IS NULL OR e.meter_id = m.id)
     AND (e.meter_group IS NULL OR e.meter_group = m.meter_group) AND (e.meter_type IS NULL OR e.meter_type = m.meter_type)
     AND ($3::uuid IS NULL OR m.id = $3::uuid)
+  JOIN meter_types t ON t.name = m.meter_type
+  JOIN push_objects o ON o.id = e.push_object_id AND o.enabled AND (o.meter_id IS NULL OR o.meter_id = m.id)
+    AND (o.meter_type IS NULL OR o.meter_type = m.meter_type)
+    AND (o.category IS NULL OR o.category = coalesce(m.category, t.category))
  CROSS JOIN (SELECT to_timestamp($2::float8 / 1000.0) AS at) due
  WHERE s.id = $1 AND s.kind = 'poll'
  ORDER BY m.id, e.push_object_id, e.meter_id IS NULL, e.meter_group IS NULL, e.meter_type IS NULL, e.id
