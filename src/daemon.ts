@@ -39,13 +39,18 @@ const POLL_CONNECTIONS = 4;
  * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners, HTTP.
  * What fails on the way closes what was started before it.
  */
-export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+export async function startDaemon(
+  config: Config,
+  log: Log,
+  /** What schedules are fired by, in milliseconds since 1970 UTC; a demonstration has a clock that runs fast. */
+  scheduleClock: () => number = Date.now,
+): Promise<Daemon> {
   const started: (() => Promise<void>)[] = [];
   const stopAll = async () => {
     for (const stop of started.reverse()) await stop();
   };
   try {
-    return await start(config, log, started, stopAll);
+    return await start(config, log, scheduleClock, started, stopAll);
   } catch (error) {
     await stopAll();
     throw error;
@@ -55,6 +60,7 @@ export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
 async function start(
   config: Config,
   log: Log,
+  scheduleClock: () => number,
   started: (() => Promise<void>)[],
   stopAll: () => Promise<void>,
 ): Promise<Daemon> {
@@ -105,7 +111,7 @@ async function start(
     {
       roads: null,
       connectedMeters: () => [],
-      now: Date.now,
+      now: scheduleClock,
     },
   );
   started.push(() => polls.close());

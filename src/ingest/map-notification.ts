@@ -4,7 +4,7 @@ import { type MappingPlan, planOf } from "../mapping/plan.ts";
 import type { PushOrigin } from "../mapping/push-origin.ts";
 import type { Row } from "../mapping/rows.ts";
 import { UnmappableError } from "../mapping/unmappable.ts";
-import { isZone, zoneRule } from "../mapping/zone.ts";
+import { zoneOfMeter, zoneRule } from "../mapping/zone.ts";
 import type { QuarantineReason } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Arrival } from "./arrival.ts";
@@ -65,7 +65,7 @@ export function mapNotification(
   if (notification === null) return setAside("undecodable", problem ?? "");
   const { push } = notification;
   if (plan === null) return setAside("unmappable", push.problem ?? "its codes could not be registered");
-  const rule = zoneRule(zoneOf(meter, zone), meter.deviationSign);
+  const rule = zoneRule(zoneOfMeter(meter, zone), meter.deviationSign);
   const how: PushOrigin = {
     meterId: meter.id,
     zone: rule,
@@ -89,8 +89,4 @@ export function mapNotification(
 
 function setAside(reason: string, text: string): MappedNotification {
   return { rows: [], valueCount: 0, quarantine: { reason, text } };
-}
-
-function zoneOf({ timeZone }: MeterRecord, configured: string): string {
-  return timeZone !== null && isZone(timeZone) ? timeZone : configured;
 }

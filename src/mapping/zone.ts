@@ -96,3 +96,8 @@ export function isZone(name: string): boolean {
     return false;
   }
 }
+
+/** A meter's zone: its own, where it is one, else the configured one. */
+export function zoneOfMeter({ timeZone }: { readonly timeZone: string | null }, configured: string): string {
+  return timeZone !== null && isZone(timeZone) ? timeZone : configured;
+}

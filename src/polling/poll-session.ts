@@ -1,5 +1,6 @@
 import type { ClaimedPoll } from "../storage/poll-tasks.ts";
 import type { MeterAssociation, MeterRoads } from "./meter-association.ts";
+import type { MeterVisit } from "./meter-visit.ts";
 import type { ModelKnowledge } from "./model-knowledge.ts";
 import type { PolledRows } from "./polled-rows.ts";
 import { readObjects } from "./read-objects.ts";
@@ -31,23 +32,15 @@ export interface PollSurroundings {
 export async function pollMeter(
   poll: ClaimedPoll,
   around: PollSurroundings,
+  visit: MeterVisit,
   tally: PollTally,
-  signal: AbortSignal,
 ): Promise<void> {
-  const association = await around.roads.open(poll.meter.id, {
-    clientSap: poll.clientSap,
-    purpose: poll.purpose,
-    signal,
-  });
-  try {
-    for (const reading of readingsOf(poll.list)) {
-      for await (const part of partsOf(reading, association, poll, around)) {
-        tally.read(part);
-        tally.stored(await around.rows.store(part, poll));
-      }
+  const association = await visit.enter(poll);
+  for (const reading of readingsOf(poll.list)) {
+    for await (const part of partsOf(reading, association, poll, around)) {
+      tally.read(part);
+      tally.stored(await around.rows.store(part, poll));
     }
-  } finally {
-    await association.release();
   }
 }
 

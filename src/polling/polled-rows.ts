@@ -7,7 +7,7 @@ import { type MappingPlan, planOf } from "../mapping/plan.ts";
 import type { PushOrigin } from "../mapping/push-origin.ts";
 import type { Row } from "../mapping/rows.ts";
 import { UnmappableError } from "../mapping/unmappable.ts";
-import { zoneRule } from "../mapping/zone.ts";
+import { zoneOfMeter, zoneRule } from "../mapping/zone.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { CodeRegistry } from "../storage/ingest-stores.ts";
 import type { ClaimedPoll, PolledMeter } from "../storage/poll-tasks.ts";
@@ -77,10 +77,10 @@ export class PolledRows {
     throw new ReadingError("unmappable", "its codes could not be registered");
   }
 
-  private origin({ id, timeZone, deviationSign }: PolledMeter): PushOrigin {
+  private origin(meter: PolledMeter): PushOrigin {
     return {
-      meterId: id,
-      zone: zoneRule(timeZone ?? this.with.zone, deviationSign),
+      meterId: meter.id,
+      zone: zoneRule(zoneOfMeter(meter, this.with.zone), meter.deviationSign),
       origin: "poll",
       receivedAtMs: Date.now(),
       notifiedAtMs: null,

@@ -1,6 +1,7 @@
 import type { ClaimedPoll, PollTasks } from "../storage/poll-tasks.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import { PollError } from "./meter-association.ts";
+import { MeterVisit } from "./meter-visit.ts";
 import { type PollSurroundings, pollMeter } from "./poll-session.ts";
 import { PollTally } from "./read-part.ts";
 import { ReadingError } from "./reading-error.ts";
@@ -95,7 +96,7 @@ export class Poller {
     const gaps = [...this.running.keys()].filter(({ purpose }) => purpose === "gap").length;
     const gapsMax = Math.max(0, Math.max(1, Math.floor(pollsMax * GAP_SHARE)) - gaps);
     const claimed = await tasks.claim({ nowMs: around.now(), pollsMax: free, gapsMax, clientSap });
-    for (const poll of claimed) this.begin(poll);
+    for (const polls of visits(claimed)) this.begin(polls);
     if (claimed.length === free) return;
     if (await tasks.waiting()) this.lookLater();
   }
@@ -109,24 +110,32 @@ export class Poller {
     this.timer.unref();
   }
 
-  private begin(poll: ClaimedPoll): void {
-    const before = this.lines.get(poll.meter.id) ?? Promise.resolve();
-    const work = before.then(() => this.make(poll));
-    this.lines.set(poll.meter.id, work);
-    this.running.set(poll, work);
+  private begin(polls: readonly ClaimedPoll[]): void {
+    const { id } = polls[0]!.meter;
+    const before = this.lines.get(id) ?? Promise.resolve();
+    const work = before.then(() => this.visit(polls));
+    this.lines.set(id, work);
+    for (const poll of polls) this.running.set(poll, work);
     work.finally(() => {
-      this.running.delete(poll);
-      if (this.lines.get(poll.meter.id) === work) this.lines.delete(poll.meter.id);
+      for (const poll of polls) this.running.delete(poll);
+      if (this.lines.get(id) === work) this.lines.delete(id);
       this.wake();
     });
   }
 
   /** Never rejects. */
-  private async make(poll: ClaimedPoll): Promise<void> {
+  private async visit(polls: readonly ClaimedPoll[]): Promise<void> {
+    const visit = new MeterVisit(this.with.around.roads, this.stopping.signal);
+    for (const poll of polls) await this.make(poll, visit);
+    await visit.leave();
+  }
+
+  /** Never rejects. */
+  private async make(poll: ClaimedPoll, visit: MeterVisit): Promise<void> {
     const { around, observer, tasks, random } = this.with;
     const started = performance.now();
     const tally = new PollTally();
-    const failure = await this.attempt(poll, tally);
+    const failure = await this.attempt(poll, visit, tally);
     const result = failure === null ? "applied" : resultOf(failure);
     const error = failure === null ? leftOver(tally) : textOf(failure);
     const retry = failure === null ? null : retryOf(poll, result, around.now(), random());
@@ -143,15 +152,26 @@ export class Poller {
     }
   }
 
-  private async attempt(poll: ClaimedPoll, tally: PollTally): Promise<unknown> {
+  private async attempt(poll: ClaimedPoll, visit: MeterVisit, tally: PollTally): Promise<unknown> {
     try {
-      this.stopping.signal.throwIfAborted();
-      await pollMeter(poll, this.with.around, tally, this.stopping.signal);
+      await pollMeter(poll, this.with.around, visit, tally);
       return null;
     } catch (error) {
+      await visit.leave();
       return error ?? new Error("a poll failed without a reason");
     }
   }
+}
+
+/** Polls that share an association, in the order in which they were claimed. */
+function visits(claimed: readonly ClaimedPoll[]): ClaimedPoll[][] {
+  const groups: ClaimedPoll[][] = [];
+  for (const poll of claimed) {
+    const group = groups.find(([first]) => MeterVisit.fits(first!, poll));
+    if (group === undefined) groups.push([poll]);
+    else group.push(poll);
+  }
+  return groups;
 }
 
 function resultOf(error: unknown): PollResult {

@@ -6,7 +6,7 @@ import { clockColumnOf, profileRows } from "../dlms/cosem/profile-buffer.ts";
 import { rowsBetween } from "../dlms/cosem/selective-access.ts";
 import type { Data } from "../dlms/encoding/data-types.ts";
 import { type CosemDateTime, dateTimeAt } from "../dlms/encoding/date-time.ts";
-import { zoneRule } from "../mapping/zone.ts";
+import { utcOffsetMinutes, zoneOfMeter } from "../mapping/zone.ts";
 import type { KnownColumn, KnownProfile } from "../storage/model-profiles.ts";
 import type { ClaimedPoll, PolledMeter } from "../storage/poll-tasks.ts";
 import type { MeterAssociation, ReadOutcome } from "./meter-association.ts";
@@ -127,10 +127,9 @@ async function readBuffer(
 }
 
 /** An instant as the meter's clock shows it; with the deviation it says which one it is also where an hour comes twice. */
-function clockTime(ms: number, { timeZone, deviationSign }: PolledMeter, zone: string): CosemDateTime {
-  const rule = zoneRule(timeZone ?? zone, deviationSign);
-  const offset = rule.offsetMinutesAt(ms + rule.offsetMinutesAt(ms) * 60_000);
-  return dateTimeAt(ms, deviationSign === "standard" ? -offset : offset, offset);
+function clockTime(ms: number, meter: PolledMeter, zone: string): CosemDateTime {
+  const offset = utcOffsetMinutes(zoneOfMeter(meter, zone), ms);
+  return dateTimeAt(ms, meter.deviationSign === "standard" ? -offset : offset, offset);
 }
 
 function rowsOf(buffer: Data, profile: KnownProfile): Data[][] | null {

@@ -236,6 +236,24 @@ describe("a poll by schedule", () => {
     ]);
   });
 
+  it("makes polls of one meter that are due together in one association", async () => {
+    await test.database.query(
+      `INSERT INTO schedule_entries (push_schedule_id, push_object_id)
+       SELECT $1, id FROM push_objects WHERE kind = 'poll' AND category = 'D1' AND profile_kind = 'daily'`,
+      [schedule],
+    );
+    await fire();
+    await work(poller());
+    // The fakes have no daily load profile.
+    expect((await history()).map((row) => row["verdict"]).sort()).toEqual([
+      "applied",
+      "applied",
+      "refused",
+      "refused",
+    ]);
+    expect(roads.opened).toHaveLength(2);
+  });
+
   it("gives up after the last retry, and at once where nothing would change", async () => {
     roads.meters.get(meters[0]!)!.failure = "unreachable";
     roads.meters.get(meters[1]!)!.failure = "key-missing";

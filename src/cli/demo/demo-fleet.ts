@@ -22,20 +22,21 @@ const DAY_MS = 86_400_000;
 const PAST_DAYS = 90;
 
 /** A fleet whose clocks begin before the end of a past month and run fast, until they reach the present. */
-export function demoFleet(options: DemoFleetOptions): { fleet: Fleet; startsAt: number } {
+export function demoFleet(options: DemoFleetOptions): { fleet: Fleet; clock: Clock } {
   const startsAt = startOf(options);
+  const clock = fastClock(startsAt, options.speed, Date.now);
   const fleet = new Fleet({
     meters: options.meters,
     models: ["D1", "D2", "D3"],
     seed: 59,
     target: { host: options.target.host, port: options.target.port },
-    clock: fastClock(startsAt, options.speed, Date.now),
+    clock,
     schedule: { instantSeconds: 900, blockPushSeconds: 3_600, incidentsPerDay: 8, history: true },
     spreadSeconds: 600,
     // Above every counter of an earlier run on the same database.
     firstCounter: Math.floor((options.now - COUNTERS_SINCE) / 100),
   });
-  return { fleet, startsAt };
+  return { fleet, clock };
 }
 
 function startOf({ capturedUntil, now }: DemoFleetOptions): number {

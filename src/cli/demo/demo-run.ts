@@ -66,17 +66,20 @@ function temporaryFolder(): string {
 }
 
 async function withDaemon(config: Config, log: Log, options: DemoOptions): Promise<DemoResult> {
-  const daemon = await startDaemon(config, log);
+  // Schedules are fired, and captures missed, by the time of the meters.
+  const meterTime = { now: Date.now };
+  const daemon = await startDaemon(config, log, () => meterTime.now());
   const database = daemon.database.open(2);
   try {
     const before = await loadOverview(database, 0);
-    const { fleet } = demoFleet({
+    const { fleet, clock } = demoFleet({
       meters: options.meters,
       speed: options.speed,
       target: daemon.listeners.tcp[0]!,
       capturedUntil: await lastCapture(database),
       now: Date.now(),
     });
+    meterTime.now = clock.now;
     await importFleet(database, config, fleet);
     // The first push must not come before the scalers are known.
     await daemon.reload();
