@@ -168,10 +168,14 @@ function readObjects(folder: string, file: string): CatalogueObject[] {
   });
 }
 
-/** The same columns may be pushed by several categories and by several push setups: each gets a list of its own. */
-function readPushLists(folder: string, file: string): PushList[] {
+/**
+ * Lists as `hes push-lists import` takes them and as they stand in `obis/push-lists`. The same columns may be pushed by several categories
+ * and by several push setups: each gets a list of its own.
+ * @throws CsvError
+ */
+export function readPushLists(path: string, name: string = path): PushList[] {
   const shared = new Map<string, { lists: Omit<PushList, "entries">[]; entries: PushListEntry[] }>();
-  for (const line of readCsv(join(folder, file), file, LIST_COLUMNS)) {
+  for (const line of readCsv(path, name, LIST_COLUMNS)) {
     const key = ["category", "push_setup", "list"].map((column) => line.optional(column)).join("|");
     const group = shared.get(key) ?? { lists: listsOf(line), entries: [] };
     shared.set(key, group);
@@ -266,8 +270,8 @@ export function loadCatalogue(folder: string = catalogueFolder()): Catalogue {
   const index = new Map(objects.map((object) => [`${object.code}/${object.attribute}`, object]));
   return {
     objects,
-    pushLists: csvFiles(folder, "push-lists").flatMap((file) => readPushLists(folder, file)),
-    pollLists: csvFiles(folder, "poll-lists").flatMap((file) => readPushLists(folder, file)),
+    pushLists: csvFiles(folder, "push-lists").flatMap((file) => readPushLists(join(folder, file), file)),
+    pollLists: csvFiles(folder, "poll-lists").flatMap((file) => readPushLists(join(folder, file), file)),
     events: csvFiles(folder, "events").flatMap((file) => readEvents(folder, file)),
     esw: readBits(folder, "esw.csv"),
     alarms: readBits(folder, "alarms.csv"),

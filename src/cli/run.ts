@@ -12,6 +12,7 @@ import { keysCommand } from "./keys-command.ts";
 import { metersCommand } from "./meters-command.ts";
 import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
+import { pushListsCommand } from "./push-lists-command.ts";
 import { pushSetupsCommand } from "./push-setups-command.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
@@ -73,6 +74,7 @@ export function rootCommand(
       obisCommand,
       schedulesCommand,
       gapsCommand,
+      pushListsCommand,
       pushSetupsCommand,
       commandsCommand,
       quarantineCommand,

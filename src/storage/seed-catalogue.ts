@@ -20,8 +20,8 @@ export function seedCatalogue(database: Database, catalogue: Catalogue): Promise
     await seedMeterTypes(client, catalogue);
     await seedScalers(client, catalogue);
     await seedEvents(client, catalogue);
-    await seedLists(client, catalogue.pushLists, "push");
-    await seedLists(client, catalogue.pollLists, "poll");
+    await writeLists(client, catalogue.pushLists, { kind: "push", renew: "untouched" });
+    await writeLists(client, catalogue.pollLists, { kind: "poll", renew: "untouched" });
     await client.query(
       "INSERT INTO catalogue_seeds (checksum) VALUES ($1) ON CONFLICT (checksum) DO UPDATE SET seeded_at = clock_timestamp()",
       [checksum],
@@ -98,8 +98,15 @@ async function seedEvents(client: Client, { events, esw, alarms }: Catalogue): P
   );
 }
 
-/** A setup a category and push setup, a list of objects each; the entries of lists that nobody changed are written anew. */
-async function seedLists(client: Client, of: readonly PushList[], kind: "push" | "poll"): Promise<void> {
+/**
+ * A setup a category and push setup, a list of objects each. Lists that are there are written anew: those that no user wrote or changed
+ * ("untouched"), or all of these names. Answers how many were written.
+ */
+export async function writeLists(
+  client: Client,
+  of: readonly PushList[],
+  { kind, renew }: { readonly kind: "push" | "poll"; readonly renew: "untouched" | "all" },
+): Promise<number> {
   const lists = JSON.stringify(of);
   await client.query(
     `INSERT INTO push_setups (name, logical_name, standard, category)
@@ -118,9 +125,10 @@ async function seedLists(client: Client, of: readonly PushList[], kind: "push" |
          AND s.meter_type IS NULL AND s.meter_id IS NULL
       ORDER BY n.position
      ON CONFLICT (name, coalesce(push_setup_id, 0), coalesce(category, ''), coalesce(meter_type, ''), coalesce(meter_id::text, ''))
-     DO UPDATE SET profile_kind = excluded.profile_kind, standard = excluded.standard WHERE NOT o.customised
+     DO UPDATE SET profile_kind = excluded.profile_kind, standard = excluded.standard
+       WHERE NOT o.customised OR $3
      RETURNING id, name, category`,
-    [lists, kind],
+    [lists, kind, renew === "all"],
   );
   const ids = new Map(rows.map((row) => [`${row.category ?? ""}|${row.name}`, row.id as number]));
   await client.query("DELETE FROM push_object_entries WHERE push_object_id = ANY($1)", [[...ids.values()]]);
@@ -134,4 +142,5 @@ async function seedLists(client: Client, of: readonly PushList[], kind: "push" |
        AS n(list int, position smallint, "classId" int, code text, attribute smallint, "dataIndex" smallint)`,
     [JSON.stringify(entries)],
   );
+  return rows.length;
 }
