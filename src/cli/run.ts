@@ -6,6 +6,7 @@ import { commandsCommand } from "./commands-command.ts";
 import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
 import { demoCommand } from "./demo/demo-command.ts";
+import { doctorCommand } from "./doctor/doctor-command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 import { gapsCommand } from "./gaps-command.ts";
 import { keysCommand } from "./keys-command.ts";
@@ -81,6 +82,7 @@ export function rootCommand(
       replayCommand,
       decodeCommand,
       simulateCommand,
+      doctorCommand,
     ],
   ];
   for (const command of commands) root.addCommand(command(program));

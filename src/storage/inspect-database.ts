@@ -1,0 +1,173 @@
+import { counted, type Finding, note, ok, wrong } from "../finding.ts";
+import type { Database } from "./database.ts";
+import { pendingMigrations } from "./migrate.ts";
+import { timescaleCapabilities } from "./timescale.ts";
+import { zoneOfComment } from "./timescale-daily-definition.ts";
+
+const VERSION_MIN = 15;
+/** A clock that differs from the database's by more than this puts values into wrong days sooner or later, in milliseconds. */
+const CLOCK_NOTE_MS = 1_000;
+const CLOCK_WRONG_MS = 10_000;
+/** Age of the oldest transaction id at which PostgreSQL's own alarm is near. */
+const XID_AGE_MAX = 1_500_000_000;
+/** Days of meters that wait to be written; a daemon that runs writes them within a minute or two. */
+const BACKLOG_NOTE = 10_000;
+
+/** The server, its settings, migrations, the days' zone: what every engine has. */
+export async function inspectDatabase(
+  database: Database,
+  expected: { readonly timeZone: string; readonly poolMax: number; readonly now: () => number },
+): Promise<Finding[]> {
+  const findings = [
+    await inspectVersion(database),
+    await inspectEngine(database),
+    ...(await inspectSettings(database)),
+    await inspectConnections(database, expected.poolMax),
+    await inspectClock(database, expected.now),
+  ];
+  const pending = await pendingMigrations(database);
+  if (pending.length > 0) {
+    return [...findings, wrong("migrations", `${pending.join(", ")} aren't applied`, "run `hes migrate`")];
+  }
+  return [
+    ...findings,
+    ok("migrations", "all are applied"),
+    await inspectZone(database, expected.timeZone),
+    await inspectBacklog(database),
+    ...(await inspectPartitions(database)),
+  ];
+}
+
+async function inspectVersion(database: Database): Promise<Finding> {
+  const [row] = await database.query(
+    `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
+            pg_size_pretty(pg_database_size(current_database())) AS size`,
+  );
+  const { version, major, size } = row!;
+  return major < VERSION_MIN
+    ? wrong("database", `PostgreSQL ${version} is too old`, `use PostgreSQL ${VERSION_MIN} or newer`)
+    : ok("database", `PostgreSQL ${version} answers; the database has ${size}`);
+}
+
+async function inspectEngine(database: Database): Promise<Finding> {
+  const timescale = await database.withClient(timescaleCapabilities);
+  const [began] = await database
+    .query("SELECT engine FROM schema_migrations LIMIT 1")
+    .catch(() => [] as Record<string, string>[]);
+  if (!timescale) {
+    return ok(
+      "capabilities",
+      "no TimescaleDB: the daemon makes and drops partitions and writes the days itself",
+    );
+  }
+  const what = `TimescaleDB ${timescale.version}, ${timescale.community ? "columnstore, aggregates and policies" : "under the Apache licence: hypertables only"}`;
+  if (began?.["engine"] === "postgresql") {
+    return note(
+      "capabilities",
+      `${what}; but the tables were made without it`,
+      "`hes migrate --adopt-timescaledb` makes hypertables of them, with the daemons stopped",
+    );
+  }
+  return ok("capabilities", what);
+}
+
+/** Without these a COMMIT doesn't mean that data is safe, and meters are told that it is. */
+async function inspectSettings(database: Database): Promise<Finding[]> {
+  const rows = await database.query(
+    `SELECT name FROM pg_settings WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'autovacuum') ORDER BY name`,
+  );
+  const [age] = await database.query(
+    "SELECT age(datfrozenxid) AS age FROM pg_database WHERE datname = current_database()",
+  );
+  const findings = rows.map(({ name }) =>
+    wrong(
+      "database",
+      `${name} is off`,
+      `set ${name} = on in postgresql.conf: ${name === "autovacuum" ? "tables swell and statistics age" : "a COMMIT isn't safe"} without it`,
+    ),
+  );
+  if (age!["age"] > XID_AGE_MAX) {
+    findings.push(
+      wrong(
+        "database",
+        `the oldest transaction is ${age!["age"]} transactions old`,
+        "VACUUM FREEZE it, and find out what holds autovacuum up",
+      ),
+    );
+  }
+  return findings;
+}
+
+async function inspectConnections(database: Database, poolMax: number): Promise<Finding> {
+  const [row] = await database.query(
+    `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,
+            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used`,
+  );
+  const { most, used } = row!;
+  return most - used < poolMax
+    ? wrong(
+        "database",
+        `${used} of ${most} connections are taken, and a daemon opens up to ${poolMax} (database.pool_max)`,
+        "raise max_connections, or put fewer clients on the server",
+      )
+    : ok("database", `${used} of ${most} connections are taken`);
+}
+
+async function inspectClock(database: Database, now: () => number): Promise<Finding> {
+  const before = now();
+  const [row] = await database.query("SELECT clock_timestamp() AS at");
+  const after = now();
+  const at = row!["at"] as number;
+  // The database's answer lies somewhere between; only what is outside counts.
+  const off = at < before ? before - at : at > after ? at - after : 0;
+  const what = `this machine's clock and the database's differ by ${Math.round(off)} ms`;
+  if (off > CLOCK_WRONG_MS) return wrong("clock", what, "let both follow one time server (NTP)");
+  return off > CLOCK_NOTE_MS
+    ? note("clock", what, "let both follow one time server (NTP)")
+    : ok("clock", what);
+}
+
+async function inspectZone(database: Database, timeZone: string): Promise<Finding> {
+  const [row] = await database.query("SELECT obj_description('daily_load_profile'::regclass) AS comment");
+  const zone = zoneOfComment(row?.["comment"] ?? null);
+  return zone !== null && zone !== timeZone
+    ? wrong(
+        "days",
+        `they are cut in ${zone}, and time.zone is ${timeZone}`,
+        "run `hes migrate`, which cuts them anew, or set time.zone back",
+      )
+    : ok("days", `cut in ${timeZone}`);
+}
+
+async function inspectBacklog(database: Database): Promise<Finding> {
+  const [row] = await database.query(
+    "SELECT (SELECT count(*) FROM daily_load_changes) + (SELECT count(*) FROM daily_load_taken) AS waiting",
+  );
+  const waiting = row!["waiting"] as number;
+  const what = `${counted(waiting, "changed day")} of meters wait to be made anew`;
+  return waiting > BACKLOG_NOTE
+    ? note("days", what, "is `hes serve` running? It makes them every minute")
+    : ok("days", what);
+}
+
+async function inspectPartitions(database: Database): Promise<Finding[]> {
+  const rows = await database.query(
+    `SELECT p.relname AS name, count(c.oid) AS partitions,
+            max(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''([^'']+)''\\)')::timestamptz) AS until
+       FROM pg_class p JOIN pg_namespace n ON n.oid = p.relnamespace LEFT JOIN pg_inherits i ON i.inhparent = p.oid
+       LEFT JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE p.relkind = 'p' AND n.nspname IN ('public', current_schema()) GROUP BY p.relname ORDER BY p.relname`,
+  );
+  const short = rows.filter(({ until }) => until === null || until < Date.now());
+  if (short.length > 0) {
+    return [
+      wrong(
+        "partitions",
+        `none for today: ${short.map(({ name }) => name).join(", ")}`,
+        "start `hes serve`, which makes them ahead every hour, or run `hes migrate`",
+      ),
+    ];
+  }
+  const total = rows.reduce((sum, { partitions }) => sum + partitions, 0);
+  return rows.length === 0 ? [] : [ok("partitions", `${total} of ${rows.length} tables, made ahead`)];
+}
