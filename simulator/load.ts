@@ -141,11 +141,14 @@ async function sendStanding(
   const { start, allowed } = allowance(ratePerSecond);
   let sent = 0;
   let open = lanes;
+  // Where the last round stopped: at a limited rate the last lanes must not wait until the first ones are through.
+  let at = 0;
   while (open.length > 0) {
     let written = 0;
-    for (const lane of open) {
-      if (sent >= allowed()) break;
-      if (lane.blocked || lane.uplink.closed) continue;
+    for (let looked = 0; looked < open.length && sent < allowed(); looked++) {
+      const lane = open[at % open.length]!;
+      at = (at + 1) % open.length;
+      if (lane.blocked || lane.uplink.closed || lane.next === lane.pushes.length) continue;
       lane.blocked = !lane.uplink.write(lane.pushes[lane.next]!);
       lane.next++;
       sent++;

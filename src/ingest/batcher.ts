@@ -19,8 +19,13 @@ export interface BatchLimits {
   readonly gatherMs: number;
   /** Transactions at once. */
   readonly inFlightMax: number;
-  /** Pushes that may wait for a transaction while the database keeps up; what is read beyond would only grow old in memory. */
+  /**
+   * Pushes that may wait for their COMMIT while the database keeps up: what it takes in `waitingMs`, within these bounds. What is read
+   * beyond would only grow old in memory.
+   */
+  readonly waitingMin: number;
   readonly waitingMax: number;
+  readonly waitingMs: number;
   /** A database from which no COMMIT has come for so long is away: then memory is what pushes are taken into, up to its limit. */
   readonly awayMs: number;
 }
@@ -29,9 +34,15 @@ export const BATCH_LIMITS: BatchLimits = {
   pushesMax: 500,
   gatherMs: 10,
   inFlightMax: 3,
-  waitingMax: 2_000,
+  waitingMin: 500,
+  waitingMax: 4_000,
+  waitingMs: 120,
   awayMs: 1_000,
 };
+
+/** Of what the last COMMIT showed, in the average pace. */
+const PACE_SHARE = 0.1;
+const PACE_PAUSE_MS = 200;
 
 /**
  * Gathers pushes into transactions. A push that comes alone goes at once; while others come, batches grow: the busier the line or the
@@ -49,7 +60,10 @@ export class Batcher {
   private inFlight = 0;
   /** Pushes that were added and are not settled. */
   private unsettled = 0;
-  private lastCommitAt = 0;
+  /** Before the first COMMIT the database counts as there. */
+  private lastCommitAt = performance.now();
+  /** Pushes that the database takes in a millisecond, as seen lately. */
+  private pace = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
   /** Meters with a push in a transaction, and their pushes that wait for its end. */
   private readonly busy = new Map<string, PendingPush[]>();
@@ -79,8 +93,9 @@ export class Batcher {
 
   /** Whether as much waits as a database that keeps up should be given. */
   isFull(): boolean {
-    const { waitingMax, awayMs } = this.limits;
-    return this.unsettled > waitingMax && performance.now() - this.lastCommitAt < awayMs;
+    const { waitingMin, waitingMax, waitingMs, awayMs } = this.limits;
+    const worthWaiting = Math.min(waitingMax, Math.max(waitingMin, this.pace * waitingMs));
+    return this.unsettled > worthWaiting && performance.now() - this.lastCommitAt < awayMs;
   }
 
   /** Resolves when everything that was added is settled. */
@@ -163,12 +178,20 @@ export class Batcher {
     this.head = 0;
   }
 
+  /** Keeps an average of the pace over the last COMMITs; pauses in which nothing waited tell nothing. */
+  private committed(pushes: number): void {
+    const now = performance.now();
+    const elapsed = Math.max(1, now - this.lastCommitAt);
+    if (elapsed < PACE_PAUSE_MS) this.pace += (pushes / elapsed - this.pace) * PACE_SHARE;
+    this.lastCommitAt = now;
+  }
+
   private async commit(batch: readonly PendingPush[]): Promise<void> {
     const started = performance.now();
     const pushes = batch.map(({ push }) => push);
     try {
       const outcomes = await untilAvailable(() => this.store.commit(pushes), this.stop);
-      this.lastCommitAt = performance.now();
+      this.committed(batch.length);
       this.observer.dbWriteSeconds((this.lastCommitAt - started) / 1_000);
       this.unsettled -= batch.length;
       for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes[i]!);

@@ -196,7 +196,11 @@ class RunningIngest implements Ingest {
     this.releasing = true;
     setImmediate(() => {
       this.releasing = false;
-      for (const session of [...this.around.paused]) session.regulate();
+      // Only as many as there is room for: those that go on come last the next time.
+      for (const session of [...this.around.paused]) {
+        if (this.intake.isFull()) break;
+        session.regulate();
+      }
     });
   }
 }

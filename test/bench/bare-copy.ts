@@ -2,6 +2,7 @@ import { buffer } from "node:stream/consumers";
 import { to } from "pg-copy-streams";
 import { copyIn } from "../../src/storage/copy-in.ts";
 import type { Database } from "../../src/storage/database.ts";
+import { postmasterOf, serverCpuSeconds } from "./cpu.ts";
 
 /** What one push leaves behind, wherever it came in. */
 const PUSH_TABLES = [
@@ -37,16 +38,26 @@ export async function copyOut(database: Database): Promise<Stored> {
 const EMPTY_OCTETS = 21;
 
 export async function emptyTables(database: Database): Promise<void> {
-  await database.query(`TRUNCATE ${PUSH_TABLES.join(", ")}`);
+  await database.query(`TRUNCATE ${[...PUSH_TABLES, "daily_load_changes"].join(", ")}`);
   await database.query("CHECKPOINT").catch(() => []);
 }
 
+export interface BareCopy {
+  readonly seconds: number;
+  readonly postgresCpuSeconds: number;
+}
+
+/** As many connections as make it fastest on two cores. */
+const CONNECTIONS = 2;
+
 /**
- * Seconds that COPY takes for the same rows into the same tables with the same keys, the tables shared out to as many
- * connections as make it fastest on two cores, each table one statement and one transaction.
+ * COPY for the same rows into the same tables with the same keys, the tables shared out to two connections, each table one statement and
+ * one transaction.
  */
-export async function bareCopySeconds(database: Database, stored: Stored): Promise<number> {
+export async function bareCopy(database: Database, stored: Stored): Promise<BareCopy> {
   const queue = [...stored].sort(([, a], [, b]) => b.length - a.length);
+  const postmaster = await postmasterOf(database);
+  const cpuBefore = serverCpuSeconds(postmaster);
   const start = performance.now();
   const worker = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -56,8 +67,9 @@ export async function bareCopySeconds(database: Database, stored: Stored): Promi
       );
     }
   };
-  await Promise.all([worker(), worker()]);
-  return (performance.now() - start) / 1_000;
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  const seconds = (performance.now() - start) / 1_000;
+  return { seconds, postgresCpuSeconds: serverCpuSeconds(postmaster) - cpuBefore };
 }
 
 /** Octets on disk of the tables that pushes fill, indexes and TOAST included, largest first. */
@@ -67,7 +79,9 @@ export async function storedOctets(
   const sizes = [];
   for (const table of PUSH_TABLES) {
     const [size] = await database.query(
-      `SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::float8 AS octets FROM pg_partition_tree('${table}'::regclass)`,
+      `WITH RECURSIVE parts AS (SELECT '${table}'::regclass::oid AS relid
+         UNION ALL SELECT i.inhrelid FROM pg_inherits i JOIN parts ON i.inhparent = parts.relid)
+       SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::float8 AS octets FROM parts`,
     );
     const [count] = await database.query(`SELECT count(*)::int AS rows FROM ${table}`);
     sizes.push({ table, octets: size!["octets"] as number, rows: count!["rows"] as number });

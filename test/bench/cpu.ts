@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import type { Database } from "../../src/storage/database.ts";
 
 /** Clock ticks a second of /proc, which Linux has fixed for user space. */
 const TICKS_PER_SECOND = 100;
@@ -20,6 +21,14 @@ function timesOf(pid: number): ProcessTimes | null {
   } catch {
     return null;
   }
+}
+
+/** The postmaster of a server on this machine, ours or another's: the parent of what serves a connection. */
+export async function postmasterOf(database: Database): Promise<number> {
+  const [row] = await database.query("SELECT pg_backend_pid() AS pid");
+  const times = timesOf(row!["pid"]);
+  if (times === null) throw new Error("the database must be on this machine for its CPU to be measured");
+  return times.parent;
 }
 
 /** Processor seconds that a PostgreSQL server has used so far: the postmaster, its processes, and those that have ended. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { benchDecoding } from "./decode.ts";
-import { benchLine } from "./line.ts";
+import { benchGrowth } from "./growth.ts";
+import { benchLine, type LineOptions } from "./line.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -10,17 +11,23 @@ const { values, positionals } = parseArgs({
     kind: { type: "string", default: "instant" },
     habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
     model: { type: "string", default: "D1" },
+    database: { type: "string", default: "" },
+    rows: { type: "string" },
   },
 });
 const parts = positionals.length > 0 ? positionals : ["decode", "line"];
 
+const options: LineOptions = {
+  meters: Number(values.meters),
+  pushesPerMeter: Number(values.pushes),
+  habits: values.habit.map((habit) => (habit === "standing" ? "standing" : "per-push")),
+  kind: values.kind === "block" ? "block" : "instant",
+  model: values.model === "D2" ? "D2" : values.model === "D3" ? "D3" : "D1",
+  databaseUrl: values.database,
+  rowsPresent: 0,
+};
+
 if (parts.includes("decode")) await benchDecoding();
-if (parts.includes("line")) {
-  await benchLine({
-    meters: Number(values.meters),
-    pushesPerMeter: Number(values.pushes),
-    habits: values.habit.map((habit) => (habit === "standing" ? "standing" : "per-push")),
-    kind: values.kind === "block" ? "block" : "instant",
-    model: values.model === "D2" ? "D2" : values.model === "D3" ? "D3" : "D1",
-  });
-}
+if (parts.includes("line")) await benchLine({ ...options, rowsPresent: Number(values.rows ?? 0) });
+if (parts.includes("growth"))
+  await benchGrowth({ ...options, rowsPresent: Number(values.rows ?? 10_000_000) });

@@ -1,0 +1,85 @@
+import type { ConnectionHabit } from "../../simulator/line.ts";
+import type { LineOptions, LineResult } from "./line.ts";
+import { table } from "./report.ts";
+
+const AIM_PUSHES_PER_SECOND = 5_000;
+const AIM_RATIO = 0.5;
+const AIM_P99_MS = 250;
+const AIM_P99_HALF_MS = 50;
+
+const mark = (met: boolean) => (met ? "✓" : "✗");
+
+export function reportLine(habit: ConnectionHabit, options: LineOptions, result: LineResult): void {
+  const { full, sizes, ways } = result;
+  const how = habit === "standing" ? "standing connections" : "a connection for each push";
+  const present = options.rowsPresent === 0 ? "" : `, ${options.rowsPresent} rows present`;
+  console.log(
+    `\nSocket to committed rows: ${full.pushes} ${options.kind} pushes of ${options.meters} meters (${options.model}), ${how}${present}\n`,
+  );
+  console.log(table(["", "value"], [...rates(result), ...costs(result), ...octets(result)]));
+  const perPush = sizes.map((size) => [size.table, size.rows, (size.octets / full.pushes).toFixed(0)]);
+  console.log(`\n${table(["table", "rows", "octets a push"], perPush)}`);
+  const lines = ways.map((way) => [
+    way.name,
+    way.rowsPerSecond.toFixed(0),
+    way.postgresCpuUsPerRow.toFixed(1),
+  ]);
+  console.log(
+    `\n${table(["500 rows a transaction, one table", "rows a second", "PostgreSQL µs a row"], lines)}`,
+  );
+}
+
+type Line = readonly [string, string];
+
+function rates({ full, half, copy, sizes }: LineResult): Line[] {
+  const rate = full.pushes / full.seconds;
+  const rows = sizes.reduce((sum, size) => sum + size.rows, 0);
+  const ratio = copy.seconds / full.seconds;
+  return [
+    [
+      "pushes a second",
+      `${rate.toFixed(0)} (aim ${AIM_PUSHES_PER_SECOND}) ${mark(rate >= AIM_PUSHES_PER_SECOND)}`,
+    ],
+    ["rows a push, rows a second", `${(rows / full.pushes).toFixed(2)}, ${(rows / full.seconds).toFixed(0)}`],
+    ["bare COPY of the same rows, pushes a second", (full.pushes / copy.seconds).toFixed(0)],
+    ["ratio to bare COPY", `${ratio.toFixed(2)} (aim ${AIM_RATIO}) ${mark(ratio >= AIM_RATIO)}`],
+    [
+      "last octet read to committed, 50 % / 99 %",
+      `${full.p50Ms.toFixed(1)} / ${full.p99Ms.toFixed(1)} ms (aim ${AIM_P99_MS}) ${mark(full.p99Ms < AIM_P99_MS)}`,
+    ],
+    [
+      `the same at ${(half.pushes / half.seconds).toFixed(0)} pushes a second`,
+      `${half.p50Ms.toFixed(1)} / ${half.p99Ms.toFixed(1)} ms (aim ${AIM_P99_HALF_MS}) ${mark(half.p99Ms < AIM_P99_HALF_MS)}`,
+    ],
+    [
+      "pushes a batch",
+      `${(full.pushes / full.batches).toFixed(0)}, ${(half.pushes / half.batches).toFixed(0)} at half the rate`,
+    ],
+    ["a batch from its first statement to COMMIT", `${full.batchMs.toFixed(1)} ms`],
+    ["connections of meters, of batches", `${full.connections}, ${full.databaseConnections}`],
+  ];
+}
+
+function costs({ full, copy, bareAccept }: LineResult): Line[] {
+  const perPush = (cpuSeconds: number) => `${((cpuSeconds / full.pushes) * 1e6).toFixed(0)} µs`;
+  return [
+    ["CPU of Node a push", perPush(full.nodeCpuSeconds)],
+    ...(bareAccept === null ? [] : [["  of it accept, read and close alone", perPush(bareAccept)] as const]),
+    ["CPU of PostgreSQL a push", perPush(full.postgresCpuSeconds)],
+    ["  the same of the bare COPY", perPush(copy.postgresCpuSeconds)],
+    ["CPU of the generator a push", perPush(full.generatorCpuSeconds)],
+  ];
+}
+
+function octets({ full, sizes, lineOctets, compressedOctets }: LineResult): Line[] {
+  const onDisk = sizes.reduce((sum, size) => sum + size.octets, 0);
+  const perPush = (count: number) => (count / full.pushes).toFixed(0);
+  return [
+    ["octets a push on the line", perPush(lineOctets)],
+    ["octets a push on disk, indexes included", perPush(onDisk)],
+    [
+      "  when all chunks are compressed",
+      compressedOctets === null ? "needs TimescaleDB" : perPush(compressedOctets),
+    ],
+  ];
+}

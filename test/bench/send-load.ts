@@ -1,0 +1,94 @@
+import type { SendOptions } from "../../simulator/load.ts";
+import type { Daemon } from "../../src/daemon.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { ownCpuSeconds, postmasterOf, serverCpuSeconds } from "./cpu.ts";
+import type { Generator } from "./generator.ts";
+
+/** What came of a load that was sent to the daemon, up to its last COMMIT. */
+export interface Measured {
+  readonly pushes: number;
+  readonly seconds: number;
+  /** Last octet read to committed. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly batches: number;
+  /** From the first statement of a batch to the answer to its COMMIT, on average. */
+  readonly batchMs: number;
+  /** Connections of meters, and those to PostgreSQL that were busy at the end. */
+  readonly connections: number;
+  readonly databaseConnections: number;
+  readonly nodeCpuSeconds: number;
+  readonly postgresCpuSeconds: number;
+  readonly generatorCpuSeconds: number;
+}
+
+const GIVE_UP_MS = 1_800_000;
+
+/** Sends what the generator has prepared and waits until all of it is committed. */
+export async function sendLoad(
+  daemon: Daemon,
+  database: Database,
+  generator: Generator,
+  load: { readonly pushes: number; readonly send: Pick<SendOptions, "connection" | "ratePerSecond"> },
+): Promise<Measured> {
+  const { pushes, send } = load;
+  const durable = observed(daemon.metrics.durable);
+  const writes = observed(daemon.metrics.databaseWrite);
+  const postmaster = await postmasterOf(database);
+  const appliedBefore = await applied(database);
+  const before = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
+  const start = performance.now();
+  const { host, port } = daemon.listeners.tcp[0]!;
+  const sent = await generator.send({ target: { host, port }, ...send });
+  while (durable.seconds.length < pushes && performance.now() - start < GIVE_UP_MS) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const seconds = (performance.now() - start) / 1_000;
+  const after = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
+  durable.end();
+  writes.end();
+  const [open] = await database.query(
+    "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'dlms-hes' AND query LIKE 'COPY%'",
+  );
+  const stored = (await applied(database)) - appliedBefore;
+  if (stored !== pushes) throw new Error(`${pushes} pushes were sent, ${stored} were applied`);
+  return {
+    pushes,
+    seconds,
+    p50Ms: quantile(durable.seconds, 0.5) * 1_000,
+    p99Ms: quantile(durable.seconds, 0.99) * 1_000,
+    batches: writes.seconds.length,
+    batchMs: (writes.seconds.reduce((sum, each) => sum + each, 0) / writes.seconds.length) * 1_000,
+    connections: sent.result.connections,
+    databaseConnections: open!["n"],
+    nodeCpuSeconds: after.node - before.node,
+    postgresCpuSeconds: after.postgres - before.postgres,
+    generatorCpuSeconds: sent.cpuSeconds,
+  };
+}
+
+async function applied(database: Database): Promise<number> {
+  const [row] = await database.query("SELECT count(*)::int AS n FROM push_history WHERE verdict = 'applied'");
+  return row!["n"];
+}
+
+/** Listens in on what a histogram is told, until `end`. */
+function observed(histogram: { observe(value: number): void }): { seconds: number[]; end(): void } {
+  const seconds: number[] = [];
+  const observe = histogram.observe;
+  histogram.observe = (value: number) => {
+    seconds.push(value);
+    observe.call(histogram, value);
+  };
+  return {
+    seconds,
+    end: () => {
+      histogram.observe = observe;
+    },
+  };
+}
+
+function quantile(values: number[], q: number): number {
+  values.sort((a, b) => a - b);
+  return values[Math.min(values.length - 1, Math.floor(q * values.length))]!;
+}
