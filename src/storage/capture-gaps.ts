@@ -39,7 +39,7 @@ export async function tendGaps(
     if (!rows[0]?.mine) return null;
     try {
       const found = await findGaps(client, options);
-      const filled = await recheckGaps(client, null);
+      const filled = await recheckGaps(client, null, options.nowMs);
       const givenUp = await giveUpForgotten(client, options);
       const queued = options.fill ? await queueGaps(client, options.nowMs) : 0;
       const open = await client.query("SELECT count(*) AS open FROM capture_gaps WHERE state = 'open'");
@@ -51,18 +51,22 @@ export async function tendGaps(
 }
 
 /*
- * $1 now in ms, $2 grace in ms, $3 how many meters. A meter is in service from its first stored capture on. Missing captures that follow an open gap
- * make it longer; others are a gap of their own.
+ * $1 now in ms, $2 grace in ms, $3 how many meters, $4 and $5 behind which meter and profile. A meter is in service from its first stored
+ * capture on; one that was never heard of has none. Missing captures that follow an open gap make it longer; others are a gap of their own.
  */
 const FIND = `
-WITH wanted AS (
-  SELECT o.meter_id, o.profile, o.period, o.time_zone, coalesce(g.looked_until, oldest_capture(o.meter_id, o.profile)) AS start,
-         date_bin(o.period, owed.until, date_trunc('day', owed.until, o.time_zone)) AS until
+WITH looked AS (
+  SELECT o.*, g.looked_until, date_bin(o.period, owed.until, date_trunc('day', owed.until, o.time_zone)) AS until
     FROM owed_profiles o
+    JOIN public.meters m ON m.id = o.meter_id AND m.last_seen_at IS NOT NULL
     LEFT JOIN gap_marks g ON g.meter_id = o.meter_id AND g.profile = o.profile
    CROSS JOIN (SELECT to_timestamp(($1::float8 - $2::float8) / 1000.0) AS until) owed
-   WHERE g.looked_until IS NULL OR g.looked_until <= owed.until - o.period),
-due AS (SELECT * FROM wanted WHERE start IS NOT NULL AND start < until ORDER BY meter_id, profile LIMIT $3),
+   WHERE (g.looked_until IS NULL OR g.looked_until <= owed.until - o.period)
+     AND ($4::uuid IS NULL OR (o.meter_id, o.profile) > ($4::uuid, $5::text))
+   ORDER BY o.meter_id, o.profile LIMIT $3),
+wanted AS MATERIALIZED (
+  SELECT *, coalesce(looked_until, oldest_capture(meter_id, profile)) AS start FROM looked),
+due AS (SELECT * FROM wanted WHERE start IS NOT NULL AND start < until),
 holes AS (
   SELECT d.meter_id, d.profile, d.period, h.* FROM due d
    CROSS JOIN LATERAL missing_captures(d.meter_id, d.profile, d.period, d.time_zone, d.start,
@@ -79,20 +83,32 @@ made AS (
 marked AS (
   INSERT INTO gap_marks (meter_id, profile, looked_until) SELECT meter_id, profile, until FROM due
   ON CONFLICT (meter_id, profile) DO UPDATE SET looked_until = excluded.looked_until)
-SELECT (SELECT count(*) FROM due) AS looked, (SELECT count(*) FROM holes) AS found`;
+SELECT (SELECT count(*) FROM looked) AS looked, (SELECT count(*) FROM holes) AS found, last.meter_id, last.profile
+  FROM (SELECT 1) one LEFT JOIN (SELECT meter_id, profile FROM looked ORDER BY meter_id DESC, profile DESC LIMIT 1) last ON true`;
 
 async function findGaps(client: Client, { nowMs, graceMs }: GapOptions): Promise<number> {
   let found = 0;
+  let behind: (string | null)[] = [null, null];
   for (;;) {
-    const { rows } = await client.query(FIND, [nowMs, graceMs, METERS_MAX]);
+    const { rows } = await client.query(FIND, [nowMs, graceMs, METERS_MAX, ...behind]);
     found += rows[0].found;
     if (rows[0].looked < METERS_MAX) return found;
+    behind = [rows[0].meter_id, rows[0].profile];
   }
 }
 
-/** $1 the only gap to look at; null: all that are open. What is partly filled is cut to what is still missing. */
+/** Gaps that are looked at again in one go: those that are to be polled next, and as many that weren't looked at for longest. */
+const CHECKED_MAX = 1_000;
+
+/** $1 the only gap to look at; null: some of those that are open. $2 now in ms. What is partly filled is cut to what is still missing. */
 const RECHECK = `
-WITH looked AS (
+WITH chosen AS (
+  SELECT id FROM capture_gaps WHERE id = $1
+  UNION (SELECT id FROM capture_gaps WHERE $1::bigint IS NULL AND state = 'open'
+      AND (next_attempt_at IS NULL OR next_attempt_at <= to_timestamp($2::float8 / 1000.0))
+    ORDER BY last_missing DESC LIMIT ${CHECKED_MAX})
+  UNION (SELECT id FROM capture_gaps WHERE $1::bigint IS NULL AND state = 'open' ORDER BY checked_at NULLS FIRST LIMIT ${CHECKED_MAX})),
+looked AS (
   SELECT g.id, g.meter_id, g.profile, h.*, row_number() OVER (PARTITION BY g.id ORDER BY h.first_missing) AS n,
          count(h.captures) OVER (PARTITION BY g.id) AS stretches
     FROM capture_gaps g
@@ -100,21 +116,20 @@ WITH looked AS (
     LEFT JOIN LATERAL missing_captures(g.meter_id, g.profile, o.period, o.time_zone,
       (g.first_missing AT TIME ZONE o.time_zone - o.period) AT TIME ZONE o.time_zone,
       (g.last_missing AT TIME ZONE o.time_zone + o.period) AT TIME ZONE o.time_zone) h ON true
-   WHERE g.state = 'open' AND ($1::bigint IS NULL OR g.id = $1)),
+   WHERE g.state = 'open' AND g.id IN (SELECT id FROM chosen)),
 filled AS (
-  UPDATE capture_gaps g SET state = 'filled', closed_at = now(), reason = NULL FROM looked l
+  UPDATE capture_gaps g SET state = 'filled', closed_at = now(), checked_at = now(), reason = NULL FROM looked l
    WHERE g.id = l.id AND l.stretches = 0 RETURNING g.id),
 cut AS (
-  UPDATE capture_gaps g SET first_missing = l.first_missing, last_missing = l.last_missing, captures = l.captures FROM looked l
-   WHERE g.id = l.id AND l.n = 1 AND l.stretches > 0
-     AND (g.first_missing, g.last_missing) IS DISTINCT FROM (l.first_missing, l.last_missing)),
+  UPDATE capture_gaps g SET first_missing = l.first_missing, last_missing = l.last_missing, captures = l.captures, checked_at = now()
+    FROM looked l WHERE g.id = l.id AND l.n = 1 AND l.stretches > 0),
 parted AS (
   INSERT INTO capture_gaps (meter_id, profile, first_missing, last_missing, captures)
   SELECT meter_id, profile, first_missing, last_missing, captures FROM looked WHERE n > 1)
 SELECT count(*) AS filled FROM filled`;
 
-async function recheckGaps(client: Client, gapId: number | null): Promise<number> {
-  const { rows } = await client.query(RECHECK, [gapId]);
+async function recheckGaps(client: Client, gapId: number | null, nowMs: number): Promise<number> {
+  const { rows } = await client.query(RECHECK, [gapId, nowMs]);
   return rows[0].filled;
 }
 
@@ -174,7 +189,7 @@ export async function settleGap(
   nowMs: number,
 ): Promise<void> {
   await database.transaction(async (client) => {
-    await recheckGaps(client, gapId);
+    await recheckGaps(client, gapId, nowMs);
     if (error === null) {
       await client.query(
         `UPDATE capture_gaps SET state = 'given-up', closed_at = now(), reason = 'the meter has no captures of this time'

@@ -58,8 +58,8 @@ beforeEach(async () => {
     await database.query(`DELETE FROM ${table}`);
   }
   const rows = await database.query(
-    `INSERT INTO public.meters (meter_number, meter_type, manufacturer, created_at)
-     VALUES ('M1', 'D1', 'Acme', '2026-07-23'), ('M2', 'D1', 'Acme', '2026-07-23') RETURNING id`,
+    `INSERT INTO public.meters (meter_number, meter_type, manufacturer, created_at, last_seen_at)
+     VALUES ('M1', 'D1', 'Acme', '2026-07-23', now()), ('M2', 'D1', 'Acme', '2026-07-23', now()) RETURNING id`,
   );
   meters = rows.map((row) => row["id"]);
   roads = new FakeRoads();
