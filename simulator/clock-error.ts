@@ -37,9 +37,14 @@ export class ClockError {
     return this.#offsetMs + ((fleetMs - this.#startMs) / MS_PER_DAY) * this.#perDayMs;
   }
 
+  /** Somebody sets it ahead by so much, or back. */
+  shift(byMs: number): void {
+    this.#offsetMs += byMs;
+  }
+
   /** Jumps, once. */
   jump(): void {
-    this.#offsetMs += this.#jumpMs;
+    this.shift(this.#jumpMs);
     this.jumpAtMs = Number.POSITIVE_INFINITY;
   }
 }

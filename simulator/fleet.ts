@@ -1,6 +1,9 @@
 import { loadCatalogue } from "../src/catalogue/catalogue.ts";
+import type { SocketAddress } from "../src/transports/address.ts";
+import { TcpListener } from "../src/transports/tcp-listener.ts";
 import type { Clock } from "./clock.ts";
 import type { ClockErrors } from "./clock-error.ts";
+import { indianDevice } from "./device/device-model.ts";
 import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
@@ -44,6 +47,10 @@ export interface FleetOptions {
   readonly faults?: FaultShares;
   readonly clockErrors?: ClockErrors;
   readonly powerCut?: PowerCut;
+  /** Share of block load pushes that meters capture and don't push, 0 … 1: holes that only polls can fill. */
+  readonly holes?: number;
+  /** Where meters can be called: meter number i listens on the port + i. null: only over the connections that they make. */
+  readonly listen?: SocketAddress;
   /** Whether every push sent is remembered in `sent`. */
   readonly record?: boolean;
   readonly dial?: Dial;
@@ -77,6 +84,8 @@ export interface FleetStatistics extends Readonly<LineCounts> {
   /** Faults that befell pushes, by name, and what the head-end has to make of what they added. */
   readonly faults: Readonly<Partial<Record<FaultName, number>>>;
   readonly answers: Readonly<Partial<Record<Answer, number>>>;
+  /** Rows that were captured and kept back, where `holes` asks for it. */
+  readonly holes: number;
 }
 
 const DEFAULT_SCHEDULE: MeterSchedule = {
@@ -94,6 +103,8 @@ const BURST = 200;
 const SLEEP_MIN_MS = 2;
 const SLEEP_MAX_MS = 1_000;
 const FINISH_MS = 10_000;
+/** Calls that may be open at once, to all meters together. */
+const CALLS_MAX = 20_000;
 
 /** Many simulated meters that push to one head-end. */
 export class Fleet {
@@ -108,6 +119,8 @@ export class Fleet {
   readonly #lines: LineCounts = noCounts();
   readonly #faults: Partial<Record<FaultName, number>> = {};
   readonly #answers: Partial<Record<Answer, number>> = {};
+  #holes = 0;
+  #listeners: TcpListener[] = [];
   #powerFailsAtMs: number;
   #timer: NodeJS.Timeout | null = null;
   #running = false;
@@ -119,6 +132,9 @@ export class Fleet {
     this.#powerFailsAtMs = startMs + (options.powerCut?.afterMs ?? Number.POSITIVE_INFINITY);
     this.#stations = stationsOf(options, startMs, this.#lines, {
       sent: (station, push, counter) => this.#record(station, push, counter),
+      hole: ({ times }) => {
+        this.#holes += times.length;
+      },
       mishap: (fault, answer) => {
         this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
         if (answer !== "nothing") this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
@@ -130,7 +146,8 @@ export class Fleet {
 
   /** For `hes meters import`. */
   importCsv(): string {
-    return importCsv(this.plans, (plan) => this.#stations[plan.index]!.meter.model.meterType);
+    const { listen } = this.#options;
+    return importCsv(this.plans, (plan) => this.#stations[plan.index]!.meter.model.meterType, listen ?? null);
   }
 
   /** For `hes keys import`. */
@@ -145,8 +162,30 @@ export class Fleet {
       rows: this.ledger.total("rows"),
       faults: { ...this.#faults },
       answers: { ...this.#answers },
+      holes: this.#holes,
       ...this.#lines,
     };
+  }
+
+  /** Lets meters be called, where `listen` says so. @throws TransportError */
+  async listen(): Promise<void> {
+    const { listen } = this.#options;
+    if (listen === undefined) return;
+    const connections = { open: 0, max: CALLS_MAX };
+    for (const [index, station] of this.#stations.entries()) {
+      const listener = await TcpListener.listen({
+        address: { host: listen.host, port: listen.port === 0 ? 0 : listen.port + index },
+        connections,
+        onConnection: (connection) => station.answerOn(connection),
+        onError: () => {},
+      });
+      this.#listeners.push(listener);
+    }
+  }
+
+  /** Where meter number `index` can be called; null: nowhere. */
+  addressOf(index: number): SocketAddress | null {
+    return this.#listeners[index]?.address ?? null;
   }
 
   start(): void {
@@ -163,6 +202,7 @@ export class Fleet {
     this.#timer = null;
     for (const station of this.#stations) station.flush();
     await Promise.all(this.#stations.map(({ line }) => line.finish(timeoutMs)));
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
   }
 
   /** Lets meters push what is due by the clock, some of it at a time. Called by the timer that `start` sets. */
@@ -221,6 +261,7 @@ function stationsOf(
   const { meters, models = ["D1", "D2", "D3"], seed, choices, target, connection, dial } = options;
   const known = loadModels(loadCatalogue());
   const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
+  const devices = new Map(Object.values(known).map((model) => [model, indianDevice(model)]));
   const own = (salt: number, index: number) => fraction(mix(seed, salt), index);
   return Array.from({ length: meters }, (_, index) => {
     const model = known[models[index % models.length]!];
@@ -237,6 +278,10 @@ function stationsOf(
       clockErrors: options.clockErrors ?? EXACT_CLOCKS,
       startMs,
       events,
+      clock: options.clock,
+      device: devices.get(model)!,
+      destination: `${target.host}:${target.port}`,
+      holes: options.holes ?? 0,
     });
   });
 }

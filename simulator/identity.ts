@@ -19,6 +19,8 @@ export interface MeterPlan {
   readonly habits: Habits;
   readonly style: BodyStyle;
   readonly deviationSign: "standard" | "reversed";
+  /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
+  readonly secrets: ReadonlyMap<number, string>;
 }
 
 /** Fixed for all meters, or null: meters differ, each by its number. */
@@ -31,6 +33,17 @@ export interface PlanChoices {
 }
 
 const DEVIATION = 330;
+
+/** Clients that have to prove who they are, and how: meter reader, utility setting, firmware upgrade. */
+const MECHANISMS = [
+  [32, "lls"],
+  [48, "hls2"],
+  [80, "hls2"],
+] as const;
+
+function secretOf(seed: number, meterNumber: string, clientSap: number): string {
+  return keyOf(seed, meterNumber, `secret ${clientSap}`).toString("hex").slice(0, 16);
+}
 
 /** A key of 16 octets that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
 function keyOf(seed: number, meterNumber: string, purpose: string): Buffer {
@@ -73,28 +86,42 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
     deviationSign: sign === 4 ? "reversed" : "standard",
+    get secrets() {
+      return new Map(MECHANISMS.flatMap(([sap]) => [[sap, secretOf(seed, meterNumber, sap)] as const]));
+    },
   };
 }
 
 const PROTECTION_NAMES = { 32: "encrypted", 48: "authenticated+encrypted" } as const;
 
-/** A file for `hes meters import`. `meterType` gives the type of each meter. */
-export function importCsv(plans: readonly MeterPlan[], meterType: (plan: MeterPlan) => string): string {
+/**
+ * A file for `hes meters import`. `meterType` gives the type of each meter; `listen`: meter number i can be called there, on the port + i.
+ */
+export function importCsv(
+  plans: readonly MeterPlan[],
+  meterType: (plan: MeterPlan) => string,
+  listen: { readonly host: string; readonly port: number } | null = null,
+): string {
   const lines = plans.map((plan) =>
     [
       ...[plan.meterNumber, meterType(plan), plan.identity.manufacturer, plan.identity.category],
       ...[plan.identity.logicalDeviceName, plan.systemTitle.toString("hex")],
       ...[PROTECTION_NAMES[plan.protection], "0", plan.guek.toString("hex"), plan.gak.toString("hex")],
-      ...[plan.framing, "listen", plan.deviationSign, "Asia/Kolkata", "simulated"],
+      ...[plan.framing, listen === null ? "listen" : "dial", plan.deviationSign, "Asia/Kolkata", "simulated"],
+      ...(listen === null ? [] : [listen.host, String(listen.port + plan.index), "1"]),
     ].join(","),
   );
   const header =
     "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,framing,mode,deviation_sign,time_zone,group";
-  return `${[header, ...lines].join("\n")}\n`;
+  return `${[listen === null ? header : `${header},host,port,server_sap`, ...lines].join("\n")}\n`;
 }
 
-/** A file for `hes keys import`: the push association of each meter, with the meter's own keys. */
+/** A file for `hes keys import`: every association of each meter, with the meter's own keys. */
 export function keysCsv(plans: readonly MeterPlan[]): string {
-  const lines = plans.map((plan) => `${plan.meterNumber},64,none`);
-  return `${["meter_number,client_sap,mechanism", ...lines].join("\n")}\n`;
+  const lines = plans.flatMap(({ meterNumber, secrets }) => [
+    `${meterNumber},64,none,`,
+    `${meterNumber},16,none,`,
+    ...MECHANISMS.map(([sap, mechanism]) => `${meterNumber},${sap},${mechanism},text:${secrets.get(sap)}`),
+  ]);
+  return `${["meter_number,client_sap,mechanism,secret", ...lines].join("\n")}\n`;
 }

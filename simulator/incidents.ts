@@ -50,6 +50,9 @@ export const INCIDENTS: readonly Incident[] = [
 /** The power of many meters fails at once: last gasp and first breath, bits 85 and 86. */
 export const POWER_FAILURE: Incident = incident(2, 101, 102, 85, { endBit: 86, seconds: 0 });
 
+/** Somebody has the load disconnected and connected. */
+export const LOAD_SWITCHED: Incident = incident(6, 301, 302, 84, { seconds: 0 });
+
 /** A row that an event log gets at an instant, and what the status word becomes then. */
 export interface EventRow {
   readonly atMs: number;

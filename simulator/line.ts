@@ -5,7 +5,9 @@ import { dialTcp } from "../src/transports/tcp-dialler.ts";
 export type Uplink = Pick<
   TcpConnection,
   "write" | "end" | "close" | "destroy" | "onClose" | "onDrain" | "closed"
->;
+> &
+  /** Without it the meter does not hear what the head-end says. */
+  Partial<Pick<TcpConnection, "onData">>;
 
 export interface Target {
   readonly host: string;
@@ -32,10 +34,12 @@ export interface LineCounts {
   waiting: number;
   /** Connections that meters have forgotten and never closed. */
   halfOpen: number;
+  /** Pushes of which, in the end, nobody knows whether they arrived: the head-end did not close the connection in time. */
+  doubtful: number;
 }
 
 export function noCounts(): LineCounts {
-  return { connections: 0, failures: 0, octets: 0, repeats: 0, waiting: 0, halfOpen: 0 };
+  return { connections: 0, failures: 0, octets: 0, repeats: 0, waiting: 0, halfOpen: 0, doubtful: 0 };
 }
 
 /** What is done on the line, one after the other. Octets behind a hang-up go over a new connection. */
@@ -84,6 +88,8 @@ export class MeterLine {
   #retryMs = RETRY_FIRST_MS;
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void) | null = null;
+  /** Told of each connection that is made: a head-end may talk to the meter over it. */
+  onConnection: ((uplink: Uplink) => void) | null = null;
 
   constructor(target: Target, habit: ConnectionHabit, dial: Dial, counts: LineCounts) {
     this.#target = target;
@@ -120,22 +126,13 @@ export class MeterLine {
     }
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const open = [...this.#abandoned, ...(this.#uplink === null ? [] : [this.#uplink])];
+    for (const uplink of this.#abandoned) uplink.destroy();
+    const uplink = this.#uplink;
     this.#ending = true;
-    await Promise.all(
-      open.map(
-        (uplink) =>
-          new Promise<void>((resolve) => {
-            const timer = setTimeout(() => uplink.destroy(), timeoutMs);
-            uplink.onClose(() => {
-              clearTimeout(timer);
-              resolve();
-            });
-            // What a head-end has not read of a connection that is closed on both sides may be lost, or be read too late.
-            uplink.end();
-          }),
-      ),
-    );
+    if (uplink !== null && !(await endedInOrder(uplink, timeoutMs))) {
+      this.#forget();
+      this.#counts.doubtful += this.#doubtful.length;
+    }
   }
 
   #work(): void {
@@ -179,6 +176,7 @@ export class MeterLine {
         this.#repeatDoubtful();
         uplink.onClose(() => this.#closed(uplink));
         uplink.onDrain(() => this.#resume(uplink));
+        this.onConnection?.(uplink);
         if (this.#stopped) uplink.destroy();
         else this.#work();
       },
@@ -264,6 +262,7 @@ export class MeterLine {
     else if (!this.#stopped) {
       this.#counts.failures++;
       this.#beginAgain();
+      this.#repeatDoubtful();
       this.#later();
       return;
     }
@@ -302,6 +301,25 @@ export class MeterLine {
     this.#pause(this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
   }
+}
+
+/**
+ * Whether the other side has read everything and closed too. What it has not read of a connection that is closed on both sides may be
+ * lost, or be read too late.
+ */
+function endedInOrder(uplink: Uplink, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      uplink.destroy();
+    }, timeoutMs);
+    uplink.onClose((error) => {
+      clearTimeout(timer);
+      resolve(!late && error === null);
+    });
+    uplink.end();
+  });
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -5,6 +5,7 @@ import {
   type EventRow,
   eventRows,
   INCIDENTS,
+  LOAD_SWITCHED,
   POWER_FAILURE,
   STATUS_WORD_BITS,
   setStatusBit,
@@ -28,6 +29,15 @@ export interface MeterSchedule {
   readonly history: boolean;
 }
 
+/** Told of each row that a profile or an event log gets, while `capture` holds it. */
+export type RowObserver = (kind: PushKind, list: ModelList, capture: Capture) => void;
+
+/** What has befallen a meter that its seed does not tell. Times by its own clock, epoch ms. */
+export type Disturbance = {
+  readonly kind: "skip" | "power-fails" | "power-returns" | "disconnect" | "reconnect";
+  readonly atMs: number;
+};
+
 const MS_PER_MINUTE = 60_000;
 const MS_PER_DAY = 86_400_000;
 
@@ -49,11 +59,26 @@ export class SimulatedMeter {
   /** Rows of a nested block push that is not full yet, with their times. */
   #rows: { row: Buffer; atMs: number; value: number }[] = [];
   #greeted = false;
+  /** In the order in which they came. */
+  readonly disturbances: Disturbance[] = [];
+  readonly startMs: number;
+  readonly #seed: number;
+  readonly #onRow: RowObserver | null;
   /** Rows about a power failure that wait for the power. */
   #owed: PushContent[] = [];
 
   /** @param startMs first instant of its life, epoch ms; what was captured before is not pushed */
-  constructor(seed: number, plan: MeterPlan, model: Model, schedule: MeterSchedule, startMs: number) {
+  constructor(
+    seed: number,
+    plan: MeterPlan,
+    model: Model,
+    schedule: MeterSchedule,
+    startMs: number,
+    onRow: RowObserver | null = null,
+  ) {
+    this.#seed = seed;
+    this.startMs = startMs;
+    this.#onRow = onRow;
     this.plan = plan;
     this.model = model;
     this.#schedule = schedule;
@@ -147,6 +172,40 @@ export class SimulatedMeter {
    * befall it befalls it a little later.
    */
   skipTo(nowMs: number): void {
+    this.disturbances.push({ kind: "skip", atMs: nowMs });
+    this.#skip(nowMs);
+  }
+
+  /** Opens or closes its relay because somebody asked for it: a row of the control log, and the status word. */
+  switchLoad(connected: boolean, nowMs: number): PushContent[] {
+    if (this.#counts.relayConnected === connected) return [];
+    this.disturbances.push({ kind: connected ? "reconnect" : "disconnect", atMs: nowMs });
+    const pushes: PushContent[] = [];
+    const code = connected ? LOAD_SWITCHED.restoration! : LOAD_SWITCHED.code;
+    this.#capture.atMs = nowMs;
+    this.#happen({ atMs: nowMs, incident: LOAD_SWITCHED, code, ends: connected }, pushes);
+    return pushes;
+  }
+
+  /** What the method push of its push setup brings about; null where the setup has no list of present values. */
+  pushNow(pushSetup: string, nowMs: number): PushContent[] | null {
+    const { instant, alert, namePlate } = this.model;
+    const kinds = [
+      ["instant", instant],
+      ["alert", alert],
+      ["name-plate", namePlate],
+    ] as const;
+    const found = kinds.find(([, list]) => list.pushSetup === pushSetup);
+    if (found === undefined) return null;
+    this.#look(nowMs);
+    return [this.#flat(found[0], found[1])];
+  }
+
+  set loadLimitW(value: number) {
+    this.#counts.loadLimitW = value;
+  }
+
+  #skip(nowMs: number): void {
     this.#registers.skipTo(Math.floor(nowMs / this.#blockMs) * this.#blockMs);
     const period = this.#schedule.instantSeconds * 1_000;
     if (period > 0 && this.#nextInstantMs < nowMs) {
@@ -163,6 +222,7 @@ export class SimulatedMeter {
   /** The last gasp: what it pushes when its power fails at `nowMs`, a full second. */
   powerFails(nowMs: number): PushContent[] {
     const pushes: PushContent[] = [];
+    this.disturbances.push({ kind: "power-fails", atMs: nowMs });
     this.#capture.atMs = nowMs;
     this.#happen({ atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.code, ends: false }, pushes);
     // Its log it will tell when there is power again: the last gasp is the status word alone.
@@ -173,7 +233,8 @@ export class SimulatedMeter {
   /** First breath: the status word and the rows of the event log about the failure. `nowMs` is a full second. */
   powerReturns(nowMs: number): PushContent[] {
     const pushes: PushContent[] = [];
-    this.skipTo(nowMs);
+    this.disturbances.push({ kind: "power-returns", atMs: nowMs });
+    this.#skip(nowMs);
     this.#capture.atMs = nowMs;
     this.#happen(
       { atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.restoration!, ends: true },
@@ -196,6 +257,33 @@ export class SimulatedMeter {
     );
   }
 
+  /**
+   * Tells of every row that its profiles and logs have got up to `untilMs`, by living its life once more: what a meter has captured is
+   * computed, not kept. Takes about a millisecond a day.
+   */
+  recall(untilMs: number, onRow: RowObserver): void {
+    const again = new SimulatedMeter(this.#seed, this.plan, this.model, this.#schedule, this.startMs, onRow);
+    const disturbances = [...this.disturbances];
+    for (;;) {
+      const next = disturbances[0];
+      if (next !== undefined && next.atMs <= Math.min(again.dueMs, untilMs)) {
+        disturbances.shift();
+        if (next.kind === "skip") again.skipTo(next.atMs);
+        else if (next.kind === "power-fails") again.powerFails(next.atMs);
+        else if (next.kind === "power-returns") again.powerReturns(next.atMs);
+        else again.switchLoad(next.kind === "reconnect", next.atMs);
+      } else if (again.dueMs <= untilMs && again.dueMs < this.dueMs) {
+        again.next();
+      } else return;
+    }
+  }
+
+  /** What it measures and has counted at `nowMs`. The same object each time. */
+  present(nowMs: number): Capture {
+    this.#look(nowMs);
+    return this.#capture;
+  }
+
   #flat(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
     const { atMs } = this.#capture;
     const body = flatBody(list, this.#capture, this.plan.style);
@@ -206,6 +294,7 @@ export class SimulatedMeter {
   /** The row of a profile, flat, or alone in an array. */
   #profileRow(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
     const { style, identity } = this.plan;
+    this.#onRow?.(kind, list, this.#capture);
     if (style.layout === "flat") return this.#flat(kind, list, eventCode);
     const { atMs } = this.#capture;
     const row = rowOf(list, this.#capture, style.deviation);
@@ -230,11 +319,15 @@ export class SimulatedMeter {
     const { style, identity } = this.plan;
     const { blockSeconds } = this.model;
     const rowsPerPush = (this.#schedule.blockPushSeconds ?? blockSeconds) / blockSeconds;
-    if (rowsPerPush === 0) return;
+    if (rowsPerPush === 0) {
+      this.#onRow?.("block", list, this.#capture);
+      return;
+    }
     if (style.layout === "flat" || rowsPerPush <= 1) {
       pushes.push(this.#profileRow("block", list));
       return;
     }
+    this.#onRow?.("block", list, this.#capture);
     const value = list.check(this.#capture);
     this.#rows.push({ row: rowOf(list, this.#capture, style.deviation), atMs: now, value });
     if (this.#rows.length < rowsPerPush) return;
@@ -299,7 +392,7 @@ export class SimulatedMeter {
       pushes.push(this.#flat("alert", this.model.alert));
     }
     pushes.push(this.#profileRow("event", this.model.events[incident.log]!, code));
-    const planned = incident !== POWER_FAILURE;
+    const planned = incident !== POWER_FAILURE && incident !== LOAD_SWITCHED;
     if (planned && (ends || incident.restoration === null)) this.#planIncident();
   }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Catalogue, catalogueFolder, type ListKind, readScalers } from "../src/catalogue/catalogue.ts";
 import type { Capture } from "./capture.ts";
-import { type CellWriter, cellWriter, sentValue } from "./row-writer.ts";
+import { type CellWriter, cellWriter, type RowColumn, sentValue } from "./row-writer.ts";
 
 /** Kinds of pushes, as statistics count them. */
 export type PushKind = "instant" | "block" | "daily" | "billing" | "event" | "alert" | "name-plate";
@@ -21,13 +21,19 @@ export type ModelName = (typeof MODEL_NAMES)[number];
 /** How long a block lasts. */
 export const BLOCK_SECONDS: Readonly<Record<ModelName, number>> = { D1: 1_800, D2: 1_800, D3: 900 };
 
+export interface ModelColumn extends RowColumn {
+  readonly classId: number;
+  /** Symbol; null: none. */
+  readonly unit: string | null;
+}
+
 /** One list that a model pushes, ready to be written. */
 export interface ModelList {
   readonly name: string;
   readonly kind: ListKind;
   /** Logical name of the push setup. */
   readonly pushSetup: string;
-  readonly columns: readonly { readonly code: string; readonly attribute: number }[];
+  readonly columns: readonly ModelColumn[];
   readonly cells: readonly CellWriter[];
   /** One value of the row as it is sent, in SI units, by which a stored row is compared with the sent one; 0 where it has none. */
   readonly check: (capture: Capture) => number;
@@ -134,9 +140,11 @@ function listOf(
 ): ModelList {
   const list = catalogue.pushLists.find((candidate) => candidate.name === name);
   if (list === undefined) throw new Error(`the catalogue has no push list "${name}"`);
-  const columns = list.entries.map(({ code, attribute }) => ({
+  const columns = list.entries.map(({ classId, code, attribute }) => ({
+    classId,
     code,
     attribute,
+    unit: catalogue.byCode(code, attribute)?.unit ?? null,
     dataType: catalogue.byCode(code, attribute)?.dataType ?? "double-long-unsigned",
     scaler: scalers.get(`${meterType}/${code}/${attribute}`) ?? 0,
   }));

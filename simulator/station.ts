@@ -1,10 +1,16 @@
+import type { ByteConnection } from "../src/transports/connection.ts";
+import type { Clock } from "./clock.ts";
 import { ClockError, type ClockErrors } from "./clock-error.ts";
+import type { DeviceModel } from "./device/device-model.ts";
+import { type DeviceHost, MeterDevice } from "./device/meter-device.ts";
+import { MeterServer } from "./device/meter-server.ts";
 import { type Envelope, notification, protectionKeys, seal } from "./envelope.ts";
 import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor } from "./faults.ts";
+import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
 import type { SimulatedMeter } from "./meter.ts";
 import type { PushContent } from "./push-body.ts";
-import { mix } from "./random.ts";
+import { fraction, mix } from "./random.ts";
 
 export interface StationOptions {
   readonly meter: SimulatedMeter;
@@ -21,6 +27,13 @@ export interface StationOptions {
   /** When its life begins, on the fleet's clock. */
   readonly startMs: number;
   readonly events: StationEvents;
+  readonly clock: Clock;
+  /** Its objects, for head-ends that talk to it. */
+  readonly device: DeviceModel;
+  /** host:port that it pushes to. */
+  readonly destination: string;
+  /** Share of block load pushes that are captured and never pushed, 0 … 1. */
+  readonly holes: number;
 }
 
 export interface StationEvents {
@@ -28,6 +41,8 @@ export interface StationEvents {
   sent(station: Station, push: PushContent, counter: number): void;
   /** A fault befell a push; `answer` is what the head-end has to make of what it adds. */
   mishap(fault: FaultName, answer: Answer): void;
+  /** Rows were captured and are not pushed: a hole that only a poll can fill. */
+  hole(push: PushContent): void;
 }
 
 interface Held {
@@ -35,8 +50,11 @@ interface Held {
   readonly onSent: () => void;
 }
 
+/** As much of a connection as a meter needs to answer on it. */
+type Heard = Pick<ByteConnection, "onData" | "onClose" | "write" | "closed">;
+
 /** A meter at its line: when it pushes by the fleet's clock, under which counter, and what goes wrong on the way. */
-export class Station {
+export class Station implements DeviceHost {
   readonly meter: SimulatedMeter;
   readonly line: MeterLine;
   readonly #options: StationOptions;
@@ -48,6 +66,8 @@ export class Station {
   #held: Held | null = null;
   /** When the power comes back, on the fleet's clock; null: it is there. */
   #darkUntilMs: number | null = null;
+  /** Made when somebody talks to the meter. */
+  #server: MeterServer | null = null;
 
   constructor(options: StationOptions) {
     this.#options = options;
@@ -63,6 +83,52 @@ export class Station {
     };
     this.#clock = new ClockError(options.clockErrors, options.seed, options.startMs);
     this.#counter = options.firstCounter;
+    this.line.onConnection = (uplink) => {
+      if (uplink.onData !== undefined) this.answerOn(uplink as Heard);
+    };
+  }
+
+  /** Answers what a head-end asks over a connection, whoever has made it. */
+  answerOn(connection: Heard): void {
+    let attached = false;
+    connection.onData((chunk) => {
+      if (attached) return;
+      attached = true;
+      this.#serving().attach(connection, chunk);
+    });
+  }
+
+  get destination(): string {
+    return this.#options.destination;
+  }
+
+  now(): number {
+    return this.#own(this.#options.clock.now());
+  }
+
+  setClock(epochMs: number): void {
+    const ahead = epochMs - this.now();
+    this.#clock.shift(ahead);
+    if (ahead > 0) this.meter.skipTo(epochMs);
+  }
+
+  push(pushes: readonly PushContent[]): void {
+    this.#push(pushes);
+  }
+
+  counterOf(clientSap: number): number {
+    if (clientSap === PUSH_CLIENT_SAP) return this.#counter;
+    return this.#serving().counterOf(clientSap);
+  }
+
+  #serving(): MeterServer {
+    if (this.#server === null) {
+      const { device: model, firstCounter } = this.#options;
+      const device = new MeterDevice(model, this.meter, this);
+      const { plan } = this.meter;
+      this.#server = new MeterServer({ model, device, plan, keys: this.#envelope.keys, firstCounter });
+    }
+    return this.#server;
   }
 
   /** When it has something to do next, on the fleet's clock. */
@@ -113,8 +179,16 @@ export class Station {
   }
 
   #push(pushes: readonly PushContent[]): number {
-    for (const push of pushes) this.#send(push);
+    for (const push of pushes) {
+      if (this.#isHole(push)) this.#options.events.hole(push);
+      else this.#send(push);
+    }
     return pushes.length;
+  }
+
+  #isHole({ kind, times }: PushContent): boolean {
+    const { holes, seed } = this.#options;
+    return kind === "block" && holes > 0 && fraction(mix(seed, 95), times[0]! / 60_000) < holes;
   }
 
   #send(push: PushContent): void {

@@ -161,6 +161,16 @@ describe("a fleet", () => {
     expect(fleet.statistics.pushes.billing).toBe(3);
   });
 
+  it("captures and keeps back what it is told to, as holes", async () => {
+    const { target, received } = await listen(() => true);
+    const { fleet, live } = fleetOf(target, { meters: 3, holes: 1 });
+    live(START + HALF_HOUR);
+    await fleet.stop();
+    // D1 and D2 one block, D3 two; daily and billing rows go out all the same.
+    expect(fleet.statistics).toMatchObject({ holes: 4, pushes: { block: 0, daily: 3, billing: 3 } });
+    expect((await received(3)).length).toBe(fleet.sent.length);
+  });
+
   it("writes files for hes meters import and hes keys import", () => {
     const { fleet } = fleetOf({ host: "127.0.0.1", port: 9 }, { meters: 5 });
     const [header, first, , , , last] = fleet.importCsv().split("\n");
@@ -171,10 +181,13 @@ describe("a fleet", () => {
       /^SIM10000001,SIM-D1,Simulated Meters,D1,SIM0000010000001,53494d0000989681,authenticated\+encrypted,0,[0-9a-f]{32},[0-9a-f]{32},wrapper,listen,standard,Asia\/Kolkata,simulated$/,
     );
     expect(last).toMatch(/^SIM10000005,SIM-D2,.*,listen,reversed,/);
-    expect(fleet.keysCsv().split("\n").slice(0, 2)).toEqual([
-      "meter_number,client_sap,mechanism",
-      "SIM10000001,64,none",
+    const keys = fleet.keysCsv().split("\n");
+    expect(keys.slice(0, 3)).toEqual([
+      "meter_number,client_sap,mechanism,secret",
+      "SIM10000001,64,none,",
+      "SIM10000001,16,none,",
     ]);
+    expect(keys[4]).toMatch(/^SIM10000001,48,hls2,text:[0-9a-f]{16}$/);
   });
 });
 

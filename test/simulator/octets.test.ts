@@ -26,7 +26,15 @@ function capture(fields: object): Capture {
 }
 
 function listOf(pushSetup: string, columns: readonly RowColumn[]): ModelList {
-  return { name: "test", kind: "event", pushSetup, columns, cells: columns.map(cellWriter), check: () => 0 };
+  const complete = columns.map((one) => ({ ...one, classId: 1, unit: null }));
+  return {
+    name: "test",
+    kind: "event",
+    pushSetup,
+    columns: complete,
+    cells: columns.map(cellWriter),
+    check: () => 0,
+  };
 }
 
 const column = (code: string, dataType: string, scaler = 0): RowColumn => ({

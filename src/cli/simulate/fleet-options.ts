@@ -27,10 +27,15 @@ export interface FleetArguments {
   readonly powerCut?: number;
   readonly dark: number;
   readonly backWithin: number;
+  readonly listen?: string;
+  readonly holes?: string;
 }
 
 /** Tenths of seconds since then: no meter pushes ten times a second for long, so the next run's counters are above this one's. */
 const COUNTERS_SINCE = Date.UTC(2026, 0, 1);
+
+/** Fleets up to this size begin with the demands of the running month; the meters of larger ones are as after a demand reset. */
+const HISTORY_METERS_MAX = 500;
 
 const CLOCK_FAULTS = ["clock-drift", "clock-jump"] as const;
 
@@ -48,7 +53,12 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     seed: given.seed,
     target: { host, port },
     clock: acceleratedClock(startOf(given.start, realNow), given.speed, realNow),
-    schedule: { ...scheduleOf(given.push, models), incidentsPerDay: given.incidents },
+    schedule: {
+      ...scheduleOf(given.push, models),
+      incidentsPerDay: given.incidents,
+      // Living through the running month takes some milliseconds a meter.
+      history: given.meters <= HISTORY_METERS_MAX,
+    },
     choices: {
       quirks: parseNames("--quirks", given.quirks, QUIRK_NAMES),
       ...(given.framing ? { framing: given.framing } : {}),
@@ -59,6 +69,10 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     faults: faults satisfies Partial<Record<FaultName, number>>,
     clockErrors: { drift, jump } satisfies ClockErrors,
     ...(powerCut === null ? {} : { powerCut }),
+    ...(given.listen === undefined ? {} : { listen: parseSocketAddress(given.listen) }),
+    ...(given.holes === undefined
+      ? {}
+      : { holes: parseShares("--holes", `block=${given.holes}`, ["block"]).block ?? 0 }),
   };
 }
 

@@ -19,6 +19,9 @@ import { type FleetArguments, fleetOptions } from "./fleet-options.ts";
 import { report, verdict } from "./simulate-report.ts";
 import { type Verification, verify } from "./verification.ts";
 
+/** Time that a busy head-end has to take what was sent last. */
+const FINISH_MS = 120_000;
+
 interface Options extends FleetArguments {
   readonly for?: number;
   readonly files?: string;
@@ -60,6 +63,10 @@ export function simulateCommand(program: Program): Command {
         .choices(["standing", "per-push"])
         .default("standing"),
     )
+    .option(
+      "--listen <address>",
+      "let meters be called: the first at this port, each other at the next; without it they answer on the connections they make",
+    )
     .option("--for <time>", "end after a time such as 10m; without it Ctrl-C ends it", parseDuration)
     .option(
       "--files <directory>",
@@ -84,6 +91,10 @@ function faultOptions(command: Command): Command {
     )
     .option("--quirks <list>", "what meters do otherwise than the standard says, by turns: all, or names", "")
     .option("--power-cut <time>", "the power of all meters fails so long after the start", parseDuration)
+    .option(
+      "--holes <share>",
+      "of block load pushes that meters capture and keep back: for polls to fill, such as 5%",
+    )
     .option("--dark <time>", "how long it stays away", parseDuration, 30_000)
     .option("--back-within <time>", "how long it takes until all meters are back", parseDuration, 60_000);
 }
@@ -103,15 +114,21 @@ async function simulate(program: Program, options: Options): Promise<void> {
   if (statistics.waiting > 0) {
     throw new UserError(EXIT.unavailable, `${statistics.waiting} pushes could not be sent to ${options.to}`);
   }
+  if (statistics.doubtful > 0) {
+    program.complain(
+      `${statistics.doubtful} pushes may not have arrived: the head-end did not read them within ${FINISH_MS / 1_000} s`,
+    );
+  }
   if (verification?.same === false) program.finish(EXIT.data);
 }
 
 async function run(program: Program, fleet: Fleet, forMs: number | undefined): Promise<void> {
   const signals = watchSignals(() => program.complain("Ending at once."));
   const ends = forMs === undefined ? [] : [delay(forMs, null, { ref: false })];
+  await fleet.listen();
   fleet.start();
   await Promise.race([signals.first, ...ends]);
-  await fleet.stop();
+  await fleet.stop(FINISH_MS);
   signals.close();
 }
 

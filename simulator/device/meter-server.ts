@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { ReceivedCounter, type SentCounter } from "../../src/dlms/association/protection.ts";
+import { ServerAssociation } from "../../src/dlms/association/server.ts";
+import type { AssociationPolicy } from "../../src/dlms/association/server-options.ts";
+import { ServerSession, type ServerSessionOptions } from "../../src/dlms/association/server-session.ts";
+import type { ProtectionKeys } from "../../src/dlms/security/protection.ts";
+import { secretKey } from "../../src/dlms/security/secret-key.ts";
+import type { ByteConnection } from "../../src/transports/connection.ts";
+import type { MeterPlan } from "../identity.ts";
+import type { DeviceAssociation, DeviceModel } from "./device-model.ts";
+import type { MeterDevice } from "./meter-device.ts";
+
+const SERVER_SAP = 1;
+const MAX_RECEIVE_PDU_SIZE = 750;
+const APDU_OCTETS_MAX = 65_536;
+const LIMITS = { depthMax: 16, elementsMax: 20_000 };
+const HDLC = {
+  parameters: { informationTransmit: 128, informationReceive: 128, windowTransmit: 1, windowReceive: 1 },
+  inactivityMs: 120_000,
+  answerMs: 1_000,
+  apduOctetsMax: APDU_OCTETS_MAX,
+  physicalDevice: null,
+  logicalDevices: [SERVER_SAP],
+  interOctetMs: 2_000,
+} as const;
+const FLAG = 0x7e;
+
+export interface MeterServerOptions {
+  readonly model: DeviceModel;
+  readonly device: MeterDevice;
+  readonly plan: MeterPlan;
+  readonly keys: ProtectionKeys;
+  /** Counter of its first answer in each association. */
+  readonly firstCounter: number;
+}
+
+/** A meter that answers: associations with all its clients, on any number of connections, in HDLC or wrapper frames as it is spoken to. */
+export class MeterServer {
+  readonly #options: MeterServerOptions;
+  /** Counters outlive connections. */
+  readonly #received = new Map<number, ReceivedCounter>();
+  readonly #sent = new Map<number, number>();
+  #challenges = 0;
+
+  constructor(options: MeterServerOptions) {
+    this.#options = options;
+  }
+
+  /** Highest invocation counter that a client has used. */
+  counterOf(clientSap: number): number {
+    return Math.max(0, this.#received.get(clientSap)?.high ?? 0);
+  }
+
+  /** Answers `first`, which has come over `connection`, and whatever comes after it. */
+  attach(connection: Pick<ByteConnection, "onData" | "onClose" | "write" | "closed">, first: Buffer): void {
+    const session = this.session(first[0] === FLAG ? "hdlc" : "wrapper");
+    let timer: NodeJS.Timeout | null = null;
+    const send = () => {
+      for (let out = session.takeOutput(); out !== null; out = session.takeOutput()) connection.write(out);
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      const deadline = session.deadline();
+      if (deadline === null || connection.closed) return;
+      timer = setTimeout(
+        () => {
+          session.handleTimeout(performance.now());
+          send();
+        },
+        Math.max(1, deadline - performance.now()),
+      );
+      timer.unref();
+    };
+    const take = (chunk: Buffer) => {
+      session.receive(chunk, performance.now());
+      send();
+    };
+    connection.onData(take);
+    connection.onClose(() => {
+      if (timer !== null) clearTimeout(timer);
+    });
+    take(first);
+  }
+
+  session(framing: "hdlc" | "wrapper"): ServerSession {
+    return new ServerSession(this.sessionOptions(framing));
+  }
+
+  sessionOptions(framing: "hdlc" | "wrapper"): ServerSessionOptions {
+    const associationOf = (clientSap: number, serverSap: number) => this.#association(clientSap, serverSap);
+    return framing === "hdlc"
+      ? { framing, station: HDLC, associationOf }
+      : { framing, payloadOctetsMax: APDU_OCTETS_MAX, associationOf };
+  }
+
+  #association(clientSap: number, serverSap: number): ServerAssociation | null {
+    if (serverSap !== SERVER_SAP) return null;
+    const { model, device, plan } = this.#options;
+    const offered = model.associations.find((one) => one.clientSap === clientSap);
+    return new ServerAssociation({
+      clientSap,
+      serverSap,
+      systemTitle: plan.systemTitle,
+      policy: offered === undefined ? null : this.#policy(offered),
+      objects: device,
+      randomOctets: (count) => this.#challenge(count),
+      maxReceivePduSize: MAX_RECEIVE_PDU_SIZE,
+      limits: LIMITS,
+      apduOctetsMax: APDU_OCTETS_MAX,
+    });
+  }
+
+  #policy(association: DeviceAssociation): AssociationPolicy {
+    const { clientSap, mechanism, ciphered, conformance, required, preEstablished } = association;
+    const secret = this.#options.plan.secrets.get(clientSap);
+    const suite = 0;
+    return {
+      mechanism,
+      secret: secret === undefined ? null : secretKey(Buffer.from(secret, "latin1")),
+      ciphered,
+      conformance,
+      security: ciphered
+        ? {
+            suite,
+            keys: this.#options.keys,
+            sent: this.#sentCounter(clientSap),
+            received: this.#receivedCounter(clientSap),
+            required,
+          }
+        : null,
+      ...(preEstablished
+        ? { preEstablished: { clientTitle: null, clientMaxReceivePduSize: MAX_RECEIVE_PDU_SIZE } }
+        : {}),
+    };
+  }
+
+  #receivedCounter(clientSap: number): ReceivedCounter {
+    let counter = this.#received.get(clientSap);
+    if (counter === undefined) {
+      counter = new ReceivedCounter();
+      this.#received.set(clientSap, counter);
+    }
+    return counter;
+  }
+
+  #sentCounter(clientSap: number): SentCounter {
+    return {
+      take: () => {
+        const next = this.#sent.get(clientSap) ?? this.#options.firstCounter;
+        this.#sent.set(clientSap, next + 1);
+        return next;
+      },
+    };
+  }
+
+  /** Never the same twice, and the same again from the same seed. */
+  #challenge(count: number): Buffer {
+    const { plan } = this.#options;
+    const text = `${plan.meterNumber}/${plan.guek.toString("hex")}/${++this.#challenges}`;
+    return createHash("sha512").update(text).digest().subarray(0, count);
+  }
+}

@@ -1,0 +1,114 @@
+import { Writer } from "../../src/dlms/bytes/writer.ts";
+import type { SelectiveAccessDescriptor } from "../../src/dlms/cosem/attribute-descriptor.ts";
+import { formatObis } from "../../src/dlms/cosem/obis-code.ts";
+import {
+  type EntryDescriptor,
+  type RangeDescriptor,
+  readSelection,
+} from "../../src/dlms/cosem/selective-access.ts";
+import type { Data } from "../../src/dlms/encoding/data-types.ts";
+import { DATE_TIME_OCTETS, readEpochMs, type ZoneRule } from "../../src/dlms/encoding/date-time.ts";
+import { writeLength } from "../../src/dlms/encoding/length.ts";
+import { OFFSET_MINUTES } from "../local-time.ts";
+import type { SimulatedMeter } from "../meter.ts";
+import type { DeviceProfile } from "./device-model.ts";
+
+interface Row {
+  readonly atMs: number;
+  readonly octets: Buffer;
+}
+
+/**
+ * Rows of a profile as a client reads them, from what the meter recalls of its life up to `nowMs`.
+ * @throws DataMismatch for a selection that is none
+ */
+export function readBuffer(
+  meter: SimulatedMeter,
+  profile: DeviceProfile,
+  selection: SelectiveAccessDescriptor | null,
+  nowMs: number,
+): Buffer {
+  const wanted = selection === null ? null : readSelection(selection);
+  const columns = columnsOf(profile, wanted);
+  const range = wanted?.kind === "range" ? spanOf(wanted) : null;
+  const rows = rowsOf(meter, profile, columns, nowMs).filter(
+    ({ atMs }) => range === null || (atMs >= range.fromMs && atMs <= range.toMs),
+  );
+  const kept = rows.slice(-profile.entries);
+  return encode(wanted?.kind === "entry" ? entriesOf(kept, wanted) : kept);
+}
+
+/** How many rows it holds. */
+export function entriesInUse(meter: SimulatedMeter, profile: DeviceProfile, nowMs: number): number {
+  return Math.min(profile.entries, rowsOf(meter, profile, [], nowMs).length);
+}
+
+function rowsOf(
+  meter: SimulatedMeter,
+  profile: DeviceProfile,
+  columns: readonly number[],
+  nowMs: number,
+): Row[] {
+  const { list, kind, present } = profile;
+  const { deviation } = meter.plan.style;
+  const rowOf = (capture: Parameters<Parameters<SimulatedMeter["recall"]>[1]>[2]): Row => {
+    const writer = new Writer(16 + columns.length * 14);
+    writer.unsigned8(STRUCTURE);
+    writeLength(writer, columns.length);
+    for (const column of columns) list.cells[column]!(writer, capture, deviation);
+    return { atMs: capture.atMs, octets: writer.finish() };
+  };
+  if (present) return [rowOf(meter.present(nowMs))];
+  const rows: Row[] = [];
+  meter.recall(nowMs, (rowKind, rowList, capture) => {
+    if (rowKind === kind && rowList === list) rows.push(rowOf(capture));
+  });
+  return rows;
+}
+
+const STRUCTURE = 0x02;
+const ARRAY = 0x01;
+
+function encode(rows: readonly Row[]): Buffer {
+  const writer = new Writer(16);
+  writer.unsigned8(ARRAY);
+  writeLength(writer, rows.length);
+  return Buffer.concat([writer.finish(), ...rows.map(({ octets }) => octets)]);
+}
+
+/** Places of the columns that are asked for. */
+function columnsOf({ list }: DeviceProfile, wanted: RangeDescriptor | EntryDescriptor | null): number[] {
+  const all = list.columns.map((_, index) => index);
+  if (wanted === null) return all;
+  if (wanted.kind === "entry") {
+    const to = wanted.toSelectedValue === 0 ? all.length : wanted.toSelectedValue;
+    return all.slice(Math.max(1, wanted.fromSelectedValue) - 1, to);
+  }
+  if (wanted.selectedValues.length === 0) return all;
+  return all.filter((index) => {
+    const { classId, code, attribute } = list.columns[index]!;
+    return wanted.selectedValues.some(
+      (one) =>
+        one.classId === classId && one.attributeIndex === attribute && formatObis(one.logicalName) === code,
+    );
+  });
+}
+
+/** Entries count from 1, the oldest first. */
+function entriesOf(rows: readonly Row[], { fromEntry, toEntry }: EntryDescriptor): readonly Row[] {
+  return rows.slice(Math.max(1, fromEntry) - 1, toEntry === 0 ? undefined : toEntry);
+}
+
+function spanOf({ fromValue, toValue }: RangeDescriptor): { fromMs: number; toMs: number } {
+  return { fromMs: instantOf(fromValue, "from"), toMs: instantOf(toValue, "to") };
+}
+
+/** What a client says the time is; without a deviation it is the meter's own. Unspecified fields leave that end open. */
+function instantOf(data: Data, end: "from" | "to"): number {
+  const open = end === "from" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  const { value } = data;
+  if (!Buffer.isBuffer(value) || value.length !== DATE_TIME_OCTETS) return open;
+  return readEpochMs(value, 0, OWN_ZONE) ?? open;
+}
+
+const OWN_ZONE: ZoneRule = { deviationSign: "standard", offsetMinutesAt: () => OFFSET_MINUTES };
