@@ -7,7 +7,7 @@ export class UuidOctets {
   b = 0;
   c = 0;
   d = 0;
-  private text = "";
+  private text: string | null = null;
 
   /** @throws TypeError where the text is no uuid */
   read(text: string): void {
@@ -15,7 +15,7 @@ export class UuidOctets {
     if (text.length !== TEXT_LENGTH || HYPHENS.some((at) => text.charCodeAt(at) !== 0x2d)) {
       throw new TypeError(`${text} is no uuid`);
     }
-    this.text = "";
+    this.text = null;
     this.a = (quad(text, 0) << 16) | quad(text, 4);
     this.b = (quad(text, 9) << 16) | quad(text, 14);
     this.c = (quad(text, 19) << 16) | quad(text, 24);

@@ -12,9 +12,8 @@ const mark = (met: boolean) => (met ? "✓" : "✗");
 export function reportLine(habit: ConnectionHabit, options: LineOptions, result: LineResult): void {
   const { full, sizes, ways } = result;
   const how = habit === "standing" ? "standing connections" : "a connection for each push";
-  const present = options.rowsPresent === 0 ? "" : `, ${options.rowsPresent} rows present`;
   console.log(
-    `\nSocket to committed rows: ${full.pushes} ${options.kind} pushes of ${options.meters} meters (${options.model}), ${how}${present}\n`,
+    `\nSocket to committed rows: ${full.pushes} ${options.kind} pushes of ${options.meters} meters (${options.model}), ${how}\n`,
   );
   console.log(table(["", "value"], [...rates(result), ...costs(result), ...octets(result)]));
   const perPush = sizes.map((size) => [size.table, size.rows, (size.octets / full.pushes).toFixed(0)]);

@@ -16,7 +16,6 @@ import { importScalers } from "../../src/storage/scaler-import.ts";
 import { bareAcceptCpuSeconds } from "./bare-accept.ts";
 import { type BareCopy, bareCopy, copyOut, emptyTables, storedOctets } from "./bare-copy.ts";
 import { compressedOctets } from "./compressed.ts";
-import { fill } from "./fill.ts";
 import { Generator } from "./generator.ts";
 import { reportLine } from "./line-report.ts";
 import { type Measured, sendLoad } from "./send-load.ts";
@@ -35,8 +34,6 @@ export interface LineOptions {
   readonly model: ModelName;
   /** Empty: the embedded PostgreSQL. A database on this machine, which is emptied. */
   readonly databaseUrl: string;
-  /** Rows that stand in the tables when the measured pushes come. */
-  readonly rowsPresent: number;
 }
 
 /** All that is measured of one habit. */
@@ -57,33 +54,39 @@ export interface LineResult {
 
 const SEED = 7;
 /** Pushes of a meter before the clock starts: caches are filled and code is compiled then, as in a daemon that runs for months. */
-const WARM_UP_PUSHES = 10;
+export const WARM_UP_PUSHES = 10;
 const MINUTE_MS = 60_000;
 
-export async function benchLine(options: LineOptions): Promise<LineResult[]> {
+export function benchLine(options: LineOptions): Promise<void> {
+  return withDaemon(options, async (running) => {
+    for (const habit of options.habits) {
+      reportLine(habit, options, await measureHabit({ ...running, options, habit }));
+    }
+  });
+}
+
+/** A daemon of the bench's own, with its data in a directory that is removed afterwards. */
+export async function withDaemon(
+  { databaseUrl }: LineOptions,
+  work: (running: Pick<Bench, "daemon" | "database" | "config">) => Promise<void>,
+): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), "dlms-hes-bench-"));
   const { config } = loadConfig(undefined, {
     HES_DATA_DIR: dataDir,
     HES_LISTEN__TCP: "127.0.0.1:0",
     HES_HTTP__LISTEN: "127.0.0.1:0",
     HES_LOG__LEVEL: "error",
-    ...(options.databaseUrl === "" ? {} : { HES_DATABASE__URL: options.databaseUrl }),
+    ...(databaseUrl === "" ? {} : { HES_DATABASE__URL: databaseUrl }),
   });
   const daemon = await startDaemon(config, createLog(config.log));
   const database = daemon.database.open(4);
-  const results: LineResult[] = [];
   try {
-    for (const habit of options.habits) {
-      const result = await measureHabit({ daemon, database, config, options, habit });
-      reportLine(habit, options, result);
-      results.push(result);
-    }
+    await work({ daemon, database, config });
   } finally {
     await database.close();
     await daemon.stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
-  return results;
 }
 
 interface Bench {
@@ -101,7 +104,6 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
     const loads = new Loads(bench, generator);
     await loads.send(WARM_UP_PUSHES, null);
     await emptyTables(database);
-    await fill(database, options.rowsPresent);
     const { measured: full, octets } = await loads.send(options.pushesPerMeter, null);
     const sizes = await storedOctets(database);
     const rows = await copyOut(database);
@@ -109,7 +111,6 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
     await emptyTables(database);
     const half = await loads.send(options.pushesPerMeter, full.pushes / full.seconds / 2);
     await emptyTables(database);
-    await fill(database, options.rowsPresent);
     const copy = await bareCopy(database, rows);
     await emptyTables(database);
     const ways = await writeWays(database, rows);
@@ -131,7 +132,7 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
 }
 
 /** Loads of one fleet, one after another: later captures and higher counters each time. */
-class Loads {
+export class Loads {
   private readonly bench: Bench;
   private readonly generator: Generator;
   private sent = 0;

@@ -12,7 +12,7 @@ const { values, positionals } = parseArgs({
     habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
     model: { type: "string", default: "D1" },
     database: { type: "string", default: "" },
-    rows: { type: "string" },
+    rows: { type: "string", default: "10000000" },
   },
 });
 const parts = positionals.length > 0 ? positionals : ["decode", "line"];
@@ -24,10 +24,8 @@ const options: LineOptions = {
   kind: values.kind === "block" ? "block" : "instant",
   model: values.model === "D2" ? "D2" : values.model === "D3" ? "D3" : "D1",
   databaseUrl: values.database,
-  rowsPresent: 0,
 };
 
 if (parts.includes("decode")) await benchDecoding();
-if (parts.includes("line")) await benchLine({ ...options, rowsPresent: Number(values.rows ?? 0) });
-if (parts.includes("growth"))
-  await benchGrowth({ ...options, rowsPresent: Number(values.rows ?? 10_000_000) });
+if (parts.includes("line")) await benchLine(options);
+if (parts.includes("growth")) await benchGrowth(options, Number(values.rows));
