@@ -1,9 +1,7 @@
-import { SYSTEM_CLOCK } from "./clock.ts";
 import { openKeyRing } from "./configured-keys.ts";
-import type { DurableLog } from "./durable-log/durable-log.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
-import { LoggedCounters } from "./ingest/logged-counters.ts";
 import type { IngestObserver } from "./ingest/observer.ts";
+import type { KeyRing } from "./keys/key-ring.ts";
 import type { Log } from "./log.ts";
 import type { MappingConfiguration } from "./mapping/configuration.ts";
 import type { Config } from "./settings.ts";
@@ -26,6 +24,7 @@ import { openSecurityEvents } from "./storage/security-events.ts";
 export interface Pipeline {
   readonly ingest: Ingest;
   readonly partitions: Partitions;
+  readonly ring: KeyRing;
   /** Where rows become durable, for what is read from meters. */
   readonly store: PushStore;
   readonly codes: CodeRegistry;
@@ -39,12 +38,6 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** The durable log of the daemon, and the counters of what it held when it was opened. */
-export interface DurableBacking {
-  readonly durableLog: DurableLog | null;
-  readonly logged: LoggedCounters;
-}
-
 /** Reads keys and the mapping's configuration, and watches both for changes. */
 export async function openPipeline(
   config: Config,
@@ -52,7 +45,6 @@ export async function openPipeline(
   observer: IngestObserver,
   log: Log,
   now: () => number = Date.now,
-  durable: DurableBacking = { durableLog: null, logged: new LoggedCounters() },
 ): Promise<Pipeline> {
   const ring = openKeyRing(config);
   const configuration = await watchMappingConfiguration(database, (outcome) => {
@@ -75,8 +67,6 @@ export async function openPipeline(
   const codes = openCodeRegistry(database, configuration.reload);
   const ingest = createIngest({
     store,
-    ...durable,
-    clock: SYSTEM_CLOCK,
     directory,
     counters: openCounterStore(database),
     quarantine: openQuarantine(database, {
@@ -102,6 +92,7 @@ export async function openPipeline(
   return {
     ingest,
     partitions,
+    ring,
     store,
     codes,
     configuration: configuration.current,

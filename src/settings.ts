@@ -159,17 +159,11 @@ export const OWN_SETTINGS = {
   "durable_log.kind": choice(
     ["spool", "jetstream"],
     "spool",
-    "Where an accepted push is safe before it is acknowledged: spool, segments on the local disk; jetstream is reserved.",
+    "Where an accepted push is safe before it is acknowledged. Reserved: this version acknowledges after PostgreSQL's COMMIT.",
   ),
-  "spool.dir": text("", "Directory of the local spool; each daemon needs one of its own.", {
+  "spool.dir": text("", "Directory of the local spool. Reserved, as durable_log.kind.", {
     fallbackText: "data_dir/spool",
   }),
-  "spool.bytes_max": count(
-    4_294_967_296,
-    "octets",
-    "Bound of the spool: a warning at 80 %, and at 95 % meters are no longer read from. An hour of 1000 pushes a second is about 1.3 GB.",
-    67_108_864,
-  ),
 
   "http.listen": setting(
     address(true),
@@ -232,6 +226,34 @@ export const OWN_SETTINGS = {
     35,
     "days",
     "How long a meter is taken to keep captures where it doesn't say so itself; an older gap is given up.",
+  ),
+  "polling.system_title": setting(
+    z.string().regex(/^[0-9a-fA-F]{16}$/, "16 hex digits are needed: three letters and a number"),
+    "4845530000000001",
+    "System title with which we introduce ourselves to meters. Head-ends that use the same keys without sharing a database need different ones.",
+  ),
+  "polling.associations_max": count(1_000, "associations", "Associations with meters that are open at once."),
+  "polling.per_host_max": count(8, "associations", "Of them with meters behind one address."),
+  "polling.per_network_max": count(500, "associations", "Of them with meters in one network (/24, /64)."),
+  "polling.per_host_interval_ms": count(0, "ms", "Least time between two that begin with one address.", 0),
+  "polling.connect_ms": count(15_000, "ms", "Time in which a meter that is dialled must take the call."),
+  "polling.response_ms": count(15_000, "ms", "Time for a meter's answer to one request."),
+  "polling.retries": count(2, "times", "How often an HDLC frame without an answer is sent again.", 0),
+  "polling.max_pdu_bytes": count(
+    1_024,
+    "octets",
+    "Longest APDU that a meter may send; longer answers come in blocks.",
+    64,
+  ),
+  "polling.counter_block": count(
+    500,
+    "counters",
+    "Invocation counters of ours that are reserved at once: a crash skips what is left of them.",
+  ),
+  "polling.serial": setting(
+    z.array(SERIAL_LINE.omit({ framing: true })),
+    [],
+    "Serial lines on which meters are polled, where they aren't 9600 baud, 8N1: { path, baud_rate, data_bits, parity, stop_bits }.",
   ),
 
   "time.zone": setting(
@@ -338,7 +360,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   spool: "The local spool",
   http: "Health and metrics",
   security: "Keys and strangers",
-  polling: "What is read from meters, and when",
+  polling: "What is read from meters, when and how",
   time: "Days and clocks",
   log: "The daemon's own log, on standard error",
   retention: "How long rows are kept. Tables without a key are kept for ever",

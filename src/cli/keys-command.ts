@@ -25,7 +25,7 @@ function importCommand(program: Program): Command {
     )
     .argument(
       "<file>",
-      "CSV: meter_number, client_sap, mechanism, secret, guek, gak, dedicated; - for standard input",
+      "CSV: meter_number, client_sap, mechanism, secret, guek, gak, dedicated, context; - for standard input",
     )
     .option("--dry-run", "check everything and change nothing")
     .option("--json", "for scripts")

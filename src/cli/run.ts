@@ -16,6 +16,7 @@ import type { Output, Program } from "./program.ts";
 import { pushListsCommand } from "./push-lists-command.ts";
 import { pushSetupsCommand } from "./push-setups-command.ts";
 import { quarantineCommand } from "./quarantine-command.ts";
+import { readCommand } from "./read-command.ts";
 import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
 import { replayCommand } from "./replay-command.ts";
 import { schedulesCommand } from "./schedules-command.ts";
@@ -71,6 +72,7 @@ export function rootCommand(
       certificatesCommand,
     ],
     ...[
+      readCommand,
       meterTypesCommand,
       obisCommand,
       schedulesCommand,

@@ -1,43 +1,49 @@
 import { LRUCache } from "lru-cache";
 import type { CounterState } from "../dlms/security/invocation-counter.ts";
 import type { CounterStore } from "../storage/ingest-stores.ts";
-import { type CounterName, keyOfCounter, type LoggedCounters } from "./logged-counters.ts";
-import { lookUp, type Patience, type Steps } from "./steps.ts";
+import { lookUp, type Steps } from "./steps.ts";
 
 /** Counters kept in memory; each has up to 64 digests. */
 const COUNTERS_MAX = 50_000;
 
-/**
- * The received counters, read from the database when a meter is first heard and then moved in memory as frames are accepted. What stands in
- * the durable log and not yet in the database counts as well.
- */
+/** Whose counter: kept per key, originator and client SAP. */
+export interface CounterName {
+  readonly keyId: number;
+  /** 16 hex digits in lower case. */
+  readonly systemTitle: string;
+  readonly clientSap: number;
+}
+
+/** The received counters, read from the database when a meter is first heard and then moved in memory as frames are accepted. */
 export class Counters {
-  readonly logged: LoggedCounters;
   private readonly store: CounterStore;
-  private readonly patience: Patience;
+  private readonly stop: AbortSignal;
   private readonly states = new LRUCache<string, CounterState>({ max: COUNTERS_MAX });
 
-  constructor(store: CounterStore, logged: LoggedCounters, patience: Patience) {
+  constructor(store: CounterStore, stop: AbortSignal) {
     this.store = store;
-    this.logged = logged;
-    this.patience = patience;
+    this.stop = stop;
   }
 
   *load(name: CounterName): Steps<CounterState> {
-    const key = keyOfCounter(name);
+    const key = keyOf(name);
     const known = this.states.get(key);
     if (known !== undefined) return known;
     const { keyId, systemTitle, clientSap } = name;
-    const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
+    const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.stop);
     const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
     // Another connection may have asked at the same time; its state has moved already.
-    const state = this.states.get(key) ?? this.logged.addTo({ high: stored.high, digests }, name);
+    const state = this.states.get(key) ?? { high: stored.high, digests };
     this.states.set(key, state);
     return state;
   }
 
   /** After a push that was accepted could not be stored, or another daemon moved the counter: the database knows better. */
   forget(name: CounterName): void {
-    this.states.delete(keyOfCounter(name));
+    this.states.delete(keyOf(name));
   }
+}
+
+function keyOf({ keyId, systemTitle, clientSap }: CounterName): string {
+  return `${keyId}/${systemTitle}/${clientSap}`;
 }

@@ -4,7 +4,7 @@ import type { MeterDirectory, MeterRecord } from "../storage/meter-record.ts";
 import type { Arrival } from "./arrival.ts";
 import type { IngestDependencies } from "./dependencies.ts";
 import { RefusedError } from "./refused-error.ts";
-import { lookUp, type Patience, type Steps } from "./steps.ts";
+import { lookUp, type Steps } from "./steps.ts";
 
 /** How sure a body makes us that it is the meter's own. */
 export type Naming =
@@ -23,13 +23,13 @@ const NAMES_MS = 60_000;
 export class MeterFinder {
   private readonly with: IngestDependencies;
   private readonly directory: MeterDirectory;
-  private readonly patience: Patience;
+  private readonly stop: AbortSignal;
   private readonly names = new LRUCache<string, Naming>({ max: NAMES_MAX, ttl: NAMES_MS });
 
-  constructor(dependencies: IngestDependencies, patience: Patience) {
+  constructor(dependencies: IngestDependencies, stop: AbortSignal) {
     this.with = dependencies;
     this.directory = dependencies.directory;
-    this.patience = patience;
+    this.stop = stop;
   }
 
   /** Throws RefusedError `unknown_system_title`. */
@@ -37,9 +37,7 @@ export class MeterFinder {
     const known = this.directory.peekBySystemTitle(systemTitle);
     if (known) return known;
     const found =
-      known === undefined
-        ? yield* lookUp(() => this.directory.bySystemTitle(systemTitle), this.patience)
-        : known;
+      known === undefined ? yield* lookUp(() => this.directory.bySystemTitle(systemTitle), this.stop) : known;
     if (found !== null) return found;
     const registered = yield* this.registered(systemTitle, systemTitle);
     if (registered !== null) return registered;
@@ -56,7 +54,7 @@ export class MeterFinder {
   *byConnection({ lastMeter, peer, behindGateway }: Arrival): Steps<MeterRecord> {
     if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
     if (lastMeter !== null) return lastMeter;
-    const found = yield* lookUp(() => this.directory.byHost(peer), this.patience);
+    const found = yield* lookUp(() => this.directory.byHost(peer), this.stop);
     if (found !== null) return found;
     throw new RefusedError(
       "unknown_meter",
@@ -66,7 +64,7 @@ export class MeterFinder {
 
   /** The meter that a gateway says it is of. Others may be on the same connection. */
   private *byGateway(name: string): Steps<MeterRecord> {
-    const found = yield* lookUp(() => this.directory.byIdentifier(name), this.patience);
+    const found = yield* lookUp(() => this.directory.byIdentifier(name), this.stop);
     if (found !== null) return found;
     const keep = this.with.security.unknownMeters !== "refuse";
     throw new RefusedError(
@@ -84,7 +82,7 @@ export class MeterFinder {
       if (found !== null) return found;
     }
     if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
-    const caller = yield* lookUp(() => this.directory.byHost(peer), this.patience);
+    const caller = yield* lookUp(() => this.directory.byHost(peer), this.stop);
     if (caller !== null) return caller;
     const name = identifiers[0];
     const registered = name === undefined ? null : yield* this.registered(name, null);
@@ -100,7 +98,7 @@ export class MeterFinder {
   private *registered(meterNumber: string, systemTitle: string | null): Steps<MeterRecord | null> {
     const { registrar, security } = this.with;
     if (registrar === null || security.unknownMeters !== "register") return null;
-    return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.patience);
+    return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.stop);
   }
 
   /** Throws RefusedError `identity_mismatch` where the body bears another meter's name. */
@@ -122,7 +120,7 @@ export class MeterFinder {
   private *byIdentifier(identifier: string): Steps<MeterRecord | null> {
     const known = this.directory.peekByIdentifier(identifier);
     if (known !== undefined) return known;
-    return yield* lookUp(() => this.directory.byIdentifier(identifier), this.patience);
+    return yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
   }
 
   private *look(identifier: string, meter: MeterRecord): Steps<Naming> {

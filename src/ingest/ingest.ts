@@ -1,23 +1,19 @@
 import type { Occurrence } from "../alerts/evaluate.ts";
-import type { Clock } from "../clock.ts";
-import type { DurableLog } from "../durable-log/durable-log.ts";
 import type { LineFraming } from "../line-framing.ts";
 import type { RefusalReason } from "../refusal.ts";
-import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed } from "./alert-feed.ts";
-import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import { Batcher } from "./batcher.ts";
 import { Counters } from "./counters.ts";
 import { type ReceivedDatagram, takeDatagram } from "./datagram.ts";
 import type { IngestDependencies } from "./dependencies.ts";
-import { Drain } from "./drain.ts";
 import { StatusWords } from "./events.ts";
 import { MeterFinder } from "./identify-meter.ts";
 import { Intake } from "./intake.ts";
+import type { LentLine } from "./lent-line.ts";
 import { PushSession, type SessionSurroundings } from "./push-session.ts";
-import { type MappedPush, PushReceiver } from "./receive-push.ts";
+import { PushReceiver } from "./receive-push.ts";
 import { Refusals } from "./refusals.ts";
 import { refusalOf } from "./refused-error.ts";
 import type { Reread, StoredFrame } from "./replay.ts";
@@ -28,8 +24,6 @@ const TICK_MS = 1_000;
 
 /** How long the end waits for a database that is away. */
 const DRAIN_MS = 10_000;
-/** How long it waits for the database to take what is in the durable log. */
-const HAND_OVER_MS = 3_000;
 
 /** Everything between the transports and the storage. */
 export interface Ingest {
@@ -40,6 +34,10 @@ export interface Ingest {
   refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
+  /** The connection that a meter has opened, for a poll; null where it has none, or it can't be lent now. */
+  lend(meterId: string): LentLine | null;
+  /** Meters that have a connection open here. */
+  connectedMeters(): readonly string[];
   /** Takes in an APDU that was kept; resolves to whether it is stored now. */
   adopt(arrival: Arrival): Promise<boolean>;
   /** Decodes an APDU that was accepted once under the present configuration; nothing is stored. */
@@ -67,19 +65,16 @@ class RunningIngest implements Ingest {
   private readonly intake: Intake;
   private readonly around: SessionSurroundings;
   private readonly sessions = new Set<PushSession>();
-  private readonly clock: Clock;
-  private readonly durableLog: DurableLog | null;
-  private readonly drainer: Drain | null;
-  private cancelTick: () => void = () => undefined;
+  /** By meter, the connection on which it was last heard. */
+  private readonly sessionOf = new Map<string, PushSession>();
+  private readonly timer: NodeJS.Timeout;
   private writing: Promise<unknown> = Promise.resolve();
   private releasing = false;
 
   constructor(dependencies: IngestDependencies) {
     const { store, observer, log, limits, now, securityEvents, quarantine, alerting } = dependencies;
-    const { clock, durableLog, logged } = dependencies;
-    this.clock = clock;
-    const patience = { stop: this.stop.signal, clock };
-    this.batcher = new Batcher(store, observer, log, patience);
+    const stop = this.stop.signal;
+    this.batcher = new Batcher(store, observer, log, stop);
     this.refusals = new Refusals({
       securityEvents,
       observer,
@@ -90,43 +85,28 @@ class RunningIngest implements Ingest {
     this.unknown = new UnknownFrames(quarantine, limits.quarantineFramesPerSource, log);
     this.alerts = new AlertFeed(alerting, log);
     const receiver = new PushReceiver(dependencies, {
-      finder: new MeterFinder(dependencies, patience),
-      counters: new Counters(dependencies.counters, logged, patience),
-      statusWords: new StatusWords(dependencies.statusWords),
-      patience,
+      finder: new MeterFinder(dependencies, stop),
+      counters: new Counters(dependencies.counters, stop),
+      statusWords: new StatusWords(dependencies.statusWords, stop),
+      stop,
     });
     const { batcher, refusals, unknown, alerts } = this;
+    this.intake = new Intake(dependencies, { receiver, batcher, refusals, unknown, alerts });
     const released = () => this.released();
-    const applied = (outcome: CommitOutcome, mapped: MappedPush) =>
-      noteApplied(outcome, mapped, { observer, alerts });
-    this.durableLog = durableLog;
-    this.drainer =
-      durableLog === null
-        ? null
-        : new Drain(
-            { ...{ durableLog, receiver, batcher, logged, patience, log }, applied, released },
-            dependencies.drainLimits,
-          );
-    this.drainer?.start();
-    this.intake = new Intake(dependencies, {
-      receiver,
-      batcher,
-      refusals,
-      unknown,
-      alerts,
-      drain: this.drainer,
-    });
+    const monotonic = () => performance.now();
     this.around = {
       intake: this.intake,
       refusals,
       observer,
       limits,
       now,
-      clock,
+      monotonic,
       paused: new Set(),
       released,
+      identified: (meterId, session) => this.sessionOf.set(meterId, session),
     };
-    this.tickLater();
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    this.timer.unref();
   }
 
   attach(connection: ByteConnection, framing: LineFraming = "auto"): void {
@@ -136,6 +116,7 @@ class RunningIngest implements Ingest {
     connection.onClose(() => {
       session.finish();
       this.sessions.delete(session);
+      for (const [meterId, of] of this.sessionOf) if (of === session) this.sessionOf.delete(meterId);
       this.around.paused.delete(session);
       this.around.observer.connectionClosed();
     });
@@ -148,6 +129,14 @@ class RunningIngest implements Ingest {
 
   refuse(remoteAddress: string, reason: RefusalReason, text: string): void {
     this.refusals.add(remoteAddress, reason, text, null);
+  }
+
+  lend(meterId: string): LentLine | null {
+    return this.sessionOf.get(meterId)?.lend() ?? null;
+  }
+
+  connectedMeters(): readonly string[] {
+    return [...this.sessionOf.keys()];
   }
 
   observe(occurrence: Occurrence): void {
@@ -191,43 +180,22 @@ class RunningIngest implements Ingest {
   }
 
   async drain(limitMs = DRAIN_MS): Promise<void> {
-    const cancel = this.clock.after(limitMs, () => this.abandon());
+    const limit = setTimeout(() => this.abandon(), limitMs);
     for (const session of this.sessions) session.finish();
     await this.settled();
-    if (this.drainer !== null) await this.handOver(this.drainer);
-    cancel();
-    this.cancelTick();
-  }
-
-  /** Gives the database a moment for what is in the log; what it has not taken then is drained after the next start. */
-  private async handOver(drainer: Drain): Promise<void> {
-    await Promise.race([
-      drainer.applied(),
-      new Promise<void>((resolve) => this.clock.after(HAND_OVER_MS, resolve)),
-    ]);
-    this.stop.abort();
-    await this.durableLog?.close();
-    await drainer.ended();
-    await this.batcher.drained();
+    clearTimeout(limit);
+    clearInterval(this.timer);
   }
 
   async settled(): Promise<void> {
     await this.intake.idle();
-    await this.drainer?.safe();
-    if (this.drainer === null) await this.batcher.drained();
+    await this.batcher.drained();
     await this.writing;
     await this.write();
   }
 
   abandon(): void {
     this.stop.abort();
-  }
-
-  private tickLater(): void {
-    this.cancelTick = this.clock.after(TICK_MS, () => {
-      this.tickLater();
-      this.tick();
-    });
   }
 
   private tick(): void {
@@ -243,7 +211,7 @@ class RunningIngest implements Ingest {
   private released(): void {
     if (this.releasing) return;
     this.releasing = true;
-    this.clock.soon(() => {
+    setImmediate(() => {
       this.releasing = false;
       // Only as many as there is room for: those that go on come last the next time.
       for (const session of [...this.around.paused]) {

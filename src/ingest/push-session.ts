@@ -1,13 +1,13 @@
-import type { Clock } from "../clock.ts";
 import type { Limits } from "../limits.ts";
 import type { LineFraming } from "../line-framing.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { ByteConnection } from "../transports/connection.ts";
-import { type AcknowledgedBy, acknowledgements, notYet } from "./acknowledge.ts";
+import { type AcknowledgedBy, acknowledgements } from "./acknowledge.ts";
 import type { Arrival } from "./arrival.ts";
 import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
+import type { LentLine } from "./lent-line.ts";
 import type { IngestObserver } from "./observer.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
@@ -18,12 +18,15 @@ export interface SessionSurroundings {
   readonly refusals: Refusals;
   readonly observer: IngestObserver;
   readonly limits: Limits;
-  readonly clock: Clock;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
   readonly now: () => number;
   /** Sessions that do not read for now. */
   readonly paused: Set<PushSession>;
   /** Called when a session has let go of octets, so that paused ones may read on. */
   readonly released: () => void;
+  /** A session's connection is that of this meter. */
+  readonly identified: (meterId: string, session: PushSession) => void;
 }
 
 /** Octets that belong to nothing on a wrapper connection: some meters append a few, a header's worth is no accident. */
@@ -50,24 +53,61 @@ export class PushSession {
   private lastReadAt: number;
   private receivedAny = false;
   private readonly openedAt: number;
+  /** A poll that has the connection. */
+  private borrower: ((octets: Buffer) => void) | null = null;
+  /** APDUs that the poll has handed back. */
+  private readonly handedBack: ReceivedApdu[] = [];
 
   constructor(connection: ByteConnection, around: SessionSurroundings, framing: LineFraming) {
     this.connection = connection;
     this.around = around;
-    const { limits, clock } = around;
+    const { limits, monotonic } = around;
     this.deframer = new StreamDeframer({ framing, limits });
     this.blocks = new ReceivedBlocks(limits);
-    this.openedAt = clock.monotonic();
+    this.openedAt = monotonic();
     this.lastReadAt = this.openedAt;
   }
 
   read(chunk: Buffer): void {
-    this.lastReadAt = this.around.clock.monotonic();
-    if (this.waiting) this.chunks.push(chunk);
+    this.lastReadAt = this.around.monotonic();
+    if (this.borrower !== null) this.borrower(chunk);
+    else if (this.waiting) this.chunks.push(chunk);
     else {
       this.deframer.push(chunk, this.lastReadAt);
       this.work();
     }
+  }
+
+  /** Lends the connection to a poll; null where it is lent already, a frame has begun, or it isn't known yet what is spoken on it. */
+  lend(): LentLine | null {
+    const { connection, deframer } = this;
+    const { framing } = deframer;
+    const begun = deframer.deadline() !== null || this.chunks.length > 0 || this.blocks.unfinished;
+    if (this.borrower !== null || begun || connection.closed) return null;
+    if (framing !== "hdlc" && framing !== "wrapper") return null;
+    let own = true;
+    this.borrower = () => {};
+    return {
+      framing,
+      peer: connection.remoteAddress,
+      write: (octets) => {
+        if (own) this.reply(octets);
+      },
+      onData: (listener) => {
+        if (own) this.borrower = listener;
+      },
+      onClose: (listener) => connection.onClose(listener),
+      deliver: (apdu, sourceAddress, destinationAddress) => {
+        const octets = apdu.length;
+        this.handedBack.push({ framing, apdu: Buffer.from(apdu), sourceAddress, destinationAddress, octets });
+        this.work();
+      },
+      close: () => {
+        if (!own) return;
+        own = false;
+        this.borrower = null;
+      },
+    };
   }
 
   /** Takes in whatever was read, however much is on its way: nothing more will come. */
@@ -79,11 +119,15 @@ export class PushSession {
   /** Works off what was read, until an APDU has to wait, too much is on its way to the database, or nothing whole is left. */
   private work(): void {
     while (!this.waiting && (this.finishing || !this.around.intake.isFull())) {
-      const next = this.deframer.next(this.around.clock.monotonic());
+      const handedBack = this.handedBack.shift();
+      if (handedBack !== undefined) {
+        this.take(handedBack);
+        continue;
+      }
+      const next = this.deframer.next(this.around.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
-      else if (this.chunks.length > 0)
-        this.deframer.push(this.chunks.shift()!, this.around.clock.monotonic());
+      else if (this.chunks.length > 0) this.deframer.push(this.chunks.shift()!, this.around.monotonic());
       else if (!this.finishing || this.deframer.deadline() === null) break;
       // No octet will complete what was begun: a start that was none hides what stands behind it no longer.
       else this.deframer.handleTimeout(Number.POSITIVE_INFINITY);
@@ -95,7 +139,7 @@ export class PushSession {
   private take(received: ReceivedApdu): void {
     this.around.observer.frameReceived(received.framing);
     this.receivedAny = true;
-    const unblocked = this.blocks.take(received, this.around.clock.monotonic());
+    const unblocked = this.blocks.take(received, this.around.monotonic());
     if (unblocked.kind === "complete") this.takeApdu(unblocked.value);
     else if (unblocked.kind === "discarded") this.refuse(unblocked.reason, unblocked.text);
   }
@@ -112,7 +156,7 @@ export class PushSession {
     working = false;
     if (!this.waiting) return;
     // Most look-ups are answered from memory before anything else is read: only a long one stops the reading.
-    this.around.clock.soon(() => {
+    setImmediate(() => {
       this.heldUp = this.waiting;
       this.regulate();
     });
@@ -140,33 +184,23 @@ export class PushSession {
       ...(hdlc === undefined ? {} : { hdlc }),
       ...(gateway === undefined ? {} : { gateway }),
     };
-    let cancelNotYet = () => {};
     return {
       accepted: (meter, bytes) => {
         this.meter = meter;
+        this.around.identified(meter.id, this);
         this.heldBytes += bytes;
-        cancelNotYet = this.sayWhenLate(by);
       },
-      durable: (confirm, inTime) => {
-        cancelNotYet();
-        for (const answer of acknowledgements(by, confirm, inTime)) {
+      durable: (confirm) => {
+        for (const answer of acknowledgements(by, confirm)) {
           this.reply(answer);
           this.around.observer.acknowledged();
         }
       },
       settled: (bytes) => {
-        cancelNotYet();
         this.heldBytes -= bytes;
         this.around.released();
       },
     };
-  }
-
-  /** RNR, where the line knows it, for a push that isn't durable in time. What it gives back is called when it is. */
-  private sayWhenLate(by: AcknowledgedBy): () => void {
-    const answer = notYet(by);
-    if (answer === null) return () => undefined;
-    return this.around.clock.after(this.around.limits.durableMs, () => this.reply(answer));
   }
 
   private discarded(count: number, reason: "malformed" | "limit", text: string): void {
@@ -204,8 +238,7 @@ export class PushSession {
 
   /** Gives up frames that never end, and the connection where nothing comes. To be called every second or so. */
   checkTime(): void {
-    this.regulate();
-    const at = this.around.clock.monotonic();
+    const at = this.around.monotonic();
     const { limits } = this.around;
     const outcome = this.blocks.handleTimeout(at);
     if (outcome.kind === "discarded") this.refuse(outcome.reason, outcome.text);

@@ -15,7 +15,9 @@ export const KEY_COLUMNS = [
   "guek",
   "gak",
   "dedicated",
+  "context",
 ] as const;
+const CONTEXTS = ["auto", "plain", "ciphered"];
 const MECHANISMS = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6", "hls7"];
 /** Longest secret of an association, in octets. */
 const SECRET_MAX = 64;
@@ -32,6 +34,7 @@ interface AssociationLine {
   readonly meterNumber: string;
   readonly clientSap: number;
   readonly mechanism: string;
+  readonly context: string;
   readonly secret: Buffer | null;
   readonly keys: readonly { readonly kind: "guek" | "gak" | "dedicated"; readonly secret: Buffer }[];
 }
@@ -52,6 +55,7 @@ function readAssociation(line: CsvLine, problems: ImportProblems): AssociationLi
     meterNumber: cells.required("meter_number"),
     clientSap: cells.integer("client_sap", 1, 255) ?? 0,
     mechanism,
+    context: cells.oneOf("context", CONTEXTS) ?? "auto",
     secret,
     keys: (["guek", "gak", "dedicated"] as const).flatMap((kind) => {
       const key = cells.octets(kind);
@@ -138,14 +142,15 @@ async function storeAssociations(
   meters: ReadonlyMap<string, MeterOfLine>,
 ): Promise<void> {
   const { rows } = await client.query(
-    `INSERT INTO meter_associations (meter_id, client_sap, mechanism)
-     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[])
-     ON CONFLICT (meter_id, client_sap) DO UPDATE SET mechanism = excluded.mechanism
+    `INSERT INTO meter_associations (meter_id, client_sap, mechanism, context)
+     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[])
+     ON CONFLICT (meter_id, client_sap) DO UPDATE SET mechanism = excluded.mechanism, context = excluded.context
      RETURNING id, meter_id, client_sap`,
     [
       lines.map(({ meterNumber }) => meters.get(meterNumber)!.id),
       lines.map(({ clientSap }) => clientSap),
       lines.map(({ mechanism }) => mechanism),
+      lines.map(({ context }) => context),
     ],
   );
   const ids = new Map(rows.map((row) => [`${row.meter_id}|${row.client_sap}`, row.id as number]));

@@ -20,6 +20,7 @@ export const METER_COLUMNS = [
     "port",
   ],
   ...["server_sap", "deviation_sign", "time_zone", "group"],
+  ...["transport", "physical_address", "gateway_network_id", "gateway_address"],
 ] as const;
 
 export interface ImportOptions {
@@ -56,6 +57,10 @@ interface MeterLine {
   readonly deviation_sign: string | null;
   readonly time_zone: string | null;
   readonly meter_group: string | null;
+  readonly transport: string | null;
+  readonly physical_address: number | null;
+  readonly gateway_network_id: number | null;
+  readonly gateway_address: string | null;
 }
 
 interface ReadMeter {
@@ -101,6 +106,10 @@ function readMeter(line: CsvLine, problems: ImportProblems): ReadMeter {
       deviation_sign: cells.oneOf("deviation_sign", ["standard", "reversed"]),
       time_zone: cells.timeZone("time_zone"),
       meter_group: cells.text("group"),
+      transport: cells.oneOf("transport", ["tcp", "udp", "serial"]),
+      physical_address: cells.integer("physical_address", 0, 16_383),
+      gateway_network_id: cells.integer("gateway_network_id", 0, 255),
+      gateway_address: cells.octets("gateway_address")?.toString("hex") ?? null,
     },
   };
 }
@@ -192,8 +201,16 @@ const DEFAULTS: Partial<Record<keyof MeterLine, string>> = {
   framing: "'auto'",
   mode: "'listen'",
   deviation_sign: "'standard'",
+  transport: "'tcp'",
 };
-const NUMBERS = new Set<keyof MeterLine>(["required_protection", "security_suite", "port", "server_sap"]);
+const NUMBERS = new Set<keyof MeterLine>([
+  "required_protection",
+  "security_suite",
+  "port",
+  "server_sap",
+  "physical_address",
+  "gateway_network_id",
+]);
 
 async function writeMeters(client: Client, meters: readonly MeterLine[]) {
   const columns = (Object.keys(meters[0] ?? {}) as (keyof MeterLine)[]).filter((name) => name !== "line");

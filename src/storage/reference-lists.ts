@@ -130,3 +130,15 @@ export async function listKeys(database: Database, meterNumber: string | null): 
     createdAt: row["created_at"],
   }));
 }
+
+/** Interface classes of codes, where the catalogue names one. */
+export async function classesOfCodes(
+  database: Database,
+  codes: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await database.query(
+    "SELECT code, min(class_id) AS class_id FROM obis_codes WHERE code = ANY($1) AND class_id IS NOT NULL GROUP BY code",
+    [codes],
+  );
+  return new Map(rows.map((row) => [row["code"] as string, row["class_id"] as number]));
+}

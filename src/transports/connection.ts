@@ -5,7 +5,7 @@ import type { TransportError } from "./errors.ts";
  * Chunks are handed over as they came; they are the receiver's.
  */
 export interface ByteConnection {
-  readonly transport: "tcp" | "serial";
+  readonly transport: "tcp" | "udp" | "serial";
   /** IP address, an IPv4 address mapped into IPv6 written as IPv4; the path of a serial line. */
   readonly remoteAddress: string;
   /** 0 for a serial line. */

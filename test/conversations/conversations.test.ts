@@ -277,7 +277,8 @@ function setupOf(seed: number): Setup {
     conformance: pick([0x001e1d, 0x60005d, 0x201e5d, 0x00141d | 0x000800]),
     pdu: pick([128, 250, 1_200]),
     information: pick([32, 128, 500]),
-    window: pick([1, 2, 7]),
+    // Over 3, numbers modulo 8 don't tell a late acknowledgement from a new one where a line delays longer than an answer is waited for.
+    window: pick([1, 2, 3]),
   };
 }
 
@@ -303,7 +304,7 @@ describe("a line that loses, doubles, cuts and damages", () => {
     }
     // The link is there to make most of them work.
     expect(through).toBeGreaterThan(SEEDS * 0.9);
-  });
+  }, 600_000);
 
   it(`datagrams, ${SEEDS} seeds from ${FIRST}`, () => {
     let through = 0;
@@ -318,5 +319,5 @@ describe("a line that loses, doubles, cuts and damages", () => {
       expect(pair.talk.now, `seed ${seed}`).toBeLessThan(3_600_000);
     }
     expect(through).toBeGreaterThan(SEEDS * 0.5);
-  });
+  }, 600_000);
 });

@@ -1,0 +1,124 @@
+import { describeRefusal, type ReadProgress } from "../dlms/association/requests.ts";
+import type {
+  CosemAttributeDescriptor,
+  SelectiveAccessDescriptor,
+} from "../dlms/cosem/attribute-descriptor.ts";
+import { type CaptureObjectDefinition, captureObjectFromData } from "../dlms/cosem/capture-object.ts";
+import { DataMismatch } from "../dlms/cosem/classes/data-codec.ts";
+import { profileRows } from "../dlms/cosem/profile-buffer.ts";
+import { type ScalerUnit, scalerUnitFromData } from "../dlms/cosem/scaler-unit.ts";
+import { entriesFromTo } from "../dlms/cosem/selective-access.ts";
+import type { Data } from "../dlms/encoding/data-types.ts";
+import type { MeterAssociation } from "./meter-association.ts";
+
+/** What reading one object for people has come to. */
+export type ObjectReading =
+  | { readonly kind: "value"; readonly value: Data; readonly scalerUnit: ScalerUnit | null }
+  | { readonly kind: "profile"; readonly columns: readonly Column[]; readonly rows: readonly Data[][] }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface Column extends CaptureObjectDefinition {
+  readonly scalerUnit: ScalerUnit | null;
+}
+
+/** Which rows of a profile are wanted. */
+export type RowsWanted =
+  | { readonly kind: "all" }
+  | { readonly kind: "last"; readonly count: number }
+  | { readonly kind: "range"; readonly selection: SelectiveAccessDescriptor };
+
+const PROFILE_GENERIC = 7;
+const BUFFER = 2;
+/** Attribute with scaler and unit, by class. */
+const SCALER_UNIT: Readonly<Record<number, number>> = { 3: 3, 4: 3, 5: 4 };
+/** Attributes that are scaled, by class. */
+const SCALED: Readonly<Record<number, readonly number[]>> = { 3: [2], 4: [2], 5: [2, 3] };
+
+/** @throws PollError */
+export async function readObject(
+  association: MeterAssociation,
+  attribute: CosemAttributeDescriptor,
+  rows: RowsWanted,
+  onProgress: (progress: ReadProgress) => void,
+): Promise<ObjectReading> {
+  if (attribute.classId === PROFILE_GENERIC && attribute.attributeId === BUFFER) {
+    return readProfileRows(association, attribute, rows, onProgress);
+  }
+  const [outcome] = await association.read([{ attribute }], { onProgress });
+  if (outcome!.kind !== "data") return { kind: "refused", reason: describeRefusal(outcome!) };
+  const [scalerUnit] = await scalerUnits(association, [attribute]);
+  return { kind: "value", value: outcome!.value, scalerUnit: scalerUnit ?? null };
+}
+
+async function readProfileRows(
+  association: MeterAssociation,
+  attribute: CosemAttributeDescriptor,
+  wanted: RowsWanted,
+  onProgress: (progress: ReadProgress) => void,
+): Promise<ObjectReading> {
+  const of = (attributeId: number) => ({ attribute: { ...attribute, attributeId } });
+  const [captured, period, inUse] = await association.read([of(3), of(4), of(7)]);
+  if (captured!.kind !== "data") {
+    return { kind: "refused", reason: `its capture objects: ${describeRefusal(captured!)}` };
+  }
+  const objects = captureObjects(captured!.value);
+  if (objects === null) return { kind: "refused", reason: "its capture objects can't be understood" };
+  const selection = selectionOf(wanted, inUse?.kind === "data" ? Number(inUse.value.value) : null);
+  const [outcome] = await association.read([{ attribute, selection }], { onProgress });
+  if (outcome!.kind !== "data") {
+    const hint =
+      selection === null
+        ? ""
+        : "; the meter may not select rows that way: try it without --from, --to and --last";
+    return { kind: "refused", reason: `${describeRefusal(outcome!)}${hint}` };
+  }
+  const periodSeconds = period?.kind === "data" ? Number(period.value.value) || null : null;
+  try {
+    const rows = profileRows(outcome!.value, objects, periodSeconds);
+    const units = await scalerUnits(
+      association,
+      objects.map(({ classId, logicalName, attributeIndex }) => ({
+        classId,
+        instanceId: logicalName,
+        attributeId: attributeIndex,
+      })),
+    );
+    const columns = objects.map((object, at) => ({ ...object, scalerUnit: units[at] ?? null }));
+    return { kind: "profile", columns, rows: wanted.kind === "last" ? rows.slice(-wanted.count) : rows };
+  } catch (error) {
+    if (!(error instanceof DataMismatch)) throw error;
+    return { kind: "refused", reason: `its rows can't be understood: ${error.message}` };
+  }
+}
+
+/** Of a FIFO buffer the last rows are the newest. */
+function selectionOf(wanted: RowsWanted, entriesInUse: number | null): SelectiveAccessDescriptor | null {
+  if (wanted.kind === "range") return wanted.selection;
+  if (wanted.kind === "all" || entriesInUse === null || entriesInUse <= wanted.count) return null;
+  return entriesFromTo(entriesInUse - wanted.count + 1, 0);
+}
+
+function captureObjects(data: Data): CaptureObjectDefinition[] | null {
+  if (data.type !== "array") return null;
+  const objects = data.value.map(captureObjectFromData);
+  return objects.includes(null) ? null : (objects as CaptureObjectDefinition[]);
+}
+
+/** Scaler and unit of what is scaled; null for the rest, and where the meter doesn't tell. */
+async function scalerUnits(
+  association: MeterAssociation,
+  attributes: readonly CosemAttributeDescriptor[],
+): Promise<(ScalerUnit | null)[]> {
+  const scaled = attributes.map(
+    ({ classId, attributeId }) => SCALED[classId]?.includes(attributeId) === true,
+  );
+  const asked = attributes.filter((_, at) => scaled[at]);
+  if (asked.length === 0) return attributes.map(() => null);
+  const outcomes = await association.read(
+    asked.map((attribute) => ({ attribute: { ...attribute, attributeId: SCALER_UNIT[attribute.classId]! } })),
+  );
+  const found = outcomes.map((outcome) =>
+    outcome.kind === "data" ? scalerUnitFromData(outcome.value) : null,
+  );
+  return attributes.map((_, at) => (scaled[at] ? (found.shift() ?? null) : null));
+}

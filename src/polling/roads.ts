@@ -1,0 +1,266 @@
+import { ClientSession } from "../dlms/association/client-session.ts";
+import { GatewayLink } from "../dlms/association/gateway-link.ts";
+import { ReceivedCounter } from "../dlms/association/protection.ts";
+import type { Link } from "../dlms/bytes/link.ts";
+import { hdlcAddress } from "../dlms/hdlc/address.ts";
+import { HdlcClientLink } from "../dlms/hdlc/client-link.ts";
+import type { HdlcParameters } from "../dlms/hdlc/parameters.ts";
+import { WrapperLink } from "../dlms/wrapper/link.ts";
+import type { Limits } from "../limits.ts";
+import type { MeterAccess } from "../storage/meter-access.ts";
+import { CounterLeases, type CounterStore } from "./counter-leases.ts";
+import { clientOptions, credentialsOf, PUBLIC_CLIENT } from "./credentials.ts";
+import type { DialledWire, Dialler } from "./dialler.ts";
+import { AssociationDriver } from "./driver.ts";
+import { type MeterAssociation, type MeterRoads, type OpenOptions, PollError } from "./meter-association.ts";
+import { counterAsked, readMeterCounter } from "./meter-counter.ts";
+import { type Bound, Turns } from "./turns.ts";
+
+export interface RoadSettings {
+  /** 8 octets: who we are to meters. */
+  readonly systemTitle: Buffer;
+  /** Associations open at once; of them to one host, and to one network (/24, /64). */
+  readonly associationsMax: number;
+  readonly perHostMax: number;
+  readonly perNetworkMax: number;
+  /** Time between two associations with the same host, in ms. */
+  readonly perHostIntervalMs: number;
+  /** Time for an answer. */
+  readonly responseMs: number;
+  readonly retries: number;
+  readonly maxReceivePduSize: number;
+  /** Counters reserved at once. */
+  readonly counterBlock: number;
+  /** Largest jump of our own counter that a meter's word is believed for. */
+  readonly counterJumpMax: number;
+  readonly limits: Limits;
+}
+
+export interface RoadDependencies {
+  /** null where there is no such meter. */
+  readonly load: (meterId: string, clientSap: number) => Promise<MeterAccess | null>;
+  readonly learn: (meterType: string, quirk: string) => Promise<void>;
+  readonly counters: CounterStore;
+  readonly dialler: Dialler;
+  readonly settings: RoadSettings;
+  /** What came beside a conversation on a connection of our own. */
+  readonly onNotification?: (meter: MeterAccess, notification: Notification) => void;
+}
+
+export interface Notification {
+  readonly apdu: Buffer;
+  readonly framing: "hdlc" | "wrapper";
+  readonly source: number;
+  readonly destination: number;
+  readonly peer: string;
+}
+
+/** Counters that are at hand before an association begins: it needs three to stand. */
+const COUNTERS_MIN = 16;
+const DATAGRAM_REPEATS = 4;
+
+/** All roads to meters, with what keeps them in order. */
+export class Roads implements MeterRoads {
+  readonly #with: RoadDependencies;
+  readonly #turns = new Turns();
+  readonly #leases: CounterLeases;
+
+  constructor(dependencies: RoadDependencies) {
+    this.#with = dependencies;
+    this.#leases = new CounterLeases(dependencies.counters, dependencies.settings.counterBlock);
+  }
+
+  async open(meterId: string, options: OpenOptions): Promise<MeterAssociation> {
+    const meter = await this.#with.load(meterId, options.clientSap);
+    if (meter === null) throw new PollError("not-configured", `there is no active meter ${meterId}`);
+    credentialsOf(meter, options.clientSap, options.keys);
+    const giveBack = await this.#turns.take(this.#bounds(meter), options.purpose, options.signal);
+    try {
+      return await this.#openInTurn(meter, options, giveBack);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  #bounds({ id, host, transport, mode }: MeterAccess): Bound[] {
+    const { associationsMax, perHostMax, perNetworkMax, perHostIntervalMs } = this.#with.settings;
+    const bounds: Bound[] = [
+      { name: "all", max: associationsMax },
+      { name: `meter ${id}`, max: 1 },
+    ];
+    if (mode === "listen" || host === null) return bounds;
+    if (transport === "serial")
+      return [...bounds, { name: `line ${host}`, max: 1, intervalMs: perHostIntervalMs }];
+    return [
+      ...bounds,
+      { name: `host ${host}`, max: perHostMax, intervalMs: perHostIntervalMs },
+      { name: `network ${networkOf(host)}`, max: perNetworkMax },
+    ];
+  }
+
+  /** Once more where the meter says that it has seen higher counters of ours. */
+  async #openInTurn(
+    meter: MeterAccess,
+    options: OpenOptions,
+    giveBack: () => void,
+  ): Promise<MeterAssociation> {
+    const { keys } = credentialsOf(meter, options.clientSap, options.keys);
+    if (keys === null) return this.#associate(meter, options, giveBack);
+    const { keyId } = keys.encryption;
+    const lease = this.#leases.of(keyId);
+    if (lease.left === 0 && !(await this.#leases.store.isKnown(keyId))) {
+      // The first time ever: the meter may know more of this key than we do.
+      const counter = await readMeterCounter(options.clientSap, () =>
+        this.#openPublic(meter, options.signal),
+      );
+      if (counter !== null) lease.raise(counter);
+    }
+    await this.#haveCounters(meter, keyId);
+    try {
+      return await this.#associate(meter, options, giveBack);
+    } catch (error) {
+      const before = lease.raised;
+      const told = counterAsked(error);
+      const counter =
+        told ??
+        (isRefusal(error)
+          ? await readMeterCounter(options.clientSap, () => this.#openPublic(meter, options.signal))
+          : null);
+      if (counter === null || counter <= before || counter - before > this.#with.settings.counterJumpMax)
+        throw error;
+      lease.raise(counter);
+      await this.#haveCounters(meter, keyId);
+      return await this.#associate(meter, options, giveBack);
+    }
+  }
+
+  async #haveCounters({ meterNumber }: MeterAccess, keyId: number): Promise<void> {
+    const lease = this.#leases.of(keyId);
+    if (lease.left >= COUNTERS_MIN || (await lease.reserve())) return;
+    throw new PollError("counter", `meter ${meterNumber}: the invocation counter of key ${keyId} is used up`);
+  }
+
+  #openPublic(meter: MeterAccess, signal: AbortSignal | undefined): Promise<MeterAssociation> {
+    const options: OpenOptions = {
+      clientSap: PUBLIC_CLIENT,
+      purpose: "on-demand",
+      ...(signal ? { signal } : {}),
+    };
+    return this.#associate({ ...meter, association: null }, options, () => {});
+  }
+
+  async #associate(
+    meter: MeterAccess,
+    options: OpenOptions,
+    giveBack: () => void,
+  ): Promise<MeterAssociation> {
+    const { clientSap, signal } = options;
+    const credentials = credentialsOf(meter, clientSap, options.keys);
+    const counters = await this.#counters(meter, clientSap, credentials.keys?.encryption.keyId ?? null);
+    const wire = await this.#with.dialler.dial(meter, signal);
+    const quirks = { withListRefused: meter.quirks.has("with_list_refused") };
+    const { settings } = this.#with;
+    const datagrams = meter.transport === "udp" && meter.mode === "dial";
+    const session = new ClientSession(
+      this.#link(meter, clientSap, wire),
+      clientOptions(meter, credentials, counters, quirks, {
+        ...settings,
+        responseMs:
+          wire.framing === "hdlc"
+            ? null
+            : datagrams
+              ? settings.responseMs / DATAGRAM_REPEATS
+              : settings.responseMs,
+        repeats: datagrams ? DATAGRAM_REPEATS : 0,
+      }),
+    );
+    const knewQuirk = quirks.withListRefused;
+    let stands = false;
+    const association = await AssociationDriver.open({
+      meterId: meter.id,
+      meterNumber: meter.meterNumber,
+      clientSap,
+      wire,
+      session,
+      signal,
+      reserve: () => counters?.sent.reserve() ?? Promise.resolve(false),
+      onNotification: (apdu, source, destination) => this.#notify(meter, wire, { apdu, source, destination }),
+      onEnd: async () => {
+        // Without an association the turn is still needed: for another try.
+        if (stands) giveBack();
+        if (quirks.withListRefused && !knewQuirk)
+          await this.#with.learn(meter.meterType, "with_list_refused");
+        if (counters !== null) await counters.note();
+      },
+    });
+    stands = true;
+    return association;
+  }
+
+  async #counters(meter: MeterAccess, clientSap: number, keyId: number | null) {
+    if (keyId === null) return null;
+    const { store } = this.#leases;
+    const before = await store.received(keyId, clientSap);
+    const received = new ReceivedCounter(before, meter.counterMayStandStill);
+    return {
+      sent: this.#leases.of(keyId),
+      received,
+      note: async () => {
+        if (received.high > before) await store.noteReceived(keyId, clientSap, received.high);
+      },
+    };
+  }
+
+  #link(meter: MeterAccess, clientSap: number, wire: DialledWire): Link {
+    const { settings } = this.#with;
+    const { serverSap, physicalAddress, gateway } = meter;
+    const link =
+      wire.framing === "hdlc"
+        ? new HdlcClientLink({
+            client: hdlcAddress(clientSap),
+            server: hdlcAddress(serverSap, physicalAddress),
+            parameters: meter.transport === "serial" ? SERIAL_PARAMETERS : NETWORK_PARAMETERS,
+            responseMs: settings.responseMs,
+            retries: settings.retries,
+            pollAgainMs: 200,
+            busyMs: settings.responseMs * 4,
+            apduOctetsMax: settings.limits.pollBytesMax,
+          })
+        : new WrapperLink({ own: clientSap, peer: serverSap, payloadOctetsMax: 0xffff });
+    return gateway === null ? link : new GatewayLink(link, gateway);
+  }
+
+  #notify(
+    meter: MeterAccess,
+    wire: DialledWire,
+    found: Pick<Notification, "apdu" | "source" | "destination">,
+  ): void {
+    if (wire.deliver !== undefined) wire.deliver(found.apdu, found.source, found.destination);
+    else this.#with.onNotification?.(meter, { ...found, framing: wire.framing, peer: wire.peer });
+  }
+}
+
+/** A window of one: acknowledgements that come late can't be taken for others. */
+const SERIAL_PARAMETERS: HdlcParameters = {
+  informationTransmit: 128,
+  informationReceive: 128,
+  windowTransmit: 1,
+  windowReceive: 1,
+};
+const NETWORK_PARAMETERS: HdlcParameters = {
+  informationTransmit: 1_024,
+  informationReceive: 1_024,
+  windowTransmit: 1,
+  windowReceive: 1,
+};
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof PollError && error.failure === "association-refused";
+}
+
+/** "192.0.2.0/24"; the first four groups of an IPv6 address; a name is a network of its own. */
+function networkOf(host: string): string {
+  if (host.includes(":")) return host.split(":").slice(0, 4).join(":");
+  return /^\d+\.\d+\.\d+\.\d+$/.test(host) ? host.split(".").slice(0, 3).join(".") : host;
+}

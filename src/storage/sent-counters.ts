@@ -1,0 +1,61 @@
+import type { Database } from "./database.ts";
+
+/** Counters that are ours to use: above `after`, up to `until`. */
+export interface ReservedCounters {
+  readonly after: number;
+  readonly until: number;
+}
+
+export const COUNTER_MAX = 0xffff_ffff;
+
+/**
+ * Reserves `count` counters of a key, durably, before one of them is used: a crash skips some and never uses one twice. None is below
+ * `above`, which is what the meter has seen already. null where the key is used up.
+ */
+export async function reserveCounters(
+  database: Database,
+  keyId: number,
+  count: number,
+  above = 0,
+): Promise<ReservedCounters | null> {
+  const [row] = await database.query(
+    `INSERT INTO sent_counters AS s (key_id, reserved)
+       SELECT $1::int, $3::bigint + $2 WHERE $3::bigint + $2 <= ${COUNTER_MAX}
+     ON CONFLICT (key_id) DO UPDATE SET reserved = greatest(s.reserved, $3::bigint) + $2
+       WHERE greatest(s.reserved, $3::bigint) + $2 <= ${COUNTER_MAX}
+     RETURNING reserved`,
+    [keyId, count, above],
+  );
+  if (row === undefined) return null;
+  const until = row["reserved"] as number;
+  return { after: until - count, until };
+}
+
+/** Whether counters of the key were ever reserved: else the meter may know more of it than we do. */
+export async function isCounterKnown(database: Database, keyId: number): Promise<boolean> {
+  const rows = await database.query("SELECT 1 FROM sent_counters WHERE key_id = $1", [keyId]);
+  return rows.length > 0;
+}
+
+/** Highest counter that a meter has sent in an association; −1: none yet. */
+export async function receivedCounter(database: Database, keyId: number, clientSap: number): Promise<number> {
+  const [row] = await database.query(
+    "SELECT received FROM association_counters WHERE key_id = $1 AND client_sap = $2",
+    [keyId, clientSap],
+  );
+  return (row?.["received"] as number | undefined) ?? -1;
+}
+
+/** Moves it up; never down. */
+export async function noteReceivedCounter(
+  database: Database,
+  keyId: number,
+  clientSap: number,
+  received: number,
+): Promise<void> {
+  await database.query(
+    `INSERT INTO association_counters AS a (key_id, client_sap, received) VALUES ($1, $2, $3)
+     ON CONFLICT (key_id, client_sap) DO UPDATE SET received = excluded.received WHERE a.received < excluded.received`,
+    [keyId, clientSap, received],
+  );
+}
