@@ -3,7 +3,7 @@ import type { SocketAddress } from "../src/transports/address.ts";
 import { TcpListener } from "../src/transports/tcp-listener.ts";
 import type { Clock } from "./clock.ts";
 import type { ClockErrors } from "./clock-error.ts";
-import { indianDevice } from "./device/device-model.ts";
+import { type DeviceModel, indianDevice } from "./device/device-model.ts";
 import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
@@ -51,6 +51,8 @@ export interface FleetOptions {
   readonly holes?: number;
   /** Where meters can be called: meter number i listens on the port + i. null: only over the connections that they make. */
   readonly listen?: SocketAddress;
+  /** What meters answer from, where it isn't their own model: a meter that was read. */
+  readonly device?: DeviceModel;
   /** Whether every push sent is remembered in `sent`. */
   readonly record?: boolean;
   readonly dial?: Dial;
@@ -279,7 +281,7 @@ function stationsOf(
       startMs,
       events,
       clock: options.clock,
-      device: devices.get(model)!,
+      device: options.device ?? devices.get(model)!,
       destination: `${target.host}:${target.port}`,
       holes: options.holes ?? 0,
     });

@@ -61,7 +61,7 @@ interface Job {
 
 /** Pushes that a connection may have taken along when it broke: the last so many, not older than so long. */
 const DOUBTFUL_MAX = 60;
-const DOUBTFUL_MS = 60_000;
+const DOUBTFUL_MS = 300_000;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5_000;
 /** Connections of a fleet that may be half-open at once: file descriptors are limited. */
@@ -239,7 +239,7 @@ export class MeterLine {
     else if (this.#counts.halfOpen < HALF_OPEN_MAX) {
       this.#counts.halfOpen++;
       this.#abandoned.push(uplink);
-    } else uplink.close();
+    } else uplink.end();
   }
 
   #resume(uplink: Uplink): void {

@@ -1,6 +1,6 @@
 import { ACCESS } from "../../src/dlms/association/meter-objects.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
-import { attributesOf, type DeviceModel, type DeviceObject } from "./device-model.ts";
+import { type DeviceModel, type DeviceObject, lastAttributeOf } from "./device-model.ts";
 import { attributeRights, methodRights } from "./rights.ts";
 
 const u16 = (value: number): Data => ({ type: "long-unsigned", value });
@@ -17,7 +17,7 @@ const modeOf = (bits: number) => bits & (ACCESS.read | ACCESS.write);
 /** attribute 2: every object that this client may do anything with. */
 export function objectListOf({ objects }: DeviceModel, clientSap: number): Data {
   const elements = [...objects.values()].flatMap((object) => {
-    const attributes = Array.from({ length: attributesOf(object.classId) }, (_, at) => at + 1).map(
+    const attributes = Array.from({ length: lastAttributeOf(object) }, (_, at) => at + 1).map(
       (index) => [index, modeOf(attributeRights(object, index, clientSap))] as const,
     );
     const methods = object.methods.map(

@@ -46,6 +46,17 @@ export interface DeviceObject {
   readonly isPublic: boolean;
   readonly writable: readonly number[];
   readonly methods: readonly number[];
+  /** Where they were read from a meter: access modes by client SAP, in bits. They decide alone then. */
+  readonly rights?: ReadonlyMap<
+    number,
+    { readonly attributes: ReadonlyMap<number, number>; readonly methods: ReadonlyMap<number, number> }
+  >;
+}
+
+/** Highest attribute that an object has, as far as anybody knows. */
+export function lastAttributeOf({ classId, rights }: DeviceObject): number {
+  if (rights === undefined) return attributesOf(classId);
+  return Math.max(1, ...[...rights.values()].flatMap(({ attributes }) => [...attributes.keys()]));
 }
 
 /** What all meters of a model have in common, seen from an association. */

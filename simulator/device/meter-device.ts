@@ -20,9 +20,9 @@ import { OFFSET_MINUTES } from "../local-time.ts";
 import type { SimulatedMeter } from "../meter.ts";
 import type { PushContent } from "../push-body.ts";
 import { associationAttribute, objectListOf } from "./association-objects.ts";
-import { attributesOf, type DeviceModel, type DeviceObject, objectKey } from "./device-model.ts";
+import { type DeviceModel, type DeviceObject, lastAttributeOf, objectKey } from "./device-model.ts";
 import { ImageTransfer } from "./image-transfer.ts";
-import { entriesInUse, readBuffer } from "./profile-buffer.ts";
+import { entriesInUse, readBuffer, selectRows } from "./profile-buffer.ts";
 import { attributeRights, methodRights } from "./rights.ts";
 
 /** What stands around a meter that is talked to: its clock, its line, its counters. */
@@ -60,7 +60,7 @@ export class MeterDevice implements MeterObjects {
     by: Requester,
   ): number | null {
     const object = this.#object(classId, formatObis(instanceId));
-    if (object === null || attributeId < 1 || attributeId > attributesOf(classId)) return null;
+    if (object === null || attributeId < 1 || attributeId > lastAttributeOf(object)) return null;
     return attributeRights(object, attributeId, by.clientSap);
   }
 
@@ -161,7 +161,10 @@ export class MeterDevice implements MeterObjects {
       return encoded(writer.finish());
     }
     const first = object.attributes.get(index);
-    return first === undefined ? null : data(first);
+    if (first === undefined) return null;
+    return data(
+      classId === 7 && index === 2 ? selectRows(first, object.attributes.get(3), selection) : first,
+    );
   }
 
   #live({ classId, logicalName }: DeviceObject, index: number): Data | null {

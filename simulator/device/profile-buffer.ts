@@ -1,10 +1,13 @@
 import { Writer } from "../../src/dlms/bytes/writer.ts";
 import type { SelectiveAccessDescriptor } from "../../src/dlms/cosem/attribute-descriptor.ts";
+import { profileGeneric } from "../../src/dlms/cosem/classes/profile-generic.ts";
 import { formatObis } from "../../src/dlms/cosem/obis-code.ts";
+import { clockColumnOf } from "../../src/dlms/cosem/profile-buffer.ts";
 import {
   type EntryDescriptor,
   type RangeDescriptor,
   readSelection,
+  selectedColumns,
 } from "../../src/dlms/cosem/selective-access.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
 import { DATE_TIME_OCTETS, readEpochMs, type ZoneRule } from "../../src/dlms/encoding/date-time.ts";
@@ -95,7 +98,7 @@ function columnsOf({ list }: DeviceProfile, wanted: RangeDescriptor | EntryDescr
 }
 
 /** Entries count from 1, the oldest first. */
-function entriesOf(rows: readonly Row[], { fromEntry, toEntry }: EntryDescriptor): readonly Row[] {
+function entriesOf<R>(rows: readonly R[], { fromEntry, toEntry }: EntryDescriptor): readonly R[] {
   return rows.slice(Math.max(1, fromEntry) - 1, toEntry === 0 ? undefined : toEntry);
 }
 
@@ -110,5 +113,38 @@ function instantOf(data: Data, end: "from" | "to"): number {
   if (!Buffer.isBuffer(value) || value.length !== DATE_TIME_OCTETS) return open;
   return readEpochMs(value, 0, OWN_ZONE) ?? open;
 }
+
+/**
+ * Rows of a buffer that is data, as a played meter has it: by entry, and by range where one of the columns is the clock.
+ * @throws DataMismatch for a selection that is none
+ */
+export function selectRows(
+  buffer: Data,
+  captureObjects: Data | undefined,
+  selection: SelectiveAccessDescriptor | null,
+): Data {
+  if (selection === null || buffer.type !== "array") return buffer;
+  const wanted = readSelection(selection);
+  const columns = captureObjects === undefined ? [] : CAPTURE_OBJECTS.read(captureObjects);
+  const clock = clockColumnOf(columns);
+  const range = wanted.kind === "range" ? spanOf(wanted) : null;
+  const rows = buffer.value.filter((row) => {
+    if (range === null || clock === null || row.type !== "structure") return true;
+    const atMs = instantOf(row.value[clock]!, "from");
+    return atMs >= range.fromMs && atMs <= range.toMs;
+  });
+  const kept = wanted.kind === "entry" ? entriesOf(rows, wanted) : rows;
+  const places = selectedColumns(columns, wanted);
+  return {
+    type: "array",
+    value: kept.map((row) =>
+      row.type === "structure" && columns.length > 0
+        ? { type: "structure", value: places.map((place) => row.value[place]!) }
+        : row,
+    ),
+  };
+}
+
+const CAPTURE_OBJECTS = profileGeneric.attributes.captureObjects.codec;
 
 const OWN_ZONE: ZoneRule = { deviationSign: "standard", offsetMinutesAt: () => OFFSET_MINUTES };

@@ -8,11 +8,9 @@ const PUBLIC_CLIENT = 16;
 const SECRET_ATTRIBUTE = 7;
 
 /** Bits of an access mode. */
-export function attributeRights(
-  { classId, isPublic, writable, logicalName }: DeviceObject,
-  index: number,
-  clientSap: number,
-): number {
+export function attributeRights(object: DeviceObject, index: number, clientSap: number): number {
+  const { classId, isPublic, writable, logicalName, rights } = object;
+  if (rights !== undefined) return rights.get(clientSap)?.attributes.get(index) ?? 0;
   if (classId === 15 && index === SECRET_ATTRIBUTE) {
     return clientSap === UTILITY_CLIENT && logicalName !== "0.0.40.0.0.255" ? ACCESS.write : 0;
   }
@@ -23,12 +21,10 @@ export function attributeRights(
   return clientSap === PUBLIC_CLIENT && isPublic ? ACCESS.read : 0;
 }
 
-export function methodRights(
-  { classId, methods }: DeviceObject,
-  index: number,
-  clientSap: number,
-): number | null {
+export function methodRights(object: DeviceObject, index: number, clientSap: number): number | null {
+  const { classId, methods, rights } = object;
   if (!methods.includes(index)) return null;
+  if (rights !== undefined) return rights.get(clientSap)?.methods.get(index) ?? 0;
   if (clientSap === FIRMWARE_CLIENT) return classId === 18 ? ACCESS.access : 0;
   return clientSap === UTILITY_CLIENT && classId !== 18 ? ACCESS.access : 0;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { indianDevice } from "../../simulator/device/device-model.ts";
+import { type DeviceModel, indianDevice } from "../../simulator/device/device-model.ts";
 import { type DeviceHost, MeterDevice } from "../../simulator/device/meter-device.ts";
 import { MeterServer } from "../../simulator/device/meter-server.ts";
+import { playedDevice } from "../../simulator/device/played-model.ts";
 import { protectionKeys } from "../../simulator/envelope.ts";
 import { planMeter } from "../../simulator/identity.ts";
 import { SimulatedMeter } from "../../simulator/meter.ts";
@@ -14,6 +15,7 @@ import { read } from "../../src/dlms/association/client-read.ts";
 import { write } from "../../src/dlms/association/client-write.ts";
 import { ReceivedCounter } from "../../src/dlms/association/protection.ts";
 import { Reader } from "../../src/dlms/bytes/reader.ts";
+import { modelFromJson } from "../../src/dlms/cosem/meter-model-reader.ts";
 import { parseObis } from "../../src/dlms/cosem/obis-code.ts";
 import { entriesFromTo, rowsBetween } from "../../src/dlms/cosem/selective-access.ts";
 import { readData } from "../../src/dlms/encoding/data.ts";
@@ -31,7 +33,7 @@ const models = loadModels(loadCatalogue());
 const START = Date.UTC(2026, 6, 24, 4, 30);
 const HOUR = 3_600_000;
 
-function meterOf(hours: number) {
+function meterOf(hours: number, played: DeviceModel | null = null) {
   const plan = planMeter(7, 0, models.D1, { protection: null, framing: null, layout: "flat" });
   const schedule = { instantSeconds: 900, blockPushSeconds: null, incidentsPerDay: 60, history: false };
   const meter = new SimulatedMeter(7, plan, models.D1, schedule, START);
@@ -47,7 +49,7 @@ function meterOf(hours: number) {
     counterOf: (clientSap: number) => server.counterOf(clientSap),
     destination: "127.0.0.1:4059",
   };
-  const model = indianDevice(models.D1);
+  const model = played ?? indianDevice(models.D1);
   const keys = protectionKeys(plan.guek, plan.gak);
   const server = new MeterServer({
     model,
@@ -235,5 +237,79 @@ describe.each(["wrapper", "hdlc"] as const)("a simulated meter over %s", (framin
     };
     expect(talk(wrong as Meter, 32, framing, 5_000).opened.kind).toBe("failed");
     expect(talk(wrong as Meter, 48, framing, 5_000).opened.kind).toBe("failed");
+  });
+});
+
+describe("a meter that was read, played", () => {
+  /** As docs/reference/meter-model.md has it: a public client that may read two of three objects, one profile among them. */
+  const row = (minute: string, wh: number) => ({
+    structure: [{ os: `07ea0718ff0a${minute}0000feb600` }, { "double-long-unsigned": wh }],
+  });
+  const column = (classId: number, code: string) => ({
+    structure: [{ "long-unsigned": classId }, { os: code }, { integer: 2 }, { "long-unsigned": 0 }],
+  });
+  const model = modelFromJson({
+    format: "dlms-hes meter model",
+    version: 1,
+    read_at: "2026-07-24T04:45:30.000Z",
+    meter: {
+      meter_number: null,
+      meter_type: null,
+      manufacturer: null,
+      logical_device_name: null,
+      system_title: null,
+    },
+    associations: [
+      {
+        ...{ client_sap: 16, server_sap: 1, version: 2, conformance: "001014" },
+        object_list: [
+          {
+            class: 7,
+            version: 1,
+            logical_name: "1.0.99.1.0.255",
+            attributes: { 1: 1, 2: 1, 3: 1 },
+            methods: { 1: 0 },
+          },
+          {
+            class: 3,
+            version: 0,
+            logical_name: "1.0.1.8.0.255",
+            attributes: { 1: 1, 2: 1, 3: 0 },
+            methods: {},
+          },
+        ],
+      },
+    ],
+    objects: [
+      {
+        ...{ class: 7, version: 1, logical_name: "1.0.99.1.0.255" },
+        attributes: {
+          2: { data: { array: [row("00", 1), row("0f", 2), row("1e", 3)] } },
+          3: { data: { array: [column(8, "0000010000ff"), column(3, "0100011d00ff")] } },
+        },
+      },
+      {
+        ...{ class: 3, version: 0, logical_name: "1.0.1.8.0.255" },
+        attributes: {
+          2: { data: { "double-long-unsigned": 50000 } },
+          3: { data: { structure: [{ integer: 0 }, { enum: 30 }] } },
+        },
+      },
+    ],
+  });
+
+  it("answers what stands in its file, to whom the file says", () => {
+    const { opened, get } = talk(meterOf(1, playedDevice(model)), 16, "wrapper");
+    expect(opened.kind).toBe("associated");
+    expect(get(3, "1.0.1.8.0.255", 2).value).toEqual({ type: "double-long-unsigned", value: 50_000 });
+    expect(get(3, "1.0.1.8.0.255", 3).result).toBe("read-write-denied");
+    expect(get(3, "1.0.2.8.0.255", 2).result).toBe("object-undefined");
+    const whs = (answer: { value: Data }) =>
+      (answer.value.value as Data[]).map((one) => (one.value as Data[]).at(-1)!.value);
+    const at = (minutes: number) => dateTimeAt(START + minutes * 60_000, -330, 330);
+    // 10:00, 10:15 and 10:30.
+    expect(whs(get(7, "1.0.99.1.0.255", 2))).toEqual([1, 2, 3]);
+    expect(whs(get(7, "1.0.99.1.0.255", 2, rowsBetween(at(10), at(30)) as never))).toEqual([2, 3]);
+    expect(whs(get(7, "1.0.99.1.0.255", 2, entriesFromTo(2, 2) as never))).toEqual([2]);
   });
 });

@@ -3,15 +3,20 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
+import type { DeviceModel } from "../../../simulator/device/device-model.ts";
+import { playedDevice } from "../../../simulator/device/played-model.ts";
 import { Fleet } from "../../../simulator/fleet.ts";
 import { catalogueFolder } from "../../catalogue/catalogue.ts";
 import { loadConfig } from "../../config.ts";
+import { DecodeError } from "../../dlms/bytes/errors.ts";
+import { modelFromJson } from "../../dlms/cosem/meter-model-reader.ts";
 import { EXIT, UserError } from "../../exit.ts";
 import { type Database, openDatabase, ping } from "../../storage/database.ts";
 import { importKeys } from "../../storage/key-import.ts";
 import { importMeters } from "../../storage/meter-import.ts";
 import { importScalers } from "../../storage/scaler-import.ts";
 import { parseCount, parseDuration } from "../duration.ts";
+import { readText } from "../input.ts";
 import type { Program } from "../program.ts";
 import { withSession } from "../session.ts";
 import { watchSignals } from "../signals.ts";
@@ -25,6 +30,7 @@ const FINISH_MS = 120_000;
 interface Options extends FleetArguments {
   readonly for?: number;
   readonly files?: string;
+  readonly device?: string;
   readonly onlyFiles?: true;
   readonly import?: true;
   readonly verify?: string | true;
@@ -63,6 +69,7 @@ export function simulateCommand(program: Program): Command {
         .choices(["standing", "per-push"])
         .default("standing"),
     )
+    .option("--device <file>", "what meters answer from: a meter model that `hes read --all` wrote")
     .option(
       "--listen <address>",
       "let meters be called: the first at this port, each other at the next; without it they answer on the connections they make",
@@ -100,7 +107,8 @@ function faultOptions(command: Command): Command {
 }
 
 async function simulate(program: Program, options: Options): Promise<void> {
-  const fleet = new Fleet(fleetOptions(options, Date.now));
+  const device = options.device === undefined ? {} : { device: deviceOf(options.device) };
+  const fleet = new Fleet({ ...fleetOptions(options, Date.now), ...device });
   if (options.files !== undefined) await writeFiles(program, fleet, options.files);
   if (options.onlyFiles) return;
   if (options.import) await importFleet(program, fleet);
@@ -120,6 +128,15 @@ async function simulate(program: Program, options: Options): Promise<void> {
     );
   }
   if (verification?.same === false) program.finish(EXIT.data);
+}
+
+function deviceOf(path: string): DeviceModel {
+  try {
+    return playedDevice(modelFromJson(JSON.parse(readText(path))));
+  } catch (error) {
+    if (!(error instanceof DecodeError || error instanceof SyntaxError)) throw error;
+    throw new UserError(EXIT.data, `--device ${path}: ${error.message}`);
+  }
 }
 
 async function run(program: Program, fleet: Fleet, forMs: number | undefined): Promise<void> {
