@@ -17,6 +17,8 @@ export const DEFAULT_RETENTION_DAYS = {
   event_logs: 400,
   alerts: 400,
   security_events: 400,
+  schedule_firings: 400,
+  capture_gaps: 400,
 };
 
 export type RetainedTable = keyof typeof DEFAULT_RETENTION_DAYS;

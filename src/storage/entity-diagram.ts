@@ -73,6 +73,8 @@ export async function entityDiagrams(database: Database): Promise<string[]> {
       drawn.some(({ source, target }) => name === source || name === target),
     );
     lines.push("", `### ${title}`, "", "```mermaid", "erDiagram");
+    // Many tables around one: below each other they can be read.
+    if (!title.startsWith("Pushes")) lines.push("  direction LR");
     for (const { source, target, column, required } of drawn) {
       lines.push(`  ${target} ${required ? "||" : "|o"}--o{ ${source} : "${column}"`);
     }
@@ -91,7 +93,8 @@ const KEYED = `
 
 const ENTITIES = `
   SELECT t.relname AS name,
-         json_agg(json_build_object('name', a.attname, 'type', replace(format_type(a.atttypid, a.atttypmod), ' ', '_'),
+         json_agg(json_build_object('name', a.attname, 'type', CASE format_type(a.atttypid, a.atttypmod) WHEN 'timestamp with time zone' THEN 'timestamptz'
+             ELSE replace(format_type(a.atttypid, a.atttypmod), ' ', '_') END,
            'role', concat_ws(', ', CASE WHEN k.pk THEN 'PK' END, CASE WHEN k.fk THEN 'FK' END)) ORDER BY k.n NULLS LAST, a.attnum) AS keys
     FROM (${KEYED}) k JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum

@@ -20,6 +20,9 @@ const PLAIN_TABLES: readonly PlainTable[] = [
   { policy: "reading_conflicts", table: "reading_conflicts", column: "received_at" },
   { policy: "event_logs", table: "event_logs", column: "time" },
   { policy: "alerts", table: "alerts", column: "last_at" },
+  { policy: "schedule_firings", table: "schedule_firings", column: "fired_at" },
+  // Open gaps have no time of closing, and stay.
+  { policy: "capture_gaps", table: "capture_gaps", column: "closed_at" },
   { policy: "security_events", table: "security_events", column: "minute" },
 ];
 

@@ -150,4 +150,21 @@ describe("upkeep", () => {
     expect(partitions.covers("raw_frames", later + 7 * DAY)).toBe(true);
     expect(partitions.covers("energy_measurements", MIDNIGHT)).toBe(true);
   });
+
+  it("deletes rows of tables without partitions when they have expired, and nothing that is younger or open", async () => {
+    const { database } = test;
+    const now = Date.now();
+    await database.query(
+      `INSERT INTO event_logs (time, level, component, message)
+       SELECT now() - n * interval '1 day', 'info', 'test', 'x' FROM unnest(ARRAY[399, 401, 500]) n`,
+    );
+    await database.query(
+      `INSERT INTO capture_gaps (meter_id, profile, first_missing, last_missing, captures, state, closed_at)
+       SELECT $1, 'block', now() - interval '900 days', now() - interval '900 days', 1, s, c
+         FROM (VALUES ('open', NULL), ('filled', now() - interval '500 days'), ('filled', now())) AS v(s, c)`,
+      [meter],
+    );
+    const report = await keepUp(database, await openPartitions(database), now);
+    expect(report.rowsDeleted).toEqual({ event_logs: 2, capture_gaps: 1 });
+  });
 });
