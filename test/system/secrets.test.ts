@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { fileKek } from "../../src/keys/kek-file.ts";
+import { type DaemonProcess, eventually, sendOnce, startDaemonProcess } from "../support/daemon.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type CommandLine, commandLine } from "../support/hes.ts";
+import { ciphered, notification, obis, structure, u32, wrapped } from "../support/wire.ts";
+
+/** A process that starts on a busy machine takes its time. */
+vi.setConfig({ testTimeout: 180_000 });
+
+/** Octets that stand nowhere else: whatever is found of them came from here. */
+const secretOf = (name: string, octets = 16) =>
+  createHash("sha256").update(`no log may hold ${name}`).digest().subarray(0, octets);
+const KEYS = {
+  guek: secretOf("guek"),
+  gak: secretOf("gak"),
+  master: secretOf("master"),
+  associationGuek: secretOf("an association's guek"),
+  dedicated: secretOf("dedicated"),
+  /** As makers print them. */
+  password: Buffer.from("Pw-91x7Kq!vTz3mB"),
+};
+const TITLE = Buffer.from("5345430000000001", "hex");
+const METER = "SECRET0001";
+
+let test: TestDatabase;
+let cli: CommandLine;
+let daemon: DaemonProcess;
+let dataDir: string;
+/** Everything that was printed or kept, by where. */
+const said = new Map<string, Buffer>();
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  dataDir = mkdtempSync(join(tmpdir(), "hes-secrets-"));
+  cli = commandLine(test.url, dataDir);
+}, 120_000);
+afterAll(async () => {
+  await daemon?.end("SIGKILL");
+  cli.remove();
+  rmSync(dataDir, { recursive: true, force: true });
+  await test.drop();
+});
+
+/** The rows of every table, as a dump has them; bytea is hex there. */
+async function dump(): Promise<void> {
+  const tables = await test.database.query(
+    `SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname IN ('hes', 'public') AND c.relkind IN ('r', 'p')`,
+  );
+  for (const { name } of tables) {
+    const rows = await test.database.query(`SELECT t::text AS row FROM ${name} t`);
+    said.set(`table ${name}`, Buffer.from(rows.map(({ row }) => row).join("\n")));
+  }
+  expect(tables.length).toBeGreaterThan(30);
+}
+
+function keptFiles(): void {
+  for (const entry of readdirSync(dataDir, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile() && path !== join(dataDir, "kek")) said.set(path, readFileSync(path));
+  }
+}
+
+/** Octets, hex in both cases, base64 at each of the three places that a text around it may give it, and decimal lists. */
+function spellings(secret: Buffer): [string, Buffer][] {
+  const hex = secret.toString("hex");
+  const base64 = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), secret]).toString("base64");
+    // What depends on the octets around it is left out.
+    return text.slice(Math.ceil((shift * 4) / 3) + 1, -4);
+  });
+  return [
+    ["octets", secret],
+    ["hex", Buffer.from(hex)],
+    ["HEX", Buffer.from(hex.toUpperCase())],
+    ["text", Buffer.from(secret.toString("latin1"), "utf8")],
+    ["decimal", Buffer.from(secret.join(","))],
+    ["octets in JSON", Buffer.from(secret.join(", "))],
+    ...base64.map((text, shift): [string, Buffer] => [`base64 from ${shift}`, Buffer.from(text)]),
+  ];
+}
+
+function leaks(): string[] {
+  const secrets = { ...KEYS, kek: fileKek(join(dataDir, "kek")).current().key.export() };
+  return Object.entries(secrets).flatMap(([name, secret]) =>
+    spellings(secret).flatMap(([spelling, octets]) =>
+      [...said]
+        .filter(([, text]) => text.includes(octets))
+        .map(([where]) => `${name} as ${spelling} in ${where}`),
+    ),
+  );
+}
+
+const push = (counter: number, keys = KEYS) =>
+  ciphered(notification(counter, structure(structure(obis("1.0.1.8.0.255"), u32(counter)))), 0x30, counter, {
+    systemTitle: TITLE,
+    guek: keys.guek,
+    gak: keys.gak,
+  });
+
+async function run(name: string, ...argv: string[]): Promise<number> {
+  const { code, stdout, stderr } = await cli.hes(...argv);
+  said.set(`output of ${name}`, Buffer.from(stdout + stderr));
+  return code;
+}
+
+async function importAndMistakes(): Promise<void> {
+  const hex = (key: Buffer) => key.toString("hex");
+  const meters = cli.file(
+    "meters.csv",
+    `meter_number,meter_type,system_title,guek,gak,master_key\n${METER},D1,${hex(TITLE)},${hex(KEYS.guek)},${hex(KEYS.gak)},${hex(KEYS.master)}\n`,
+  );
+  expect(await run("import", "meters", "import", meters)).toBe(0);
+  const keys = cli.file(
+    "keys.csv",
+    `meter_number,client_sap,mechanism,secret,guek,dedicated\n${METER},48,hls2,text:${KEYS.password},${hex(KEYS.associationGuek)},${hex(KEYS.dedicated)}\n`,
+  );
+  expect(await run("keys", "keys", "import", keys)).toBe(0);
+  // Mistakes in the very cells that hold keys.
+  const wrong = `meter_number,meter_type,guek,gak\nX,D1,${hex(KEYS.guek)}ff,zz${hex(KEYS.gak)}\n"${hex(KEYS.master)}\n`;
+  expect(await run("wrong import", "meters", "import", cli.file("wrong.csv", wrong))).not.toBe(0);
+  const long = `meter_number,client_sap,mechanism,secret\n${METER},48,hls2,text:${KEYS.password.toString().repeat(9)}\n`;
+  expect(await run("wrong keys", "keys", "import", cli.file("long.csv", long))).not.toBe(0);
+  await run("list", "keys", "list");
+  await run("list --json", "keys", "list", "--json");
+  await run("show", "meters", "show", METER);
+  await run("config", "config", "print");
+}
+
+async function sendGoodAndForged(): Promise<void> {
+  const apdu = push(5);
+  const forged = Buffer.from(apdu);
+  forged[forged.length - 1]! ^= 1;
+  const otherKeys = push(9, { ...KEYS, guek: secretOf("another guek") });
+  const replayed = push(4);
+  await sendOnce(daemon.port, Buffer.concat([apdu, apdu, forged, otherKeys, replayed].map(wrapped)));
+  await eventually(async () => {
+    const [row] = await test.database.query(
+      "SELECT (SELECT count(*) FROM raw_frames) AS frames, (SELECT count(DISTINCT reason) FROM security_events) AS reasons",
+    );
+    return row!["frames"] >= 1 && row!["reasons"] >= 2 ? true : null;
+  }, "the push is stored, and the others are refused");
+}
+
+it("no key is in log, error, output, environment, spool or table, however it is spelt", async () => {
+  await importAndMistakes();
+  daemon = await startDaemonProcess({
+    HES_DATABASE__URL: test.url,
+    HES_DATA_DIR: dataDir,
+    HES_LOG__LEVEL: "trace",
+  });
+  await sendGoodAndForged();
+  expect(await run("rekey", "keys", "rekey", "--new-key")).toBe(0);
+  said.set("environment", readFileSync(`/proc/${daemon.child.pid}/environ`));
+  said.set("arguments", readFileSync(`/proc/${daemon.child.pid}/cmdline`));
+  for (const path of ["/livez", "/readyz", "/healthz", "/metrics", "/version"]) {
+    said.set(path, Buffer.from(await (await fetch(daemon.http + path)).text()));
+  }
+  keptFiles();
+  await dump();
+  await daemon.end("SIGTERM");
+  said.set("log", Buffer.from(daemon.log.map((line) => JSON.stringify(line)).join("\n")));
+  keptFiles();
+  expect(leaks()).toEqual([]);
+  // The search finds what is there.
+  said.set("a leak", Buffer.from(`{"k":"x${KEYS.guek.toString("base64")}"}`));
+  expect(leaks()).toEqual(["guek as base64 from 0 in a leak"]);
+});
