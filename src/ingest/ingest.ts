@@ -199,7 +199,10 @@ class RunningIngest implements Ingest {
   }
 
   private tick(): void {
-    for (const session of this.sessions) session.checkTime();
+    // Behind the next reads: after a stall of this process what has arrived meanwhile comes first, and nobody is taken for silent.
+    setImmediate(() => {
+      for (const session of this.sessions) session.checkTime();
+    });
     this.writing = this.writing.then(() => this.write());
   }
 

@@ -52,7 +52,8 @@ export class PushSession {
   private meter: MeterRecord | null = null;
   private lastReadAt: number;
   private receivedAny = false;
-  private readonly openedAt: number;
+  /** Since when its silence is its own: it was accepted, or is read again after a pause. */
+  private listeningSince: number;
   /** A poll that has the connection. */
   private borrower: ((octets: Buffer) => void) | null = null;
   /** APDUs that the poll has handed back. */
@@ -64,8 +65,8 @@ export class PushSession {
     const { limits, monotonic } = around;
     this.deframer = new StreamDeframer({ framing, limits });
     this.blocks = new ReceivedBlocks(limits);
-    this.openedAt = monotonic();
-    this.lastReadAt = this.openedAt;
+    this.listeningSince = monotonic();
+    this.lastReadAt = this.listeningSince;
   }
 
   read(chunk: Buffer): void {
@@ -231,6 +232,7 @@ export class PushSession {
       this.connection.pause();
     } else {
       this.around.paused.delete(this);
+      this.listeningSince = this.around.monotonic();
       this.connection.resume();
       this.work();
     }
@@ -249,7 +251,7 @@ export class PushSession {
     }
     if (this.paused || this.connection.transport === "serial") return;
     const idleMs = this.meter === null ? limits.idleUnidentifiedMs : limits.idleIdentifiedMs;
-    const silent = !this.receivedAny && at - this.openedAt > limits.firstFrameMs;
-    if (silent || at - this.lastReadAt > idleMs) this.connection.close();
+    const silent = !this.receivedAny && at - this.listeningSince > limits.firstFrameMs;
+    if (silent || at - Math.max(this.lastReadAt, this.listeningSince) > idleMs) this.connection.close();
   }
 }
