@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { firstWritableDay } from "./daily-load-floor.ts";
 import type { Client } from "./database.ts";
 import { DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
@@ -5,6 +6,10 @@ import { DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
 const DAY_MS = 86_400_000;
 /** What is refreshed in one statement when everything is: its raw rows are read in one go. */
 const STRETCH_DAYS = 30;
+const LOCK_NOT_AVAILABLE = "55P03";
+/** A policy's refresh of the last days takes seconds; after a minute the caller tries again later. */
+const ATTEMPTS_MAX = 60;
+const ATTEMPT_PAUSE_MS = 1_000;
 
 /** Whether `daily_load_profile` is a view over continuous aggregates in this database. */
 export async function hasDailyAggregate(client: Client): Promise<boolean> {
@@ -59,7 +64,20 @@ export async function refreshAllDays(
 async function refreshWindow(client: Client, from: number, to: number): Promise<void> {
   const window = [from, to].map((ms) => `'${new Date(ms).toISOString()}'::timestamptz`).join(", ");
   for (const name of DAILY_AGGREGATE_NAMES) {
-    await client.query(`CALL refresh_continuous_aggregate('${name}', ${window})`);
+    await refreshWhenFree(client, `CALL refresh_continuous_aggregate('${name}', ${window})`);
+  }
+}
+
+/** The extension's own policy may be refreshing the same days just now: TimescaleDB refuses a second one instead of waiting. */
+async function refreshWhenFree(client: Client, sql: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await client.query(sql);
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE || attempt === ATTEMPTS_MAX) throw error;
+      await sleep(ATTEMPT_PAUSE_MS);
+    }
   }
 }
 
