@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { benchDecoding } from "./decode.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchLine, type LineOptions } from "./line.ts";
+import { benchPolls } from "./polls.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,3 +30,4 @@ const options: LineOptions = {
 if (parts.includes("decode")) await benchDecoding();
 if (parts.includes("line")) await benchLine(options);
 if (parts.includes("growth")) await benchGrowth(options, Number(values.rows));
+if (parts.includes("polls")) await benchPolls(options.meters);
