@@ -273,7 +273,7 @@ describe("roads to a meter", () => {
 
   it("a notification in the middle of a poll goes to the push line", async () => {
     const push = hex(
-      "0F00000001000204090C414243534D3030303030303109060004190900FF090C07EA0718FF0A0F1E00FEB6000481801000000000000000000040000000000",
+      "0F00000001000204090C414243534D3030303030303109060004190900FF090C07EA0718FF0A0F1E00FEB60004818010000000000000000000040000000000",
     );
     const notifications: Notification[] = [];
     for (const framing of ["wrapper", "hdlc"] as const) {

@@ -1,0 +1,86 @@
+import { expect, it } from "vitest";
+import type { Arrival } from "../../src/ingest/arrival.ts";
+import type { Intake, Sender } from "../../src/ingest/intake.ts";
+import type { LentLine } from "../../src/ingest/lent-line.ts";
+import { PushSession, type SessionSurroundings } from "../../src/ingest/push-session.ts";
+import { DEFAULT_LIMITS } from "../../src/limits.ts";
+import type { MeterRecord } from "../../src/storage/meter-record.ts";
+import type { ByteConnection } from "../../src/transports/connection.ts";
+import { hex } from "../support/associations.ts";
+
+/* The event push of DLMS-FACTS 19.5, over the wrapper from logical device 1 to client 64; GET and its answer of 19.3. */
+const PUSH = hex(
+  "0F00000001000204090C414243534D3030303030303109060004190900FF090C07EA0718FF0A0F1E00FEB60004818010000000000000000000040000000000",
+);
+const WRAPPED_PUSH = Buffer.concat([hex("000100010040003F"), PUSH]);
+const ANSWER = hex("00010001002000 12C401C100090C07EA0718FF0A0F1E00FEB600");
+
+it("a connection that a meter has opened serves a poll while pushes go on, and pushes alone afterwards", () => {
+  const written: Buffer[] = [];
+  const taken: Arrival[] = [];
+  const connection = {
+    transport: "tcp",
+    remoteAddress: "192.0.2.7",
+    remotePort: 40_000,
+    closed: false,
+    onData: () => {},
+    onClose: () => {},
+    write: (octets: Buffer) => written.push(octets) > 0,
+    pause: () => {},
+    resume: () => {},
+    close: () => {},
+    destroy: () => {},
+  } as unknown as ByteConnection;
+  const meters: string[] = [];
+  const intake = {
+    isFull: () => false,
+    take: (arrival: Arrival, sender: Sender, done: () => void) => {
+      taken.push({ ...arrival, apdu: Buffer.from(arrival.apdu) });
+      sender.accepted({ id: "M" } as MeterRecord, 0);
+      done();
+    },
+  } as unknown as Intake;
+  const around = {
+    intake,
+    limits: DEFAULT_LIMITS,
+    monotonic: () => 0,
+    now: () => 0,
+    paused: new Set(),
+    released: () => {},
+    identified: (meterId: string) => meters.push(meterId),
+    observer: { frameReceived: () => {}, discarded: () => {}, acknowledged: () => {} },
+    refusals: { add: () => {} },
+  } as unknown as SessionSurroundings;
+  const session = new PushSession(connection, around, "auto");
+
+  // Nobody knows yet what is spoken on it.
+  expect(session.lend()).toBeNull();
+  session.read(WRAPPED_PUSH);
+  expect(meters).toEqual(["M"]);
+  // A frame has begun.
+  session.read(WRAPPED_PUSH.subarray(0, 20));
+  expect(session.lend()).toBeNull();
+  session.read(WRAPPED_PUSH.subarray(20));
+  expect(taken).toHaveLength(2);
+
+  const line = session.lend() as LentLine;
+  expect(line.framing).toBe("wrapper");
+  expect(session.lend()).toBeNull();
+  const polled: Buffer[] = [];
+  line.onData((octets) => polled.push(octets));
+  line.write(hex("C0"));
+  expect(written).toEqual([hex("C0")]);
+  session.read(ANSWER);
+  expect(polled).toEqual([ANSWER]);
+  // The poll's link takes pushes out of their framing and hands them back.
+  line.deliver(PUSH, 1, 64);
+  expect(taken).toHaveLength(3);
+  expect(taken[2]).toMatchObject({ apdu: PUSH, clientSap: 64, serverSap: 1, peer: "192.0.2.7" });
+
+  line.close();
+  line.write(hex("FF"));
+  expect(written).toHaveLength(1);
+  session.read(WRAPPED_PUSH);
+  expect(taken).toHaveLength(4);
+  expect(polled).toHaveLength(1);
+});
