@@ -98,7 +98,8 @@ function streams(): Stream[] {
 function byAssociation({ name, port, messages }: Stream): Stream[] {
   const parts: Stream[] = [];
   for (const message of messages) {
-    if (message.apdu[0] === 0x60) parts.push({ name: `${name}, client ${message.clientSap}`, port, messages: [] });
+    if (message.apdu[0] === 0x60)
+      parts.push({ name: `${name}, client ${message.clientSap}`, port, messages: [] });
     parts.at(-1)?.messages.push(message);
   }
   return parts;
