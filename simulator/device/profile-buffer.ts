@@ -33,7 +33,8 @@ export function readBuffer(
 ): Buffer {
   const wanted = selection === null ? null : readSelection(selection);
   const columns = columnsOf(profile, wanted);
-  const range = wanted?.kind === "range" ? spanOf(wanted) : null;
+  const zone = { deviationSign: meter.plan.deviationSign, offsetMinutesAt: () => OFFSET_MINUTES };
+  const range = wanted?.kind === "range" ? spanOf(wanted, zone) : null;
   const rows = rowsOf(meter, profile, columns, nowMs).filter(
     ({ atMs }) => range === null || (atMs >= range.fromMs && atMs <= range.toMs),
   );
@@ -102,16 +103,19 @@ function entriesOf<R>(rows: readonly R[], { fromEntry, toEntry }: EntryDescripto
   return rows.slice(Math.max(1, fromEntry) - 1, toEntry === 0 ? undefined : toEntry);
 }
 
-function spanOf({ fromValue, toValue }: RangeDescriptor): { fromMs: number; toMs: number } {
-  return { fromMs: instantOf(fromValue, "from"), toMs: instantOf(toValue, "to") };
+function spanOf({ fromValue, toValue }: RangeDescriptor, zone: ZoneRule): { fromMs: number; toMs: number } {
+  return { fromMs: instantOf(fromValue, "from", zone), toMs: instantOf(toValue, "to", zone) };
 }
 
-/** What a client says the time is; without a deviation it is the meter's own. Unspecified fields leave that end open. */
-function instantOf(data: Data, end: "from" | "to"): number {
+/**
+ * What a client says the time is, its deviation read in the meter's own sign; without one it is the meter's. Unspecified fields leave that
+ * end open.
+ */
+function instantOf(data: Data, end: "from" | "to", zone: ZoneRule): number {
   const open = end === "from" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   const { value } = data;
   if (!Buffer.isBuffer(value) || value.length !== DATE_TIME_OCTETS) return open;
-  return readEpochMs(value, 0, OWN_ZONE) ?? open;
+  return readEpochMs(value, 0, zone) ?? open;
 }
 
 /**
@@ -127,10 +131,10 @@ export function selectRows(
   const wanted = readSelection(selection);
   const columns = captureObjects === undefined ? [] : CAPTURE_OBJECTS.read(captureObjects);
   const clock = clockColumnOf(columns);
-  const range = wanted.kind === "range" ? spanOf(wanted) : null;
+  const range = wanted.kind === "range" ? spanOf(wanted, OWN_ZONE) : null;
   const rows = buffer.value.filter((row) => {
     if (range === null || clock === null || row.type !== "structure") return true;
-    const atMs = instantOf(row.value[clock]!, "from");
+    const atMs = instantOf(row.value[clock]!, "from", OWN_ZONE);
     return atMs >= range.fromMs && atMs <= range.toMs;
   });
   const kept = wanted.kind === "entry" ? entriesOf(rows, wanted) : rows;

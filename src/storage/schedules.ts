@@ -31,6 +31,8 @@ export interface NewSchedule {
   readonly priority: number;
   readonly retryMax: number;
   readonly retryDelaySeconds: number;
+  /** Runs after this instant are owed; absent: after now. */
+  readonly owedAfterMs?: number;
 }
 
 export interface ScheduleSummary {
@@ -106,6 +108,12 @@ export function addSchedule(database: Database, schedule: NewSchedule): Promise<
     );
     const id = rows[0]?.id;
     if (id === undefined) throw new ScheduleError(`There is a schedule "${schedule.name}" already.`);
+    if (schedule.owedAfterMs !== undefined) {
+      await client.query(
+        "UPDATE schedule_marks SET fired_until = to_timestamp($2 / 1000.0) WHERE push_schedule_id = $1",
+        [id, Math.floor(schedule.owedAfterMs)],
+      );
+    }
     const scope = await resolveScope(client, schedule.scope);
     for (const what of await contentOf(client, schedule)) {
       await client.query(

@@ -12,13 +12,15 @@ function overview(changes: Partial<Overview> = {}): Overview {
       meterNumber: "SIM00001",
       meterType: "D1",
       kind: "instant",
+      by: "push" as const,
       verdict: "applied",
       values: 19,
       rows: 5,
       octets: 143,
     },
   ];
-  return { rows, verdicts: { applied: 5 }, recent, quarantined: 0, conflicts: 0, ...changes };
+  const read = { polls: { applied: 3 }, polledBlocks: 2, gaps: { filled: 1 } };
+  return { rows, verdicts: { applied: 5 }, ...read, recent, quarantined: 0, conflicts: 0, ...changes };
 }
 
 const snapshot: DemoSnapshot = {
@@ -32,6 +34,7 @@ const snapshot: DemoSnapshot = {
   sent: { instant: 3, block: 2 },
   verdicts: { applied: 5, refused: 0 },
   connectionsOpen: 4,
+  keptBack: 2,
   overview: overview(),
   before: { now: Date.UTC(2026, 10, 23, 12, 0, 9), rows: { instant_profile: 2 } },
 };
@@ -42,6 +45,8 @@ describe("the table of the demo", () => {
     for (const table of OVERVIEW_TABLES) expect(text).toContain(table);
     expect(text).toMatch(/instant_profile\s+5\s+\+3\.0\/s/);
     expect(text).toContain("5 pushes: instant 3, block 2");
+    expect(text).toContain("applied 3; 2 blocks read");
+    expect(text).toContain("2 blocks kept back on purpose; gaps open 0, filled 1");
     expect(text).toContain("12:00:05  SIM00001");
     expect(text).toContain("embedded PostgreSQL 4711");
   });
@@ -55,7 +60,9 @@ describe("the table of the demo", () => {
   });
 
   it("is one line where there is no terminal", () => {
-    expect(plainLine(snapshot)).toMatch(/^12:00:10 ready: sent 5, applied 5; instant_profile 5 /);
+    expect(plainLine(snapshot)).toMatch(
+      /^12:00:10 ready: sent 5, applied 5, polled 3, gaps filled 1; instant_profile 5 /,
+    );
   });
 });
 
@@ -64,12 +71,13 @@ describe("the verdict on the demo", () => {
     sent: { instant: 5 },
     overview: overview(),
     expectedRows: { instant_profile: 5 },
+    blocks: { pushed: 3, keptBack: 2 },
     elapsedSeconds: 20,
   };
 
   it("is good only where everything that was sent is stored once, in every table", () => {
     expect(shortcomings(good)).toEqual([]);
-    expect(summary(good, [])).toContain("Everything that was sent is stored, once.");
+    expect(summary(good, [])).toContain("Everything that was sent is stored, once, and holes were filled.");
   });
 
   it.each([
@@ -81,9 +89,13 @@ describe("the verdict on the demo", () => {
       "billing_profile is empty",
     ],
     [
-      { overview: overview({ rows: { ...overview().rows, push_history: 6 } }) },
-      "push_history has 6 rows for 5 pushes",
+      { overview: overview({ rows: { ...overview().rows, raw_frames: 6 } }) },
+      "raw_frames has 6 rows for 5 pushes",
     ],
+    [{ blocks: { pushed: 6, keptBack: 2 } }, "block_load_profile has 5 rows; 6 were pushed and 2 kept back"],
+    [{ blocks: { pushed: 2, keptBack: 2 } }, "block_load_profile has 5 rows; 2 were pushed and 2 kept back"],
+    [{ overview: overview({ gaps: {} }) }, "no hole was filled"],
+    [{ overview: overview({ polls: { unreachable: 3 } }) }, "no poll was made"],
     [{ overview: overview({ quarantined: 1 }) }, "1 frames are in quarantine"],
     [{ overview: overview({ conflicts: 2 }) }, "2 rows came twice"],
   ])("names what is missing: %j", (change, problem) => {

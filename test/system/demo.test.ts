@@ -16,6 +16,6 @@ it("shows the whole job, stores everything that was sent once, and ends by itsel
     text += chunk;
   });
   const [code] = (await once(demo, "close")) as [number | null];
-  expect(text).toContain("Everything that was sent is stored, once.");
+  expect(text).toContain("Everything that was sent is stored, once, and holes were filled.");
   expect(code).toBe(0);
 }, 180_000);

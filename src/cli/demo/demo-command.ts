@@ -16,7 +16,7 @@ interface Options {
 export function demoCommand(program: Program): Command {
   return new Command("demo")
     .description(
-      "Show the whole job: embedded PostgreSQL, daemon, simulated meters that push, and where their values are stored",
+      "Show the whole job: embedded PostgreSQL, daemon, simulated meters that push and are polled, and where their values are stored",
     )
     .option(
       "--for <time>",

@@ -17,6 +17,8 @@ export interface DemoFleetOptions {
 const LEAD_MS = 2 * 3_600_000;
 /** Counters begin at tenths of seconds since then: no meter pushes ten times a second for long. */
 const COUNTERS_SINCE = Date.UTC(2026, 0, 1);
+/** Share of block load pushes. */
+const HOLES = 0.06;
 const DAY_MS = 86_400_000;
 /** With months of the past to live through, their clocks don't reach the present soon. */
 const PAST_DAYS = 90;
@@ -33,6 +35,8 @@ export function demoFleet(options: DemoFleetOptions): { fleet: Fleet; clock: Clo
     clock,
     schedule: { instantSeconds: 900, blockPushSeconds: 3_600, incidentsPerDay: 8, history: true },
     spreadSeconds: 600,
+    // Captured, and kept back: what polls have to find out and read.
+    holes: HOLES,
     // Above every counter of an earlier run on the same database.
     firstCounter: Math.floor((options.now - COUNTERS_SINCE) / 100),
   });

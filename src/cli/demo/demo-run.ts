@@ -15,6 +15,7 @@ import { importKeys } from "../../storage/key-import.ts";
 import { importMeters } from "../../storage/meter-import.ts";
 import { lastCapture, loadOverview, type Overview } from "../../storage/overview.ts";
 import { importScalers } from "../../storage/scaler-import.ts";
+import { addSchedule, listSchedules, removeSchedule, setScheduleEnabled } from "../../storage/schedules.ts";
 import { demoFleet } from "./demo-fleet.ts";
 import { openScreen } from "./demo-screen.ts";
 import { type DemoResult, grownBy } from "./demo-verdict.ts";
@@ -45,6 +46,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     HES_LISTEN__TCP: "127.0.0.1:0",
     HES_HTTP__LISTEN: "127.0.0.1:0",
     HES_LOG__LEVEL: "warn",
+    // Of the meters' time, which runs fast.
+    HES_POLLING__GAP_GRACE_MINUTES: "120",
   });
   // On a terminal the table has the screen, and the log a file.
   const logFile = options.output.isTTY ? createWriteStream(join(folder, "demo.log"), { flags: "a" }) : null;
@@ -81,6 +84,7 @@ async function withDaemon(config: Config, log: Log, options: DemoOptions): Promi
     });
     meterTime.now = clock.now;
     await importFleet(database, config, fleet);
+    await scheduleBlocks(database, clock.now());
     // The first push must not come before the scalers are known.
     await daemon.reload();
     return await push(daemon, database, fleet, before, options);
@@ -97,6 +101,32 @@ async function importFleet(database: Database, config: Config, fleet: Fleet): Pr
   await importKeys(database, ring, fleet.keysCsv());
   const scalers = join(catalogueFolder(), "example-scalers", "simulated.csv");
   await importScalers(database, await readFile(scalers, "utf8"));
+}
+
+const SCHEDULE = "block load";
+
+// As `hes schedules add "block load" --cron "45 */2 * * *" --reads block`: every two hours of the meters' time.
+async function scheduleBlocks(database: Database, owedAfterMs: number): Promise<void> {
+  // Of an earlier demonstration, whose meters lived at another time.
+  const known = await listSchedules(database);
+  if (known.some(({ name }) => name === SCHEDULE)) await removeSchedule(database, SCHEDULE);
+  await addSchedule(database, {
+    name: SCHEDULE,
+    kind: "poll",
+    cron: "45 */2 * * *",
+    timeZone: null,
+    windowSeconds: null,
+    spreadSeconds: 900,
+    missedRuns: "collapse",
+    overdueAfterSeconds: null,
+    scope: { meterNumber: null, group: null, meterType: null },
+    content: { profile: "block" },
+    clientSap: null,
+    priority: 0,
+    retryMax: 3,
+    retryDelaySeconds: 60,
+    owedAfterMs,
+  });
 }
 
 async function push(
@@ -125,6 +155,8 @@ async function push(
       options.forMs === null ? [] : [delay(options.forMs, null, { signal: timer.signal }).catch(() => null)];
     await Promise.race([options.ended, ...time]);
     timer.abort();
+    // Meters that have gone can't be asked any more.
+    await setScheduleEnabled(database, SCHEDULE, false);
     await fleet.stop();
     await settle(database, fleet, before);
     await daemon.upkeep();
@@ -133,15 +165,12 @@ async function push(
     await drawing;
     screen.close();
   }
-  const { pushes, rows } = fleet.statistics;
+  const { pushes, rows, holes } = fleet.statistics;
   return {
     sent: onlyPositive(pushes),
     overview: grownBy(await loadOverview(database), before),
-    expectedRows: {
-      instant_profile: rows.instant,
-      block_load_profile: rows.block,
-      billing_profile: rows.billing,
-    },
+    expectedRows: { instant_profile: rows.instant, billing_profile: rows.billing },
+    blocks: { pushed: rows.block, keptBack: holes },
     elapsedSeconds: elapsedSeconds(),
   };
 }
@@ -152,7 +181,7 @@ async function settle(database: Database, fleet: Fleet, before: Overview): Promi
   const deadline = performance.now() + SETTLE_MS;
   while (performance.now() < deadline) {
     const overview = await loadOverview(database, 0).catch(() => before);
-    if (overview.rows.push_history - before.rows.push_history >= sent) return;
+    if (total(overview.verdicts) - total(before.verdicts) >= sent) return;
     await delay(100);
   }
 }
@@ -187,6 +216,7 @@ async function snapshot(
     sent: onlyPositive(fleet.statistics.pushes),
     verdicts: Object.fromEntries(counted.values.map(({ labels, value }) => [String(labels.verdict), value])),
     connectionsOpen: open.values[0]?.value ?? 0,
+    keptBack: fleet.statistics.holes,
     overview,
     before: last && { now: last.now, rows: last.overview.rows },
   };

@@ -17,6 +17,8 @@ export interface DemoSnapshot {
   /** Pushes by what the daemon did with them. */
   readonly verdicts: Readonly<Record<string, number>>;
   readonly connectionsOpen: number;
+  /** Block load captures that meters made and did not push, on purpose. */
+  readonly keptBack: number;
   readonly overview: Overview;
   /** The rows of the snapshot before, and its time. */
   readonly before: { readonly now: number; readonly rows: Readonly<Record<string, number>> } | null;
@@ -33,7 +35,7 @@ export const WHAT_IT_HOLDS: Readonly<Record<(typeof OVERVIEW_TABLES)[number], st
   current_measurements: "A by phase",
   meter_readings: "values without a column of their own",
   meter_events: "event logs and event status bits",
-  push_history: "one row a push",
+  push_history: "one row a push, and one an attempt to poll",
   raw_frames: "each accepted APDU as received",
 };
 
@@ -77,7 +79,17 @@ function arrivals(s: DemoSnapshot): string[] {
   return [
     `${BOLD}SENT${PLAIN}      ${total(s.sent)} pushes: ${kinds.join(", ")}`,
     `${BOLD}RECEIVED${PLAIN}  ${verdicts.join(", ")}`,
+    `${BOLD}POLLED${PLAIN}    ${polled(s.overview)}; ${s.overview.polledBlocks} blocks read`,
+    `${BOLD}HOLES${PLAIN}     ${s.keptBack} blocks kept back on purpose; gaps ${counts(s.overview.gaps, ["open", "filled"])}`,
   ];
+}
+
+const polled = ({ polls }: Overview): string => counts(polls, ["applied"]);
+
+/** All that aren't 0, and those that are always shown. */
+function counts(numbers: Readonly<Record<string, number>>, always: readonly string[]): string {
+  const names = [...new Set([...always, ...Object.keys(numbers)])];
+  return names.map((name) => `${name} ${numbers[name] ?? 0}`).join(", ");
 }
 
 function tables(s: DemoSnapshot): string[] {
@@ -105,10 +117,10 @@ function pushes(s: DemoSnapshot): string[] {
   const rows = s.overview.recent.map((push) => {
     const sizes = `${String(push.octets ?? "-").padStart(5)} octets ${String(push.values ?? "-").padStart(4)} values`;
     const stored = `${String(push.rows ?? "-").padStart(3)} rows → ${HOME_OF[push.kind] ?? push.kind}`;
-    const who = `${push.meterNumber.padEnd(12)} ${push.meterType.padEnd(7)} ${push.kind.padEnd(8)}`;
+    const who = `${push.meterNumber.padEnd(12)} ${push.meterType.padEnd(7)} ${push.by} ${push.kind.padEnd(8)}`;
     return `${clock(push.startedAt)}  ${who} ${push.verdict.padEnd(11)} ${sizes} ${stored}`;
   });
-  return [`${BOLD}LAST PUSHES${PLAIN}`, ...rows];
+  return [`${BOLD}LAST PUSHES AND POLLS${PLAIN}`, ...rows];
 }
 
 /** Cuts what is visible; colours take no room. */
@@ -131,5 +143,5 @@ function clip(line: string, columns: number): string {
 /** One line for output that is no terminal. */
 export function plainLine(s: DemoSnapshot): string {
   const rows = OVERVIEW_TABLES.map((table) => `${table} ${s.overview.rows[table]}`).join(" ");
-  return `${clock(s.now)} ${s.readiness}: sent ${total(s.sent)}, applied ${s.verdicts["applied"] ?? 0}; ${rows}`;
+  return `${clock(s.now)} ${s.readiness}: sent ${total(s.sent)}, applied ${s.verdicts["applied"] ?? 0}, polled ${s.overview.polls["applied"] ?? 0}, gaps filled ${s.overview.gaps["filled"] ?? 0}; ${rows}`;
 }
