@@ -6,13 +6,19 @@ import { findSharedKeys } from "../storage/shared-keys.ts";
 import { readText } from "./input.ts";
 import type { Program } from "./program.ts";
 import { rekeyCommand } from "./rekey-command.ts";
+import { rotateCommand } from "./rotate-command.ts";
 import { withSession } from "./session.ts";
 import { sharedKeyWarnings } from "./shared-keys-text.ts";
 import { instant, textTable } from "./text-table.ts";
 
 export function keysCommand(program: Program): Command {
   const command = new Command("keys").description("Associations of meters and their keys");
-  for (const sub of [importCommand(program), listCommand(program), rekeyCommand(program)]) {
+  for (const sub of [
+    importCommand(program),
+    listCommand(program),
+    rotateCommand(program),
+    rekeyCommand(program),
+  ]) {
     command.addCommand(sub);
   }
   return command;
