@@ -11,7 +11,7 @@ export interface Clock {
 }
 
 export const SYSTEM_CLOCK: Clock = {
-  now: Date.now,
+  now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, call) => {
     const timer = setTimeout(call, ms);

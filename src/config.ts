@@ -199,7 +199,7 @@ function shape(values: ReadonlyMap<string, { value: unknown }>): Config {
     ...raw,
     dataDir,
     database: { ...raw.database, url: withPassword(raw.database.url, raw.database.password) },
-    spool: { dir: raw.spool.dir ? resolve(raw.spool.dir) : resolve(dataDir, "spool") },
+    spool: { ...raw.spool, dir: raw.spool.dir ? resolve(raw.spool.dir) : resolve(dataDir, "spool") },
     security: {
       ...raw.security,
       kekFile: raw.security.kekFile ? resolve(raw.security.kekFile) : resolve(dataDir, "kek"),

@@ -1,5 +1,7 @@
 import { type ConfiguredDatabase, migrateConfigured, openConfiguredDatabase } from "./configured-database.ts";
+import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
 import { watchDatabase } from "./database-watch.ts";
+import { type LogObserver, WARN_SHARE } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
 import { type HttpServer, startHttp } from "./http/server.ts";
@@ -77,17 +79,7 @@ async function start(
   });
   started.push(opened.close);
   const { database } = opened;
-  if (opened.embedded) {
-    log.info(
-      {},
-      "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
-    );
-  }
-  const report = await migrateConfigured(config, database);
-  log.info(
-    { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
-    "the database's structure is current",
-  );
+  await bringUpToDate(config, opened, log);
   health.set("database", "ok");
   metrics.databaseUp.set(1);
 
@@ -100,7 +92,10 @@ async function start(
   look = watch.look;
   started.push(() => watch.close());
 
-  const pipeline = await openPipeline(config, database, metrics.observer(), log);
+  const spooled = await openConfiguredLog(config, logObserver(health, metrics, journal));
+  started.push(() => spooled.release());
+  metrics.durableLog = () => spooled.durableLog.state();
+  const pipeline = await openPipeline(config, database, metrics.observer(), log, Date.now, spooled);
   line = pipeline;
   started.push(() => pipeline.close());
   const pollDatabase = opened.open(POLL_CONNECTIONS);
@@ -118,7 +113,10 @@ async function start(
   );
   started.push(() => polls.close());
   const heart = startHeartbeat(
-    [...polls.duties.map(patient), ...duties(config, housekeeping, pipeline, journal)],
+    [
+      ...polls.duties.map(patient),
+      ...duties(config, housekeeping, pipeline, journal, () => watchLog(spooled, health)),
+    ],
     log,
   );
   started.push(async () => {
@@ -151,6 +149,20 @@ async function start(
   };
 }
 
+async function bringUpToDate(config: Config, opened: ConfiguredDatabase, log: Log): Promise<void> {
+  if (opened.embedded) {
+    log.info(
+      {},
+      "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
+    );
+  }
+  const report = await migrateConfigured(config, opened.database);
+  log.info(
+    { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
+    "the database's structure is current",
+  );
+}
+
 /** What a meter pushes while it is polled goes the way of every push. */
 function roadsOf(config: Config, database: Database, { ingest, ring }: Pipeline, log: Log): MeterRoads {
   return openRoads({
@@ -180,7 +192,30 @@ function noteDatabase(
   }
   health.set("database", condition.away);
   metrics.databaseUp.set(0);
-  journal.record("warn", "storage", "the database is away; pushes wait in memory", { text: condition.away });
+  journal.record("warn", "storage", "the database is away; pushes wait in the durable log", {
+    text: condition.away,
+  });
+}
+
+/** What the durable log tells: into the journal, and its condition into /healthz. */
+function logObserver(health: Health, metrics: Metrics, journal: Journal): LogObserver {
+  health.set("durable log", "ok");
+  return {
+    problem: (text, error) => {
+      health.set("durable log", text);
+      journal.record("error", "durable log", text, { err: error });
+    },
+    synced: (_records, seconds) => {
+      metrics.spoolSync.observe(seconds);
+    },
+  };
+}
+
+/** Filling up is told before it stops anything. */
+function watchLog({ durableLog }: ConfiguredLog, health: Health): void {
+  const { bytes, bytesMax, condition } = durableLog.state();
+  const isFilling = condition === "ok" && bytes > bytesMax * WARN_SHARE;
+  health.set("durable log", isFilling ? `${Math.round((bytes / bytesMax) * 100)} % full` : condition);
 }
 
 /** The watch has told that the database is away; what is due is done when it is back. */
@@ -197,10 +232,17 @@ function patient(duty: Duty): Duty {
   };
 }
 
-function duties(config: Config, database: Database, pipeline: Pipeline, journal: Journal): Duty[] {
+function duties(
+  config: Config,
+  database: Database,
+  pipeline: Pipeline,
+  journal: Journal,
+  watchLog: () => void,
+): Duty[] {
   const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty =>
     patient({ name, everyMs, run: async (now) => void (await work(now)) });
   return [
+    duty("durable log", 1_000, async () => watchLog()),
     duty("last seen", 10_000, () => pipeline.flush()),
     duty("journal", 10_000, () => journal.flush()),
     duty("daily load profile", MINUTE_MS, () =>

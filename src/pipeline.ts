@@ -1,5 +1,8 @@
+import { SYSTEM_CLOCK } from "./clock.ts";
 import { openKeyRing } from "./configured-keys.ts";
+import type { DurableLog } from "./durable-log/durable-log.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
+import { LoggedCounters } from "./ingest/logged-counters.ts";
 import type { IngestObserver } from "./ingest/observer.ts";
 import type { KeyRing } from "./keys/key-ring.ts";
 import type { Log } from "./log.ts";
@@ -38,6 +41,12 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
+/** The durable log of the daemon, and the counters of what it held when it was opened. */
+export interface DurableBacking {
+  readonly durableLog: DurableLog | null;
+  readonly logged: LoggedCounters;
+}
+
 /** Reads keys and the mapping's configuration, and watches both for changes. */
 export async function openPipeline(
   config: Config,
@@ -45,6 +54,7 @@ export async function openPipeline(
   observer: IngestObserver,
   log: Log,
   now: () => number = Date.now,
+  durable: DurableBacking = { durableLog: null, logged: new LoggedCounters() },
 ): Promise<Pipeline> {
   const ring = openKeyRing(config);
   const configuration = await watchMappingConfiguration(database, (outcome) => {
@@ -67,6 +77,8 @@ export async function openPipeline(
   const codes = openCodeRegistry(database, configuration.reload);
   const ingest = createIngest({
     store,
+    ...durable,
+    clock: SYSTEM_CLOCK,
     directory,
     counters: openCounterStore(database),
     quarantine: openQuarantine(database, {

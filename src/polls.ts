@@ -115,7 +115,14 @@ function surroundings(
     codes: pipeline.codes,
     zone: time.zone,
     commit: async (meter, mapped) => {
-      const unit = { rows: mapped, history: null, frame: null, counter: null, quarantine: null };
+      const unit = {
+        rows: mapped,
+        history: null,
+        frame: null,
+        counter: null,
+        quarantine: null,
+        again: false,
+      };
       const outcome = (await pipeline.store.commit([{ meterId: meter.id, ...unit }]))[0]!;
       if (outcome.rowsStored > 0) for (const { table } of mapped) observer.rowsStored(table.name, 1);
       return outcome;

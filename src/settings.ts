@@ -159,11 +159,17 @@ export const OWN_SETTINGS = {
   "durable_log.kind": choice(
     ["spool", "jetstream"],
     "spool",
-    "Where an accepted push is safe before it is acknowledged. Reserved: this version acknowledges after PostgreSQL's COMMIT.",
+    "Where an accepted push is safe before it is acknowledged: spool, segments on the local disk; jetstream is reserved.",
   ),
-  "spool.dir": text("", "Directory of the local spool. Reserved, as durable_log.kind.", {
+  "spool.dir": text("", "Directory of the local spool; each daemon needs one of its own.", {
     fallbackText: "data_dir/spool",
   }),
+  "spool.bytes_max": count(
+    4_294_967_296,
+    "octets",
+    "Bound of the spool: a warning at 80 %, and at 95 % meters are no longer read from. An hour of 1000 pushes a second is about 1.3 GB.",
+    67_108_864,
+  ),
 
   "http.listen": setting(
     address(true),

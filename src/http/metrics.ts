@@ -36,6 +36,9 @@ export class Metrics {
   readonly pollTime: Histogram;
   readonly scheduleLag: Histogram;
   readonly gapsOpen: Gauge;
+  readonly spoolSync: Histogram;
+  /** What `hes_spool_bytes` and `hes_spool_records` say. */
+  durableLog: () => { readonly bytes: number; readonly records: number } = () => ({ bytes: 0, records: 0 });
 
   constructor() {
     const registers = [this.registry];
@@ -59,12 +62,17 @@ export class Metrics {
     );
     this.acknowledgements = counter(
       "hes_acks_sent_total",
-      "Acknowledgements sent to meters, all after COMMIT.",
+      "Acknowledgements sent to meters, each after the push was safe in the durable log or by COMMIT.",
     );
     this.rows = counter("hes_rows_stored_total", "Rows stored or filled in, by table.", "table");
-    this.durable = seconds("hes_durable_seconds", "From the last octet read to COMMIT.");
+    this.durable = seconds(
+      "hes_durable_seconds",
+      "From the last octet read until the push is safe in the durable log, or by COMMIT.",
+    );
     this.decode = seconds("hes_push_decode_seconds", "From frame to rows, without waiting.", DECODE_SECONDS);
     this.databaseWrite = seconds("hes_db_write_seconds", "One batch, from BEGIN to COMMIT.");
+    this.spoolSync = seconds("hes_spool_sync_seconds", "One group of records: written and synced.");
+    this.#durableLogSize();
     this.databaseUp = gauge("hes_database_up", "1 while PostgreSQL answers, else 0.");
     this.polls = counter("hes_polls_total", "Attempts to poll a meter, by what they came to.", "result");
     this.pollTime = seconds("hes_poll_seconds", "One attempt to poll a meter, to the COMMIT.", POLL_SECONDS);
@@ -98,6 +106,27 @@ export class Metrics {
       rowsStored: (table, count) => this.rows.inc({ table }, count),
       dbWriteSeconds: (seconds) => this.databaseWrite.observe(seconds),
     };
+  }
+
+  #durableLogSize(): void {
+    const registers = [this.registry];
+    const size = () => this.durableLog();
+    new Gauge({
+      ...{ name: "hes_spool_bytes", help: "Octets of the durable log.", registers },
+      collect() {
+        this.set(size().bytes);
+      },
+    });
+    new Gauge({
+      ...{
+        name: "hes_spool_records",
+        help: "Pushes in the durable log that are not in the database.",
+        registers,
+      },
+      collect() {
+        this.set(size().records);
+      },
+    });
   }
 
   /** The longest delay since the last scrape, which an average would hide. */

@@ -1,7 +1,7 @@
+import { frameDigest } from "../dlms/security/invocation-counter.ts";
 import type { CaptureList } from "../mapping/captured.ts";
 import { type Cell, PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
-import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Arrival } from "./arrival.ts";
 
 /** How a frame was protected, once that is known to be right. */
@@ -15,13 +15,19 @@ export interface Protection {
   readonly digest: Buffer;
 }
 
-/** All that is known of a push when it is accepted. */
+/** A push that is accepted: whose it is, that it is authentic and that its counter is right. This is never looked at again. */
 export interface Acceptance {
   readonly arrival: Arrival;
-  readonly meter: MeterRecord;
+  readonly meterId: string;
   /** null: nothing protected it. */
   readonly protection: Protection | null;
   readonly counter: CounterMove | null;
+  /** Why it is kept aside whatever its body says. */
+  readonly setAside: QuarantineReason | null;
+}
+
+/** What an accepted push says. */
+export interface Contents {
   readonly list: CaptureList | null;
   readonly rows: Row[];
   readonly valueCount: number;
@@ -59,21 +65,32 @@ const F = {
 };
 
 /** The rows of a push together with its history and its frame. Nothing in it is a view of what was received. */
-export function acceptedPush(acceptance: Acceptance, nowMs: number): AcceptedPush {
-  const { meter, rows, counter, quarantine } = acceptance;
-  const history = { table: PUSH_HISTORY, cells: historyCells(acceptance, nowMs) };
+export function acceptedPush(
+  acceptance: Acceptance,
+  contents: Contents,
+  nowMs: number,
+  again = false,
+): AcceptedPush {
+  const { meterId, counter, setAside } = acceptance;
+  const quarantine = setAside ?? contents.quarantine;
+  const rows = setAside === null ? contents.rows : [];
+  const history = {
+    table: PUSH_HISTORY,
+    cells: historyCells(acceptance, { ...contents, rows, quarantine }, nowMs),
+  };
   const frame = { table: RAW_FRAMES, cells: frameCells(acceptance) };
-  return { meterId: meter.id, rows, history, frame, counter, quarantine };
+  return { meterId, rows, history, frame, counter, quarantine, again };
 }
 
 function historyCells(
-  { arrival, meter, protection, list, rows, valueCount, quarantine }: Acceptance,
+  { arrival, meterId, protection }: Acceptance,
+  { list, rows, valueCount, quarantine }: Contents,
   nowMs: number,
 ): Cell[] {
   const cells: Cell[] = new Array(PUSH_HISTORY.columns.length).fill(null);
   cells[H.startedAt] = arrival.receivedAtMs;
   cells[H.finishedAt] = nowMs;
-  cells[H.meterId] = meter.id;
+  cells[H.meterId] = meterId;
   cells[H.kind] = "push";
   cells[H.verdict] = quarantine === null ? "applied" : "quarantined";
   cells[H.setupId] = list?.record?.setupId ?? null;
@@ -83,17 +100,17 @@ function historyCells(
   cells[H.rows] = rows.length;
   cells[H.octets] = arrival.apdu.length;
   if (quarantine !== null) cells[H.error] = quarantine.text;
+  cells[H.digest] = protection?.digest ?? frameDigest(arrival.apdu);
   if (protection === null) return cells;
   cells[H.counter] = protection.counter;
   cells[H.keyId] = protection.keyId;
-  cells[H.digest] = protection.digest;
   return cells;
 }
 
-function frameCells({ arrival, meter, protection }: Acceptance): Cell[] {
+function frameCells({ arrival, meterId, protection }: Acceptance): Cell[] {
   const cells: Cell[] = new Array(RAW_FRAMES.columns.length).fill(null);
   cells[F.receivedAt] = arrival.receivedAtMs;
-  cells[F.meterId] = meter.id;
+  cells[F.meterId] = meterId;
   cells[F.peer] = arrival.peer;
   cells[F.framing] = arrival.framing;
   cells[F.apdu] = Buffer.from(arrival.apdu);

@@ -1,7 +1,7 @@
 import type { AcceptedPush, CommitOutcome, PushStore } from "../storage/accepted-push.ts";
 import type { Log } from "./dependencies.ts";
 import type { IngestObserver } from "./observer.ts";
-import { untilAvailable } from "./steps.ts";
+import { type Patience, untilAvailable } from "./steps.ts";
 
 /** A push on its way to the database, and who wants to know when it is there. */
 export interface PendingPush {
@@ -54,7 +54,7 @@ export class Batcher {
   private readonly limits: BatchLimits;
   private readonly observer: IngestObserver;
   private readonly log: Log;
-  private readonly stop: AbortSignal;
+  private readonly patience: Patience;
   private queue: PendingPush[] = [];
   private head = 0;
   private inFlight = 0;
@@ -67,21 +67,22 @@ export class Batcher {
   private lastSentAt = Number.NEGATIVE_INFINITY;
   /** Meters with a push in a transaction, and their pushes that wait for its end. */
   private readonly busy = new Map<string, PendingPush[]>();
-  private timer: NodeJS.Timeout | null = null;
+  private cancelTimer: (() => void) | null = null;
   private immediate = false;
   private idle: (() => void)[] = [];
+  private waitingForOne: (() => void)[] = [];
 
   constructor(
     store: PushStore,
     observer: IngestObserver,
     log: Log,
-    stop: AbortSignal,
+    patience: Patience,
     limits: BatchLimits = BATCH_LIMITS,
   ) {
     this.store = store;
     this.observer = observer;
     this.log = log;
-    this.stop = stop;
+    this.patience = patience;
     this.limits = limits;
   }
 
@@ -91,11 +92,28 @@ export class Batcher {
     this.schedule();
   }
 
+  /** Whether as much waits as is worth keeping in memory. */
+  get isLoaded(): boolean {
+    return this.unsettled >= this.limits.waitingMax;
+  }
+
   /** Whether as much waits as a database that keeps up should be given. */
   isFull(): boolean {
-    const { waitingMin, waitingMax, waitingMs, awayMs } = this.limits;
-    const worthWaiting = Math.min(waitingMax, Math.max(waitingMin, this.pace * waitingMs));
-    return this.unsettled > worthWaiting && performance.now() - this.lastCommitAt < awayMs;
+    return (
+      this.unsettled > this.worthWaiting &&
+      this.patience.clock.monotonic() - this.lastCommitAt < this.limits.awayMs
+    );
+  }
+
+  /** Pushes that come to COMMIT soon: what is read beyond would only grow old in memory. */
+  get worthWaiting(): number {
+    const { waitingMin, waitingMax, waitingMs } = this.limits;
+    return Math.min(waitingMax, Math.max(waitingMin, this.pace * waitingMs));
+  }
+
+  /** Resolves when the next batch is settled. */
+  settledOne(): Promise<void> {
+    return new Promise((resolve) => this.waitingForOne.push(resolve));
   }
 
   /** Resolves when everything that was added is settled. */
@@ -111,32 +129,34 @@ export class Batcher {
   private schedule(): void {
     const waiting = this.queue.length - this.head;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
-    const alone = this.inFlight === 0 && performance.now() - this.lastSentAt > this.limits.gatherMs;
+    const alone =
+      this.inFlight === 0 && this.patience.clock.monotonic() - this.lastSentAt > this.limits.gatherMs;
     if (alone || waiting >= this.limits.pushesMax) {
       if (this.immediate) return;
       this.immediate = true;
       // After the sockets that are readable now were read: their pushes come along.
-      setImmediate(() => {
+      this.patience.clock.soon(() => {
         this.immediate = false;
         this.send();
       });
     } else {
-      this.timer ??= setTimeout(() => this.send(), this.limits.gatherMs);
+      this.cancelTimer ??= this.patience.clock.after(this.limits.gatherMs, () => this.send());
     }
   }
 
   private send(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
     if (this.inFlight >= this.limits.inFlightMax) return;
     const batch = this.compose();
     if (batch.length === 0) return;
-    this.lastSentAt = performance.now();
+    this.lastSentAt = this.patience.clock.monotonic();
     this.inFlight++;
     this.commit(batch).finally(() => {
       this.inFlight--;
       this.release(batch);
       this.schedule();
+      for (const resolve of this.waitingForOne.splice(0)) resolve();
       if (this.isIdle()) for (const resolve of this.idle.splice(0)) resolve();
     });
     this.schedule();
@@ -180,17 +200,17 @@ export class Batcher {
 
   /** Keeps an average of the pace over the last COMMITs; pauses in which nothing waited tell nothing. */
   private committed(pushes: number): void {
-    const now = performance.now();
+    const now = this.patience.clock.monotonic();
     const elapsed = Math.max(1, now - this.lastCommitAt);
     if (elapsed < PACE_PAUSE_MS) this.pace += (pushes / elapsed - this.pace) * PACE_SHARE;
     this.lastCommitAt = now;
   }
 
   private async commit(batch: readonly PendingPush[]): Promise<void> {
-    const started = performance.now();
+    const started = this.patience.clock.monotonic();
     const pushes = batch.map(({ push }) => push);
     try {
-      const outcomes = await untilAvailable(() => this.store.commit(pushes), this.stop);
+      const outcomes = await untilAvailable(() => this.store.commit(pushes), this.patience);
       this.committed(batch.length);
       this.observer.dbWriteSeconds((this.lastCommitAt - started) / 1_000);
       this.unsettled -= batch.length;

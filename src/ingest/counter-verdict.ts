@@ -28,7 +28,12 @@ const UNMOVED: CounterOutcome = { kind: "fresh", move: null, quarantine: null };
 export function judge(
   { meter, protection }: { readonly meter: MeterRecord; readonly protection: Protection | null },
   state: CounterState | null,
-  how: { readonly arrival: Arrival; readonly named: boolean; readonly counterJumpMax: number },
+  how: {
+    readonly arrival: Arrival;
+    readonly named: boolean;
+    readonly counterJumpMax: number;
+    readonly isFinal: boolean;
+  },
 ): CounterOutcome {
   if (protection === null || state === null) return UNMOVED;
   const { counter, digest, verified, keyId, systemTitle } = protection;
@@ -57,7 +62,7 @@ export function judge(
   acceptCounter(state, counter, digest);
   if (high !== null && counter <= high) return UNMOVED;
   const { clientSap } = how.arrival;
-  const move = { meterId: meter.id, keyId, systemTitle, clientSap, counter, digest };
+  const move = { meterId: meter.id, keyId, systemTitle, clientSap, counter, digest, isFinal: how.isFinal };
   return { kind: "fresh", move, quarantine: null };
 }
 

@@ -1,49 +1,43 @@
 import { LRUCache } from "lru-cache";
 import type { CounterState } from "../dlms/security/invocation-counter.ts";
 import type { CounterStore } from "../storage/ingest-stores.ts";
-import { lookUp, type Steps } from "./steps.ts";
+import { type CounterName, keyOfCounter, type LoggedCounters } from "./logged-counters.ts";
+import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** Counters kept in memory; each has up to 64 digests. */
 const COUNTERS_MAX = 50_000;
 
-/** Whose counter: kept per key, originator and client SAP. */
-export interface CounterName {
-  readonly keyId: number;
-  /** 16 hex digits in lower case. */
-  readonly systemTitle: string;
-  readonly clientSap: number;
-}
-
-/** The received counters, read from the database when a meter is first heard and then moved in memory as frames are accepted. */
+/**
+ * The received counters, read from the database when a meter is first heard and then moved in memory as frames are accepted. What stands in
+ * the durable log and not yet in the database counts as well.
+ */
 export class Counters {
+  readonly logged: LoggedCounters;
   private readonly store: CounterStore;
-  private readonly stop: AbortSignal;
+  private readonly patience: Patience;
   private readonly states = new LRUCache<string, CounterState>({ max: COUNTERS_MAX });
 
-  constructor(store: CounterStore, stop: AbortSignal) {
+  constructor(store: CounterStore, logged: LoggedCounters, patience: Patience) {
     this.store = store;
-    this.stop = stop;
+    this.logged = logged;
+    this.patience = patience;
   }
 
   *load(name: CounterName): Steps<CounterState> {
-    const key = keyOf(name);
+    const key = keyOfCounter(name);
     const known = this.states.get(key);
     if (known !== undefined) return known;
     const { keyId, systemTitle, clientSap } = name;
-    const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.stop);
+    const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
     const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
     // Another connection may have asked at the same time; its state has moved already.
-    const state = this.states.get(key) ?? { high: stored.high, digests };
+    const state = this.states.get(key) ?? this.logged.addTo({ high: stored.high, digests }, name);
     this.states.set(key, state);
     return state;
   }
 
   /** After a push that was accepted could not be stored, or another daemon moved the counter: the database knows better. */
   forget(name: CounterName): void {
-    this.states.delete(keyOf(name));
+    this.states.delete(keyOfCounter(name));
   }
-}
-
-function keyOf({ keyId, systemTitle, clientSap }: CounterName): string {
-  return `${keyId}/${systemTitle}/${clientSap}`;
 }

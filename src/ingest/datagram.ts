@@ -60,8 +60,8 @@ export function takeDatagram(datagram: ReceivedDatagram, around: DatagramSurroun
 function takeOne(received: ReceivedApdu, datagram: ReceivedDatagram, around: DatagramSurroundings): void {
   const sender: Sender = {
     accepted: () => undefined,
-    durable: (confirm) => {
-      for (const answer of acknowledgements(received, confirm)) {
+    durable: (confirm, inTime) => {
+      for (const answer of acknowledgements(received, confirm, inTime)) {
         datagram.reply(answer);
         around.observer.acknowledged();
       }

@@ -1,3 +1,5 @@
+import type { Clock } from "../clock.ts";
+import type { DurableLog } from "../durable-log/durable-log.ts";
 import type { Limits } from "../limits.ts";
 import type { MappingConfiguration } from "../mapping/configuration.ts";
 import type { PushStore } from "../storage/accepted-push.ts";
@@ -11,6 +13,8 @@ import type {
 } from "../storage/ingest-stores.ts";
 import type { MeterDirectory } from "../storage/meter-record.ts";
 import type { Alerting } from "./alert-feed.ts";
+import type { DrainLimits } from "./drain.ts";
+import type { LoggedCounters } from "./logged-counters.ts";
 import type { IngestObserver } from "./observer.ts";
 
 /** As much of a pino logger as the ingest uses. */
@@ -29,6 +33,12 @@ export interface IngestSecurity {
 
 export interface IngestDependencies {
   readonly store: PushStore;
+  /** null: a push is safe at COMMIT, and not before. */
+  readonly durableLog: DurableLog | null;
+  /** Absent: `DRAIN_LIMITS`. */
+  readonly drainLimits?: Partial<DrainLimits>;
+  /** Counters of what the durable log held when it was opened. */
+  readonly logged: LoggedCounters;
   readonly directory: MeterDirectory;
   readonly counters: CounterStore;
   readonly quarantine: UnknownFrameStore;
@@ -45,6 +55,7 @@ export interface IngestDependencies {
   readonly zone: string;
   readonly observer: IngestObserver;
   readonly log: Log;
+  readonly clock: Clock;
   /** Milliseconds since 1970 UTC. */
   readonly now: () => number;
 }

@@ -5,7 +5,7 @@ import type { PushOrigin, StatusWord } from "../mapping/push-origin.ts";
 import type { Row } from "../mapping/rows.ts";
 import type { StatusWordStore } from "../storage/ingest-stores.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
-import { lookUp, type Steps } from "./steps.ts";
+import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** `meter_events.log` of the bits of status words; the code is the bit's number, 0 first on the wire. */
 const STATUS_LOG = "status-word";
@@ -22,20 +22,18 @@ interface LastWord {
 /** Bits of event status words that come and go: each change is an event, however often the word itself is sent. */
 export class StatusWords {
   private readonly store: StatusWordStore;
-  private readonly stop: AbortSignal;
   private readonly last = new LRUCache<string, LastWord>({ max: WORDS_MAX });
 
-  constructor(store: StatusWordStore, stop: AbortSignal) {
+  constructor(store: StatusWordStore) {
     this.store = store;
-    this.stop = stop;
   }
 
   /** Makes sure that the last word is known before a new one is compared with it. */
-  *load(meterId: string, codeIds: readonly number[]): Steps<void> {
+  *load(meterId: string, codeIds: readonly number[], patience: Patience): Steps<void> {
     for (const codeId of codeIds) {
       const key = `${meterId}/${codeId}`;
       if (this.last.has(key)) continue;
-      const bits = yield* lookUp(() => this.store.lastStatusWord(meterId, codeId), this.stop);
+      const bits = yield* lookUp(() => this.store.lastStatusWord(meterId, codeId), patience);
       if (!this.last.has(key)) this.last.set(key, { bits: bits ?? "", timeMs: Number.NEGATIVE_INFINITY });
     }
   }

@@ -4,7 +4,7 @@ import type { MeterDirectory, MeterRecord } from "../storage/meter-record.ts";
 import type { Arrival } from "./arrival.ts";
 import type { IngestDependencies } from "./dependencies.ts";
 import { RefusedError } from "./refused-error.ts";
-import { lookUp, type Steps } from "./steps.ts";
+import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** How sure a body makes us that it is the meter's own. */
 export type Naming =
@@ -23,13 +23,13 @@ const NAMES_MS = 60_000;
 export class MeterFinder {
   private readonly with: IngestDependencies;
   private readonly directory: MeterDirectory;
-  private readonly stop: AbortSignal;
+  private readonly patience: Patience;
   private readonly names = new LRUCache<string, Naming>({ max: NAMES_MAX, ttl: NAMES_MS });
 
-  constructor(dependencies: IngestDependencies, stop: AbortSignal) {
+  constructor(dependencies: IngestDependencies, patience: Patience) {
     this.with = dependencies;
     this.directory = dependencies.directory;
-    this.stop = stop;
+    this.patience = patience;
   }
 
   /** Throws RefusedError `unknown_system_title`. */
@@ -37,7 +37,9 @@ export class MeterFinder {
     const known = this.directory.peekBySystemTitle(systemTitle);
     if (known) return known;
     const found =
-      known === undefined ? yield* lookUp(() => this.directory.bySystemTitle(systemTitle), this.stop) : known;
+      known === undefined
+        ? yield* lookUp(() => this.directory.bySystemTitle(systemTitle), this.patience)
+        : known;
     if (found !== null) return found;
     const registered = yield* this.registered(systemTitle, systemTitle);
     if (registered !== null) return registered;
@@ -54,7 +56,7 @@ export class MeterFinder {
   *byConnection({ lastMeter, peer, behindGateway }: Arrival): Steps<MeterRecord> {
     if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
     if (lastMeter !== null) return lastMeter;
-    const found = yield* lookUp(() => this.directory.byHost(peer), this.stop);
+    const found = yield* lookUp(() => this.directory.byHost(peer), this.patience);
     if (found !== null) return found;
     throw new RefusedError(
       "unknown_meter",
@@ -64,7 +66,7 @@ export class MeterFinder {
 
   /** The meter that a gateway says it is of. Others may be on the same connection. */
   private *byGateway(name: string): Steps<MeterRecord> {
-    const found = yield* lookUp(() => this.directory.byIdentifier(name), this.stop);
+    const found = yield* lookUp(() => this.directory.byIdentifier(name), this.patience);
     if (found !== null) return found;
     const keep = this.with.security.unknownMeters !== "refuse";
     throw new RefusedError(
@@ -82,7 +84,7 @@ export class MeterFinder {
       if (found !== null) return found;
     }
     if (behindGateway !== undefined) return yield* this.byGateway(behindGateway);
-    const caller = yield* lookUp(() => this.directory.byHost(peer), this.stop);
+    const caller = yield* lookUp(() => this.directory.byHost(peer), this.patience);
     if (caller !== null) return caller;
     const name = identifiers[0];
     const registered = name === undefined ? null : yield* this.registered(name, null);
@@ -98,7 +100,7 @@ export class MeterFinder {
   private *registered(meterNumber: string, systemTitle: string | null): Steps<MeterRecord | null> {
     const { registrar, security } = this.with;
     if (registrar === null || security.unknownMeters !== "register") return null;
-    return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.stop);
+    return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.patience);
   }
 
   /** Throws RefusedError `identity_mismatch` where the body bears another meter's name. */
@@ -120,7 +122,7 @@ export class MeterFinder {
   private *byIdentifier(identifier: string): Steps<MeterRecord | null> {
     const known = this.directory.peekByIdentifier(identifier);
     if (known !== undefined) return known;
-    return yield* lookUp(() => this.directory.byIdentifier(identifier), this.stop);
+    return yield* lookUp(() => this.directory.byIdentifier(identifier), this.patience);
   }
 
   private *look(identifier: string, meter: MeterRecord): Steps<Naming> {

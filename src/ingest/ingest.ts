@@ -1,19 +1,24 @@
 import type { Occurrence } from "../alerts/evaluate.ts";
+import type { Clock } from "../clock.ts";
+import type { DurableLog } from "../durable-log/durable-log.ts";
 import type { LineFraming } from "../line-framing.ts";
 import type { RefusalReason } from "../refusal.ts";
+import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed } from "./alert-feed.ts";
+import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import { Batcher } from "./batcher.ts";
 import { Counters } from "./counters.ts";
 import { type ReceivedDatagram, takeDatagram } from "./datagram.ts";
 import type { IngestDependencies } from "./dependencies.ts";
+import { Drain } from "./drain.ts";
 import { StatusWords } from "./events.ts";
 import { MeterFinder } from "./identify-meter.ts";
 import { Intake } from "./intake.ts";
 import type { LentLine } from "./lent-line.ts";
 import { PushSession, type SessionSurroundings } from "./push-session.ts";
-import { PushReceiver } from "./receive-push.ts";
+import { type MappedPush, PushReceiver } from "./receive-push.ts";
 import { Refusals } from "./refusals.ts";
 import { refusalOf } from "./refused-error.ts";
 import type { Reread, StoredFrame } from "./replay.ts";
@@ -24,6 +29,8 @@ const TICK_MS = 1_000;
 
 /** How long the end waits for a database that is away. */
 const DRAIN_MS = 10_000;
+/** How long it waits for the database to take what is in the durable log. */
+const HAND_OVER_MS = 3_000;
 
 /** Everything between the transports and the storage. */
 export interface Ingest {
@@ -65,16 +72,21 @@ class RunningIngest implements Ingest {
   private readonly intake: Intake;
   private readonly around: SessionSurroundings;
   private readonly sessions = new Set<PushSession>();
+  private readonly clock: Clock;
+  private readonly durableLog: DurableLog | null;
+  private readonly drainer: Drain | null;
+  private cancelTick: () => void = () => undefined;
   /** By meter, the connection on which it was last heard. */
   private readonly sessionOf = new Map<string, PushSession>();
-  private readonly timer: NodeJS.Timeout;
   private writing: Promise<unknown> = Promise.resolve();
   private releasing = false;
 
   constructor(dependencies: IngestDependencies) {
     const { store, observer, log, limits, now, securityEvents, quarantine, alerting } = dependencies;
-    const stop = this.stop.signal;
-    this.batcher = new Batcher(store, observer, log, stop);
+    const { clock, durableLog, logged } = dependencies;
+    this.clock = clock;
+    const patience = { stop: this.stop.signal, clock };
+    this.batcher = new Batcher(store, observer, log, patience);
     this.refusals = new Refusals({
       securityEvents,
       observer,
@@ -85,28 +97,44 @@ class RunningIngest implements Ingest {
     this.unknown = new UnknownFrames(quarantine, limits.quarantineFramesPerSource, log);
     this.alerts = new AlertFeed(alerting, log);
     const receiver = new PushReceiver(dependencies, {
-      finder: new MeterFinder(dependencies, stop),
-      counters: new Counters(dependencies.counters, stop),
-      statusWords: new StatusWords(dependencies.statusWords, stop),
-      stop,
+      finder: new MeterFinder(dependencies, patience),
+      counters: new Counters(dependencies.counters, logged, patience),
+      statusWords: new StatusWords(dependencies.statusWords),
+      patience,
     });
     const { batcher, refusals, unknown, alerts } = this;
-    this.intake = new Intake(dependencies, { receiver, batcher, refusals, unknown, alerts });
     const released = () => this.released();
-    const monotonic = () => performance.now();
+    const applied = (outcome: CommitOutcome, mapped: MappedPush) =>
+      noteApplied(outcome, mapped, { observer, alerts });
+    this.durableLog = durableLog;
+    this.drainer =
+      durableLog === null
+        ? null
+        : new Drain(
+            { ...{ durableLog, receiver, batcher, logged, patience, log }, applied, released },
+            dependencies.drainLimits,
+          );
+    this.drainer?.start();
+    this.intake = new Intake(dependencies, {
+      receiver,
+      batcher,
+      refusals,
+      unknown,
+      alerts,
+      drain: this.drainer,
+    });
     this.around = {
       intake: this.intake,
       refusals,
       observer,
       limits,
       now,
-      monotonic,
+      clock,
       paused: new Set(),
       released,
       identified: (meterId, session) => this.sessionOf.set(meterId, session),
     };
-    this.timer = setInterval(() => this.tick(), TICK_MS);
-    this.timer.unref();
+    this.tickLater();
   }
 
   attach(connection: ByteConnection, framing: LineFraming = "auto"): void {
@@ -180,22 +208,43 @@ class RunningIngest implements Ingest {
   }
 
   async drain(limitMs = DRAIN_MS): Promise<void> {
-    const limit = setTimeout(() => this.abandon(), limitMs);
+    const cancel = this.clock.after(limitMs, () => this.abandon());
     for (const session of this.sessions) session.finish();
     await this.settled();
-    clearTimeout(limit);
-    clearInterval(this.timer);
+    if (this.drainer !== null) await this.handOver(this.drainer);
+    cancel();
+    this.cancelTick();
+  }
+
+  /** Gives the database a moment for what is in the log; what it has not taken then is drained after the next start. */
+  private async handOver(drainer: Drain): Promise<void> {
+    await Promise.race([
+      drainer.applied(),
+      new Promise<void>((resolve) => this.clock.after(HAND_OVER_MS, resolve)),
+    ]);
+    this.stop.abort();
+    await this.durableLog?.close();
+    await drainer.ended();
+    await this.batcher.drained();
   }
 
   async settled(): Promise<void> {
     await this.intake.idle();
-    await this.batcher.drained();
+    await this.drainer?.safe();
+    if (this.drainer === null) await this.batcher.drained();
     await this.writing;
     await this.write();
   }
 
   abandon(): void {
     this.stop.abort();
+  }
+
+  private tickLater(): void {
+    this.cancelTick = this.clock.after(TICK_MS, () => {
+      this.tickLater();
+      this.tick();
+    });
   }
 
   private tick(): void {
@@ -214,7 +263,7 @@ class RunningIngest implements Ingest {
   private released(): void {
     if (this.releasing) return;
     this.releasing = true;
-    setImmediate(() => {
+    this.clock.soon(() => {
       this.releasing = false;
       // Only as many as there is room for: those that go on come last the next time.
       for (const session of [...this.around.paused]) {

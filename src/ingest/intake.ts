@@ -1,13 +1,15 @@
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
-import { acceptedPush } from "./accepted.ts";
+import type { Acceptance } from "./accepted.ts";
 import type { AlertFeed } from "./alert-feed.ts";
+import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Batcher } from "./batcher.ts";
 import type { IngestDependencies } from "./dependencies.ts";
+import type { Drain } from "./drain.ts";
 import { isInClear, openEnvelope } from "./envelope.ts";
 import type { MappedNotification } from "./map-notification.ts";
-import type { PushReceiver, Received } from "./receive-push.ts";
+import type { MappedPush, PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
 import { type RefusedError, refusalOf } from "./refused-error.ts";
 import { run, type Steps, StoppedError } from "./steps.ts";
@@ -17,10 +19,22 @@ import type { UnknownFrames } from "./unknown-frames.ts";
 export interface Sender {
   /** The push is in memory and will be stored; `bytes` are held until `settled`. */
   accepted(meter: MeterRecord, bytes: number): void;
-  /** Durable, or known to be: to be acknowledged. `confirm` is the invoke id of a push that asks for a confirmation. */
-  durable(confirm: number | null): void;
+  /**
+   * Durable, or known to be: to be acknowledged. `confirm` is the invoke id of a push that asks for a confirmation. Not `inTime`: the sender
+   * has given up and sends again, which is acknowledged then.
+   */
+  durable(confirm: number | null, inTime: boolean): void;
   /** The octets are held no longer. */
   settled(bytes: number): void;
+}
+
+/** A push that isn't safe yet, and who waits for it. */
+interface Underway {
+  readonly received: Received & { kind: "accepted" };
+  readonly sender: Sender;
+  readonly digest: string | null;
+  readonly bytes: number;
+  readonly since: number;
 }
 
 /** What a push costs in memory besides its octets: rows, history, frame. */
@@ -35,6 +49,8 @@ export class Intake {
     readonly refusals: Refusals;
     readonly unknown: UnknownFrames;
     readonly alerts: AlertFeed;
+    /** null: no durable log, COMMIT is what makes a push safe. */
+    readonly drain: Drain | null;
   };
   private readonly limits: { depthMax: number; elementsMax: number };
   /** Pushes on their way to the database, by digest, and retransmissions of them that are to be acknowledged with them. */
@@ -66,7 +82,8 @@ export class Intake {
 
   /** Whether nothing more should be read for now: too much is on its way to the database. */
   isFull(): boolean {
-    return this.heldBytes > this.with.limits.undurableTotalBytesMax || this.parts.batcher.isFull();
+    const { drain, batcher } = this.parts;
+    return this.heldBytes > this.with.limits.undurableTotalBytesMax || (drain ?? batcher).isFull();
   }
 
   /**
@@ -138,74 +155,88 @@ export class Intake {
 
   private *receive(arrival: Arrival): Steps<Received> {
     const envelope = openEnvelope(arrival.apdu, this.limits);
-    return yield* this.parts.receiver.receive(arrival, envelope);
+    const { receiver, drain } = this.parts;
+    return yield* receiver.receive(arrival, envelope, drain === null ? undefined : () => drain.mapsAtOnce);
   }
 
   private submit(received: Received, arrival: Arrival, sender: Sender): void {
     if (received.kind === "retransmission") {
       this.with.observer.pushDone("retransmission");
       const waiting = this.underway.get(received.digest.toString("latin1"));
-      if (waiting === undefined) sender.durable(received.confirm);
-      else waiting.push(() => sender.durable(received.confirm));
+      if (waiting === undefined) sender.durable(received.confirm, true);
+      else waiting.push(() => sender.durable(received.confirm, true));
       return;
     }
-    const { acceptance, confirm } = received;
-    const push = acceptedPush(acceptance, this.with.now());
-    const bytes = costOf(arrival);
+    const { acceptance, mapped, meter } = received;
     const digest = acceptance.protection?.digest.toString("latin1") ?? null;
-    const started = performance.now();
-    this.heldBytes += bytes;
+    const underway = { received, sender, digest, bytes: costOf(arrival), since: this.with.clock.monotonic() };
+    this.heldBytes += underway.bytes;
     if (digest !== null) this.underway.set(digest, []);
-    sender.accepted(acceptance.meter, bytes);
-    const settled = (outcome: CommitOutcome | null) => {
-      this.heldBytes -= bytes;
-      const waiting = (digest === null ? undefined : this.underway.get(digest)) ?? [];
-      if (digest !== null) this.underway.delete(digest);
-      if (this.stored(outcome, received, arrival)) {
-        const elapsedMs = performance.now() - started;
-        this.with.observer.durableSeconds(elapsedMs / 1_000);
-        // Too late, the sender has given up: it sends again, and that is acknowledged.
-        if (elapsedMs <= this.with.limits.durableMs) sender.durable(confirm);
-        for (const acknowledge of waiting) acknowledge();
-      }
-      sender.settled(bytes);
-    };
-    this.parts.batcher.add({ push, bytes, settled });
+    sender.accepted(meter, underway.bytes);
+    const { drain } = this.parts;
+    if (drain === null) {
+      this.store(mapped!, underway);
+      return;
+    }
+    drain.append(acceptance, mapped, (outcome, own) => {
+      if (outcome.kind === "durable") this.settle(underway, true);
+      else this.withoutLog(own, mapped, underway);
+    });
   }
 
-  /** Whether a push is in the database now, by this transaction or by an earlier one. */
-  private stored(
-    outcome: CommitOutcome | null,
-    received: Received & { kind: "accepted" },
-    arrival: Arrival,
-  ): boolean {
-    const { observer } = this.with;
-    const { acceptance } = received;
-    const { meter, protection, rows } = acceptance;
-    if (outcome === null || outcome.verdict === "replay") this.forget(received, arrival);
-    if (outcome === null) return false;
-    if (outcome.verdict === "replay") {
-      observer.pushDone("refused");
-      const text = `${meter.meterNumber}: counter ${protection?.counter} was overtaken in the database`;
-      this.parts.refusals.add(arrival.peer, "replay", text, meter.id);
-      return false;
+  /** The log doesn't take it: COMMIT makes it safe, if that comes in time. */
+  private withoutLog(logged: Acceptance, mapped: MappedPush | null, underway: Underway): void {
+    const { counter } = logged;
+    const acceptance = { ...logged, counter: counter === null ? null : { ...counter, isFinal: false } };
+    if (mapped !== null) {
+      const push = { ...mapped.push, counter: acceptance.counter };
+      this.store({ ...mapped, acceptance, push }, underway);
+      return;
     }
-    observer.pushDone(outcome.verdict);
-    if (outcome.verdict === "applied") {
-      countRows(rows, observer);
-      this.parts.alerts.add(meter, rows);
+    run(
+      this.parts.receiver.reopen(acceptance, false),
+      (reopened) => this.store(reopened, underway),
+      () => this.settle(underway, false),
+    );
+  }
+
+  private store(mapped: MappedPush, underway: Underway): void {
+    const settled = (outcome: CommitOutcome | null) => {
+      if (outcome === null || outcome.verdict === "replay") this.forget(mapped);
+      if (outcome !== null) noteApplied(outcome, mapped, { ...this.with, ...this.parts });
+      if (outcome?.verdict === "replay") this.overtaken(mapped);
+      this.settle(underway, outcome !== null && outcome.verdict !== "replay");
+    };
+    this.parts.batcher.add({ push: mapped.push, bytes: underway.bytes, settled });
+  }
+
+  /** A push has become safe, or is not going to be. */
+  private settle({ received, sender, digest, bytes, since }: Underway, isSafe: boolean): void {
+    this.heldBytes -= bytes;
+    const waiting = (digest === null ? undefined : this.underway.get(digest)) ?? [];
+    if (digest !== null) this.underway.delete(digest);
+    if (isSafe) {
+      const elapsedMs = this.with.clock.monotonic() - since;
+      this.with.observer.durableSeconds(elapsedMs / 1_000);
+      sender.durable(received.confirm, elapsedMs <= this.with.limits.durableMs);
+      for (const acknowledge of waiting) acknowledge();
     }
-    return true;
+    sender.settled(bytes);
+  }
+
+  private overtaken({ acceptance: { arrival, protection, meterId }, meter }: MappedPush): void {
+    const text = `${meter?.meterNumber ?? meterId}: counter ${protection?.counter} was overtaken in the database`;
+    this.parts.refusals.add(arrival.peer, "replay", text, meterId);
   }
 
   /** What was moved in memory for a push that did not come to be stored is asked for again from the database. */
-  private forget({ acceptance }: Received & { kind: "accepted" }, arrival: Arrival): void {
-    const { protection, meter, list } = acceptance;
+  private forget({ acceptance, list }: MappedPush): void {
+    const { protection, meterId, arrival } = acceptance;
     if (protection !== null) {
       const { keyId, systemTitle } = protection;
       this.parts.receiver.counters.forget({ keyId, systemTitle, clientSap: arrival.clientSap });
     }
-    if (list?.kind === "event") this.parts.receiver.statusWords.forget(meter.id);
+    if (list?.kind === "event") this.parts.receiver.statusWords.forget(meterId);
   }
 
   private refuse(error: unknown, arrival: Arrival): void {
@@ -238,23 +269,6 @@ export class Intake {
       apdu,
     });
   }
-}
-
-function countRows(
-  rows: readonly { table: { name: string } }[],
-  observer: IngestDependencies["observer"],
-): void {
-  let name = "";
-  let count = 0;
-  for (const { table } of rows) {
-    if (table.name !== name) {
-      if (count > 0) observer.rowsStored(name, count);
-      name = table.name;
-      count = 0;
-    }
-    count++;
-  }
-  if (count > 0) observer.rowsStored(name, count);
 }
 
 const GENERAL_GLO_CIPHERING = 0xdb;

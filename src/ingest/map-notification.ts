@@ -11,7 +11,7 @@ import type { Arrival } from "./arrival.ts";
 import type { IngestDependencies } from "./dependencies.ts";
 import type { StatusWords } from "./events.ts";
 import type { Notification } from "./notification.ts";
-import { lookUp, type Steps } from "./steps.ts";
+import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 interface Readable {
   readonly meter: MeterRecord;
@@ -27,7 +27,7 @@ export function* preparePlan(
   { meter, notification }: Readable,
   dependencies: IngestDependencies,
   statusWords: StatusWords,
-  stop: AbortSignal,
+  patience: Patience,
 ): Steps<MappingPlan | null> {
   const list = notification?.push.list ?? null;
   if (list === null) return null;
@@ -35,14 +35,14 @@ export function* preparePlan(
   let plan = planOf(list, type, dependencies.configuration());
   for (let i = 0; plan.unknown.length > 0 && i < REGISTRATIONS_MAX; i++) {
     const objects = plan.unknown.map(({ code, classId, attribute }) => ({ code, classId, attribute }));
-    yield* lookUp(() => dependencies.codes.register(objects), stop);
+    yield* lookUp(() => dependencies.codes.register(objects), patience);
     plan = planOf(list, type, dependencies.configuration());
   }
   if (plan.unknown.length > 0) return null;
   const words = plan.columns.filter(({ role }) => role === "status-word");
   if (words.length > 0) {
     const ids = words.map(({ codeId }) => codeId!);
-    yield* statusWords.load(meter.id, ids);
+    yield* statusWords.load(meter.id, ids, patience);
   }
   return plan;
 }

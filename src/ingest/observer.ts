@@ -13,7 +13,7 @@ export interface IngestObserver {
   /** Octets that belonged to no frame and were skipped. */
   discarded(octets: number): void;
   acknowledged(): void;
-  /** From the last octet read to COMMIT. */
+  /** From the last octet read until the push is safe in the durable log, or by COMMIT. */
   durableSeconds(seconds: number): void;
   /** Decoding and mapping of one push. */
   decodeSeconds(seconds: number): void;

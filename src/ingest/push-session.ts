@@ -1,8 +1,9 @@
+import type { Clock } from "../clock.ts";
 import type { Limits } from "../limits.ts";
 import type { LineFraming } from "../line-framing.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { ByteConnection } from "../transports/connection.ts";
-import { type AcknowledgedBy, acknowledgements } from "./acknowledge.ts";
+import { type AcknowledgedBy, acknowledgements, notYet } from "./acknowledge.ts";
 import type { Arrival } from "./arrival.ts";
 import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
@@ -18,8 +19,7 @@ export interface SessionSurroundings {
   readonly refusals: Refusals;
   readonly observer: IngestObserver;
   readonly limits: Limits;
-  /** Milliseconds of a clock that only goes forward. */
-  readonly monotonic: () => number;
+  readonly clock: Clock;
   readonly now: () => number;
   /** Sessions that do not read for now. */
   readonly paused: Set<PushSession>;
@@ -62,15 +62,15 @@ export class PushSession {
   constructor(connection: ByteConnection, around: SessionSurroundings, framing: LineFraming) {
     this.connection = connection;
     this.around = around;
-    const { limits, monotonic } = around;
+    const { limits, clock } = around;
     this.deframer = new StreamDeframer({ framing, limits });
     this.blocks = new ReceivedBlocks(limits);
-    this.listeningSince = monotonic();
+    this.listeningSince = clock.monotonic();
     this.lastReadAt = this.listeningSince;
   }
 
   read(chunk: Buffer): void {
-    this.lastReadAt = this.around.monotonic();
+    this.lastReadAt = this.around.clock.monotonic();
     if (this.borrower !== null) this.borrower(chunk);
     else if (this.waiting) this.chunks.push(chunk);
     else {
@@ -125,10 +125,11 @@ export class PushSession {
         this.take(handedBack);
         continue;
       }
-      const next = this.deframer.next(this.around.monotonic());
+      const next = this.deframer.next(this.around.clock.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
-      else if (this.chunks.length > 0) this.deframer.push(this.chunks.shift()!, this.around.monotonic());
+      else if (this.chunks.length > 0)
+        this.deframer.push(this.chunks.shift()!, this.around.clock.monotonic());
       else if (!this.finishing || this.deframer.deadline() === null) break;
       // No octet will complete what was begun: a start that was none hides what stands behind it no longer.
       else this.deframer.handleTimeout(Number.POSITIVE_INFINITY);
@@ -140,7 +141,7 @@ export class PushSession {
   private take(received: ReceivedApdu): void {
     this.around.observer.frameReceived(received.framing);
     this.receivedAny = true;
-    const unblocked = this.blocks.take(received, this.around.monotonic());
+    const unblocked = this.blocks.take(received, this.around.clock.monotonic());
     if (unblocked.kind === "complete") this.takeApdu(unblocked.value);
     else if (unblocked.kind === "discarded") this.refuse(unblocked.reason, unblocked.text);
   }
@@ -157,7 +158,7 @@ export class PushSession {
     working = false;
     if (!this.waiting) return;
     // Most look-ups are answered from memory before anything else is read: only a long one stops the reading.
-    setImmediate(() => {
+    this.around.clock.soon(() => {
       this.heldUp = this.waiting;
       this.regulate();
     });
@@ -185,23 +186,34 @@ export class PushSession {
       ...(hdlc === undefined ? {} : { hdlc }),
       ...(gateway === undefined ? {} : { gateway }),
     };
+    let cancelNotYet = () => {};
     return {
       accepted: (meter, bytes) => {
         this.meter = meter;
         this.around.identified(meter.id, this);
         this.heldBytes += bytes;
+        cancelNotYet = this.sayWhenLate(by);
       },
-      durable: (confirm) => {
-        for (const answer of acknowledgements(by, confirm)) {
+      durable: (confirm, inTime) => {
+        cancelNotYet();
+        for (const answer of acknowledgements(by, confirm, inTime)) {
           this.reply(answer);
           this.around.observer.acknowledged();
         }
       },
       settled: (bytes) => {
+        cancelNotYet();
         this.heldBytes -= bytes;
         this.around.released();
       },
     };
+  }
+
+  /** RNR, where the line knows it, for a push that isn't durable in time. What it gives back is called when it is. */
+  private sayWhenLate(by: AcknowledgedBy): () => void {
+    const answer = notYet(by);
+    if (answer === null) return () => undefined;
+    return this.around.clock.after(this.around.limits.durableMs, () => this.reply(answer));
   }
 
   private discarded(count: number, reason: "malformed" | "limit", text: string): void {
@@ -232,7 +244,7 @@ export class PushSession {
       this.connection.pause();
     } else {
       this.around.paused.delete(this);
-      this.listeningSince = this.around.monotonic();
+      this.listeningSince = this.around.clock.monotonic();
       this.connection.resume();
       this.work();
     }
@@ -240,7 +252,8 @@ export class PushSession {
 
   /** Gives up frames that never end, and the connection where nothing comes. To be called every second or so. */
   checkTime(): void {
-    const at = this.around.monotonic();
+    this.regulate();
+    const at = this.around.clock.monotonic();
     const { limits } = this.around;
     const outcome = this.blocks.handleTimeout(at);
     if (outcome.kind === "discarded") this.refuse(outcome.reason, outcome.text);

@@ -5,9 +5,11 @@ import { SecurityError } from "../dlms/security/errors.ts";
 import { frameDigest } from "../dlms/security/invocation-counter.ts";
 import { unprotectIn } from "../dlms/security/protection.ts";
 import { CaptureLists } from "../mapping/capture-lists.ts";
+import type { CaptureList } from "../mapping/captured.ts";
 import type { MappingPlan } from "../mapping/plan.ts";
+import type { AcceptedPush } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
-import type { Acceptance, Protection } from "./accepted.ts";
+import { type Acceptance, acceptedPush, type Contents, type Protection } from "./accepted.ts";
 import type { Arrival } from "./arrival.ts";
 import { checkSignatures } from "./check-signatures.ts";
 import { judge } from "./counter-verdict.ts";
@@ -19,8 +21,8 @@ import type { MeterFinder } from "./identify-meter.ts";
 import { type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
 import { checkPolicy, isAuthenticated, pairsFor } from "./push-keys.ts";
-import { RefusedError } from "./refused-error.ts";
-import type { Steps } from "./steps.ts";
+import { RefusedError, refusalOf } from "./refused-error.ts";
+import { isAway, lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** A notification in clear whose meter is known. */
 export interface Opened {
@@ -31,8 +33,24 @@ export interface Opened {
   readonly protection: Protection | null;
 }
 
+/** An accepted push with everything that it leaves behind. */
+export interface MappedPush {
+  readonly acceptance: Acceptance;
+  readonly push: AcceptedPush;
+  /** null: it was deleted, or taken out of service, since it was accepted. */
+  readonly meter: MeterRecord | null;
+  readonly list: CaptureList | null;
+}
+
 export type Received =
-  | { readonly kind: "accepted"; readonly acceptance: Acceptance; readonly confirm: number | null }
+  | {
+      readonly kind: "accepted";
+      readonly meter: MeterRecord;
+      readonly acceptance: Acceptance;
+      /** null: mapped when it is read from the durable log. */
+      readonly mapped: MappedPush | null;
+      readonly confirm: number | null;
+    }
   /** Octet for octet what was accepted before: to be acknowledged again, and nothing else. */
   | {
       readonly kind: "retransmission";
@@ -50,19 +68,19 @@ export class PushReceiver {
   readonly statusWords: StatusWords;
   private readonly with: IngestDependencies;
   private readonly finder: MeterFinder;
-  private readonly stop: AbortSignal;
+  private readonly patience: Patience;
   private readonly limits: DataLimits;
   private lists: CaptureLists;
 
   constructor(
     dependencies: IngestDependencies,
-    parts: { finder: MeterFinder; counters: Counters; statusWords: StatusWords; stop: AbortSignal },
+    parts: { finder: MeterFinder; counters: Counters; statusWords: StatusWords; patience: Patience },
   ) {
     this.with = dependencies;
     this.finder = parts.finder;
     this.counters = parts.counters;
     this.statusWords = parts.statusWords;
-    this.stop = parts.stop;
+    this.patience = parts.patience;
     this.limits = {
       depthMax: dependencies.limits.depthMax,
       elementsMax: dependencies.limits.pushElementsMax,
@@ -72,34 +90,98 @@ export class PushReceiver {
 
   /**
    * Waits only where a meter, a counter, a status word or a code is not in memory. Nothing has moved before the last step, which runs in
-   * one go. Throws RefusedError, DecodeError or SecurityError for what is refused.
+   * one go. `mapsAtOnce` is asked in that step; absent: a push that can't be mapped now is none. Throws RefusedError, DecodeError or
+   * SecurityError for what is refused.
    */
-  *receive(arrival: Arrival, envelope: Envelope): Steps<Received> {
+  *receive(arrival: Arrival, envelope: Envelope, mapsAtOnce?: () => boolean): Steps<Received> {
     const opened = yield* this.open(arrival, envelope);
     const identifiers = opened.notification?.push.identifiers ?? [];
     const naming = yield* this.finder.naming(identifiers, opened.meter);
     refuseUnproven(opened, naming === "named");
     const state =
       opened.protection === null ? null : yield* this.counters.load(nameOf(opened.protection, arrival));
-    const plan = yield* preparePlan(opened, this.with, this.statusWords, this.stop);
+    const plan = yield* this.planFor(opened, mapsAtOnce);
     const confirm = opened.notification?.confirm ?? null;
     const { counterJumpMax } = this.with.security;
-    const verdict = judge(opened, state, { arrival, named: naming === "named", counterJumpMax });
+    const isFinal = mapsAtOnce !== undefined;
+    const verdict = judge(opened, state, { arrival, named: naming === "named", counterJumpMax, isFinal });
     if (verdict.kind === "retransmission") {
       return { kind: "retransmission", meter: opened.meter, digest: opened.protection!.digest, confirm };
     }
-    const mapped = this.map(opened, plan, arrival);
+    const { meter, protection } = opened;
     const acceptance: Acceptance = {
-      arrival,
-      meter: opened.meter,
-      protection: opened.protection,
-      counter: verdict.move,
-      list: opened.notification?.push.list ?? null,
-      rows: verdict.quarantine === null ? mapped.rows : [],
-      valueCount: mapped.valueCount,
-      quarantine: verdict.quarantine ?? mapped.quarantine,
+      ...{ arrival, meterId: meter.id, protection, counter: verdict.move, setAside: verdict.quarantine },
     };
-    return { kind: "accepted", acceptance, confirm };
+    if (plan === "later" || mapsAtOnce?.() === false) {
+      return { kind: "accepted", meter, acceptance, mapped: null, confirm };
+    }
+    const mapped = this.mapped(acceptance, opened, this.map(opened, plan, arrival));
+    return { kind: "accepted", meter, acceptance, mapped, confirm };
+  }
+
+  /** "later" where the database has to be asked and is away, and the push may be mapped later. */
+  private *planFor(opened: Opened, mapsAtOnce?: () => boolean): Steps<MappingPlan | null | "later"> {
+    if (mapsAtOnce === undefined)
+      return yield* preparePlan(opened, this.with, this.statusWords, this.patience);
+    if (!mapsAtOnce()) return "later";
+    try {
+      return yield* preparePlan(opened, this.with, this.statusWords, { ...this.patience, none: true });
+    } catch (error) {
+      if (isAway(error)) return "later";
+      throw error;
+    }
+  }
+
+  /**
+   * Maps what was accepted before. Who sent it and that it is authentic was decided then; where it can't be opened any more, it is kept
+   * aside. Waits for the database. `again`: it may be stored already.
+   */
+  *reopen(acceptance: Acceptance, again: boolean): Steps<MappedPush> {
+    const { arrival, meterId, protection } = acceptance;
+    const meter = yield* lookUp(() => this.with.directory.byId(meterId), this.patience);
+    if (meter === null) return this.setAside(acceptance, "its meter is there no more", again);
+    try {
+      const envelope = openEnvelope(arrival.apdu, this.limits);
+      const opened = yield* this.open({ ...arrival, lastMeter: meter }, envelope);
+      if (opened.meter.id !== meterId) {
+        return this.setAside(acceptance, `it would be ${opened.meter.meterNumber}'s now`, again);
+      }
+      const plan = yield* preparePlan(opened, this.with, this.statusWords, this.patience);
+      const contents = mapNotification(opened, plan, arrival, this.with, this.statusWords);
+      return this.mapped(acceptance, { ...opened, protection }, contents, again);
+    } catch (error) {
+      const refused = refusalOf(error);
+      if (refused === null) throw error;
+      return this.setAside(acceptance, refused.message, again);
+    }
+  }
+
+  /** Kept aside with its octets: it was acknowledged, so that its meter doesn't send it again. */
+  setAside(acceptance: Acceptance, why: string, again: boolean): MappedPush {
+    const text = `was accepted, but can't be opened any more: ${why}`;
+    const contents: Contents = {
+      list: null,
+      rows: [],
+      valueCount: 0,
+      quarantine: { reason: "unopened", text },
+    };
+    return {
+      acceptance,
+      push: acceptedPush(acceptance, contents, this.with.now(), again),
+      meter: null,
+      list: null,
+    };
+  }
+
+  private mapped(
+    acceptance: Acceptance,
+    { meter, notification }: Opened,
+    { rows, valueCount, quarantine }: MappedNotification,
+    again = false,
+  ): MappedPush {
+    const list = notification?.push.list ?? null;
+    const contents = { list, rows, valueCount, quarantine };
+    return { acceptance, push: acceptedPush(acceptance, contents, this.with.now(), again), meter, list };
   }
 
   /**
@@ -108,7 +190,7 @@ export class PushReceiver {
    */
   *reread(arrival: Arrival, envelope: Envelope): Steps<MappedNotification> {
     const opened = yield* this.open(arrival, envelope);
-    const plan = yield* preparePlan(opened, this.with, this.statusWords, this.stop);
+    const plan = yield* preparePlan(opened, this.with, this.statusWords, this.patience);
     return mapNotification(opened, plan, arrival, this.with, null);
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { StorageError } from "../storage/storage-error.ts";
 
 /**
@@ -34,6 +35,14 @@ function advance<T>(
   );
 }
 
+/** How long the database is waited for: until everything stops. */
+export interface Patience {
+  readonly stop: AbortSignal;
+  readonly clock: Clock;
+  /** Nothing is waited for: what needs a database that is away is done later. */
+  readonly none?: boolean;
+}
+
 /** Thrown into steps that wait for a database when the daemon stops. */
 export class StoppedError extends Error {
   constructor() {
@@ -42,36 +51,41 @@ export class StoppedError extends Error {
   }
 }
 
+/** Whether an error says no more than that the database can't be reached just now. */
+export function isAway(error: unknown): boolean {
+  return error instanceof StorageError && error.retryable;
+}
+
 const RETRY_MS = [100, 200, 500, 1_000, 2_000];
 
 /** Waits for an answer of the database, for as long as the database is away. Throws StoppedError after an abort. */
-export function* lookUp<T>(ask: () => Promise<T>, stop: AbortSignal): Steps<T> {
-  return (yield untilAvailable(ask, stop)) as T;
+export function* lookUp<T>(ask: () => Promise<T>, patience: Patience): Steps<T> {
+  return (yield untilAvailable(ask, patience)) as T;
 }
 
 /** The same as a promise. */
-export async function untilAvailable<T>(ask: () => Promise<T>, stop: AbortSignal): Promise<T> {
+export async function untilAvailable<T>(ask: () => Promise<T>, patience: Patience): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof StorageError && error.retryable)) throw error;
+      if (patience.none || !isAway(error)) throw error;
     }
-    if (stop.aborted) throw new StoppedError();
+    if (patience.stop.aborted) throw new StoppedError();
     const pauseMs = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]!;
-    await pause(pauseMs, stop);
+    await pause(pauseMs, patience);
   }
 }
 
 /** Resolves after a time, or when everything stops. */
-function pause(ms: number, stop: AbortSignal): Promise<void> {
+function pause(ms: number, { stop, clock }: Patience): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
+      cancel();
       stop.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const cancel = clock.after(ms, done);
     stop.addEventListener("abort", done);
   });
 }

@@ -11,6 +11,11 @@ export interface CounterMove {
   readonly counter: number;
   /** First 16 octets of SHA-256 over the protected APDU as received. */
   readonly digest: Buffer;
+  /**
+   * The verdict stands in the durable log and the push may be acknowledged: it is stored, whatever the counter in the database. Where false,
+   * another daemon that was faster makes it a replay.
+   */
+  readonly isFinal: boolean;
 }
 
 /** Why an authentic APDU is kept aside instead of mapped. */
@@ -34,6 +39,8 @@ export interface CommitUnit {
   /** Absent where nothing was ciphered, or where the meter's policy allows a counter that stands still. */
   readonly counter: CounterMove | null;
   readonly quarantine: QuarantineReason | null;
+  /** It may be stored already, and then is not stored again: it was read from the durable log, which may not have been trimmed in time. */
+  readonly again: boolean;
 }
 
 /** What one accepted push leaves behind, with the counter's move. */
@@ -42,7 +49,10 @@ export interface AcceptedPush extends CommitUnit {
   readonly frame: Row;
 }
 
-/** What became of a push at COMMIT. `replay` and `retransmission`: another daemon had moved the counter meanwhile. */
+/**
+ * What became of a push at COMMIT. `replay` and `retransmission`: another daemon had moved the counter meanwhile. `duplicate`: its rows, or
+ * the push itself, were there already.
+ */
 export type CommitVerdict = "applied" | "duplicate" | "quarantined" | "retransmission" | "replay";
 
 export interface CommitOutcome {

@@ -116,7 +116,7 @@ export class CounterMoves {
     for (const group of groups) {
       for (const move of group.moves) {
         if (seen.has(frameName(move))) verdicts.set(move, "retransmission");
-        else verdicts.set(move, isForeign(group) ? "replay" : "accepted");
+        else verdicts.set(move, isForeign(group) && !move.isFinal ? "replay" : "accepted");
       }
     }
     return verdicts;

@@ -22,7 +22,7 @@ export interface CachedMeterDirectory extends MeterDirectory {
 /** Look-ups go together in one query while one is under way, this many at most. */
 const BATCH_MAX = 1_000;
 
-type By = Exclude<MeterLookup, "id">;
+type By = MeterLookup;
 
 interface Waiting {
   readonly resolve: (record: MeterRecord | null) => void;
@@ -53,6 +53,7 @@ class Directory implements CachedMeterDirectory {
     system_title: new Map(),
     identifier: new Map(),
     host: new Map(),
+    id: new Map(),
   };
   private readonly running = new Set<By>();
   /** Moves with every change, so that an answer that was asked for before it isn't kept. */
@@ -96,6 +97,10 @@ class Directory implements CachedMeterDirectory {
 
   byIdentifier(identifier: string): Promise<MeterRecord | null> {
     return this.find("identifier", identifier);
+  }
+
+  byId(meterId: string): Promise<MeterRecord | null> {
+    return this.find("id", meterId);
   }
 
   byHost(host: string): Promise<MeterRecord | null> {
@@ -176,6 +181,7 @@ class Directory implements CachedMeterDirectory {
 /** A number is one meter's; a logical device name or an address may be several meters', and then names none. */
 function choose(by: By, value: string, records: readonly MeterRecord[]): MeterRecord | null {
   if (by === "system_title") return records.find(({ systemTitle }) => systemTitle === value) ?? null;
+  if (by === "id") return records.find(({ id }) => id === value) ?? null;
   if (by === "identifier") {
     const numbered = records.find(({ meterNumber }) => meterNumber === value);
     if (numbered) return numbered;

@@ -51,6 +51,7 @@ export interface MeterDirectory {
   peekByIdentifier(identifier: string): MeterRecord | null | undefined;
   /** By meter number, device id, serial number or logical device name, as it stands inside a body. */
   byIdentifier(identifier: string): Promise<MeterRecord | null>;
+  byId(meterId: string): Promise<MeterRecord | null>;
   /** By the address a meter calls from, where it is configured. */
   byHost(host: string): Promise<MeterRecord | null>;
 }

@@ -13,6 +13,7 @@ import { historyCells, type Item, identify, rowsOf, timeOf, verdictOf } from "./
 import { PushIds } from "./push-ids.ts";
 import { quarantinePushes, quarantineUnstorable } from "./push-quarantine.ts";
 import { StorageError } from "./storage-error.ts";
+import { storedAlready } from "./stored-already.ts";
 
 const UNIQUE_VIOLATION = "23505";
 const CHECK_VIOLATION = "23514";
@@ -47,6 +48,8 @@ class CopyingPushStore implements PushStore {
   private readonly counters = new CounterMoves();
   private readonly pool = new CopyPool();
   private readonly ids: PushIds;
+  /** Pushes whose COMMIT may or may not have come through. */
+  private readonly doubtful = new WeakSet<CommitUnit>();
 
   constructor(database: Database, partitions: Partitions, options: PushStoreOptions) {
     this.database = database;
@@ -64,8 +67,17 @@ class CopyingPushStore implements PushStore {
     const ordered = [...items].sort((a, b) =>
       a.push.meterId < b.push.meterId ? -1 : a.push.meterId > b.push.meterId ? 1 : 0,
     );
+    await this.passOverStored(ordered);
     await this.commitItems(ordered);
     return items.map(outcomeOf);
+  }
+
+  /** Of what may be stored already, what is. */
+  private async passOverStored(items: readonly Item[]): Promise<void> {
+    const doubtful = items.filter(({ push }) => push.again || this.doubtful.has(push));
+    if (doubtful.length === 0) return;
+    const stored = await this.database.withClient((client) => storedAlready(client, doubtful));
+    for (const item of stored) item.verdict = "duplicate";
   }
 
   /** @throws StorageError, `unavailable` where it is worth trying again */
@@ -98,6 +110,7 @@ class CopyingPushStore implements PushStore {
         if (attempt < ATTEMPTS_MAX && (again || error.sqlState?.startsWith("40"))) continue;
         if (error.code !== "constraint") {
           this.counters.doubt(items.flatMap(({ push }) => push.counter ?? []));
+          for (const { push } of items) this.doubtful.add(push);
           throw error;
         }
         return this.halve(items, error);

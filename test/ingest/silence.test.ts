@@ -11,7 +11,7 @@ function open() {
   const around = {
     intake: { isFull: () => world.full },
     limits: DEFAULT_LIMITS,
-    monotonic: () => world.at,
+    clock: { monotonic: () => world.at },
     now: () => world.at,
     paused: new Set(),
     released: () => {},

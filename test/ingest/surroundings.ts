@@ -1,8 +1,12 @@
 import { createSecretKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import { SYSTEM_CLOCK } from "../../src/clock.ts";
+import type { DurableLog } from "../../src/durable-log/durable-log.ts";
 import type { IngestDependencies } from "../../src/ingest/dependencies.ts";
+import type { DrainLimits } from "../../src/ingest/drain.ts";
 import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
+import { LoggedCounters } from "../../src/ingest/logged-counters.ts";
 import type { IngestObserver, PushVerdict } from "../../src/ingest/observer.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../src/limits.ts";
 import { recordsOfCatalogue } from "../../src/mapping/catalogue-records.ts";
@@ -157,12 +161,17 @@ export class Surroundings {
   counter: StoredCounter = { high: null, digests: [] };
   /** While it is away, everything that asks it fails. */
   databaseAway = false;
+  /** Only the question for the last status word fails. */
+  statusWordsAway = false;
   /** Each holds the answer to one look-up back, the first to the first. */
   readonly slowLookUps: Promise<void>[] = [];
   /** Holds commits back until it is resolved. */
   hold: Promise<void> | null = null;
   readonly meters: MeterRecord[];
   readonly ingest: Ingest;
+  private readonly durableLog: DurableLog | null;
+  private readonly logged: LoggedCounters;
+  private readonly drainLimits: Partial<DrainLimits>;
 
   constructor(
     vectors: readonly PushVector[],
@@ -172,8 +181,14 @@ export class Surroundings {
       counterJumpMax?: number;
       lists?: readonly ListRecord[];
       scalers?: readonly ScalerRecord[];
+      durableLog?: DurableLog;
+      logged?: LoggedCounters;
+      drainLimits?: Partial<DrainLimits>;
     } = {},
   ) {
+    this.durableLog = options.durableLog ?? null;
+    this.logged = options.logged ?? new LoggedCounters();
+    this.drainLimits = options.drainLimits ?? {};
     this.meters = [...(options.meters ?? vectors.map((vector) => meterOf(vector)))];
     const dependencies = this.dependencies({ ...DEFAULT_LIMITS, ...options.limits }, options.lists ?? [], [
       ...vectors.flatMap(scalersOf),
@@ -239,6 +254,10 @@ export class Surroundings {
     records = { ...records, lists: [...records.lists, ...lists] };
     let configuration = configureMapping(records);
     return {
+      durableLog: this.durableLog,
+      logged: this.logged,
+      drainLimits: this.drainLimits,
+      clock: SYSTEM_CLOCK,
       store: { commit: (pushes) => this.commit(pushes as readonly AcceptedPush[]) },
       directory: {
         peekBySystemTitle: (title) => this.meters.find((meter) => meter.systemTitle === title),
@@ -246,6 +265,7 @@ export class Surroundings {
         bySystemTitle: (title) => this.find((meter) => meter.systemTitle === title),
         byIdentifier: (name) =>
           this.find((meter) => meter.meterNumber === name || meter.logicalDeviceName === name),
+        byId: (id) => this.find((meter) => meter.id === id),
         byHost: (host) => this.find((meter) => meter.host === host),
       },
       counters: { loadCounter: () => this.ask(() => this.counter) },
@@ -263,7 +283,12 @@ export class Surroundings {
           return new Map();
         },
       },
-      statusWords: { lastStatusWord: () => this.ask(() => null) },
+      statusWords: {
+        lastStatusWord: () => {
+          if (this.statusWordsAway) return Promise.reject(new StorageError("unavailable", "away"));
+          return this.ask(() => null);
+        },
+      },
       registrar: null,
       alerting: null,
       configuration: () => configuration,

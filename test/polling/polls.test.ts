@@ -97,6 +97,7 @@ function poller({ daemonId = randomUUID(), now = () => NOW, pollsMax = 10 }: Opt
         frame: null,
         counter: null,
         quarantine: null,
+        again: false,
       };
       return (await store.commit([unit]))[0]!;
     },

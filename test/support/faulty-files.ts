@@ -2,7 +2,7 @@ import type { SpoolFile, SpoolFiles } from "../../src/durable-log/spool/files.ts
 
 /** A disk in memory that does what disks do: forget what was not synced, fail, fill up, be slow. */
 export class FaultyDisk {
-  private readonly files = new Map<string, { written: Buffer; synced: Buffer }>();
+  private readonly files = new Map<string, { room: Buffer; written: Buffer; synced: Buffer }>();
   /** Awaited by every fdatasync. */
   beforeSync: () => Promise<void> = async () => undefined;
   /** Thrown by the next fdatasync. */
@@ -17,7 +17,7 @@ export class FaultyDisk {
     list: async () => [...this.files.keys()],
     create: async (name) => {
       if (this.files.has(name)) throw new Error(`EEXIST: ${name}`);
-      this.files.set(name, { written: Buffer.alloc(0), synced: Buffer.alloc(0) });
+      this.files.set(name, { room: Buffer.alloc(0), written: Buffer.alloc(0), synced: Buffer.alloc(0) });
       return this.file(name);
     },
     open: async (name) => this.file(name),
@@ -27,7 +27,7 @@ export class FaultyDisk {
       this.files.delete(name);
     },
     replace: async (name, content) => {
-      this.files.set(name, { written: Buffer.from(content), synced: Buffer.from(content) });
+      this.overwrite(name, Buffer.from(content));
     },
   };
 
@@ -40,15 +40,16 @@ export class FaultyDisk {
   }
 
   overwrite(name: string, contents: Buffer): void {
-    this.files.set(name, { written: contents, synced: contents });
+    this.files.set(name, { room: contents, written: contents, synced: contents });
   }
 
   /** What a power cut leaves: of what was not synced, `keep` says for each file how many octets came through. */
   powerCut(keep: (unsynced: number) => number = () => 0): void {
     for (const file of this.files.values()) {
       const unsynced = file.written.length - file.synced.length;
-      file.written = Buffer.from(file.written.subarray(0, file.synced.length + keep(unsynced)));
-      file.synced = file.written;
+      file.room = Buffer.from(file.written.subarray(0, file.synced.length + keep(unsynced)));
+      file.written = file.room;
+      file.synced = file.room;
     }
     this.beforeSync = async () => undefined;
     this.failSync = null;
@@ -70,10 +71,14 @@ export class FaultyDisk {
         const file = of();
         const room = this.capacity - this.used();
         const fits = Math.max(0, Math.min(octets.length, room));
-        const grown = Buffer.alloc(Math.max(file.written.length, at + fits));
-        file.written.copy(grown);
-        octets.copy(grown, at, 0, fits);
-        file.written = grown;
+        const length = Math.max(file.written.length, at + fits);
+        if (length > file.room.length) {
+          const grown = Buffer.alloc(length * 2);
+          file.written.copy(grown);
+          file.room = grown;
+        }
+        octets.copy(file.room, at, 0, fits);
+        file.written = file.room.subarray(0, length);
         if (fits < octets.length) throw new Error("ENOSPC: no space left on device");
       },
       datasync: async () => {

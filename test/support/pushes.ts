@@ -35,13 +35,14 @@ export function push(parts: PushParts): AcceptedPush {
   const apdu = Buffer.from(parts.counter?.octets ?? `push ${time} ${parts.counter?.counter ?? ""}`);
   const digest = createHash("sha256").update(apdu).digest().subarray(0, 16);
   const counter: CounterMove | null = parts.counter
-    ? { meterId, ...parts.counter, systemTitle: "4142430000000001", clientSap: 48, digest }
+    ? { meterId, ...parts.counter, systemTitle: "4142430000000001", clientSap: 48, digest, isFinal: false }
     : null;
   return {
     meterId,
     rows: parts.rows ?? [],
     counter,
     quarantine: parts.quarantine ?? null,
+    again: false,
     history: row(PUSH_HISTORY, {
       started_at: received,
       finished_at: received,

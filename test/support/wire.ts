@@ -64,3 +64,24 @@ export function wrapped(apdu: Buffer): Buffer {
   header.writeUInt16BE(apdu.length, 6);
   return Buffer.concat([header, apdu]);
 }
+
+/** CRC-16/X.25, bit by bit, least significant octet first: HCS and FCS. */
+function frameCheck(octets: Buffer): Buffer {
+  let crc = 0xffff;
+  for (const octet of octets) {
+    crc ^= octet;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x8408 : crc >>> 1;
+  }
+  const check = Buffer.alloc(2);
+  check.writeUInt16LE(~crc & 0xffff);
+  return check;
+}
+
+/** One HDLC I frame with N(S), N(R) 0, poll: to client SAP 64 (81) from logical device 1 (03), LLC header of a response. */
+export function hdlcInformation(apdu: Buffer, sendSequence: number): Buffer {
+  const information = Buffer.concat([Buffer.from("e6e700", "hex"), apdu]);
+  const head = Buffer.from([0xa0, 0, 0x81, 0x03, 0x10 | (sendSequence << 1)]);
+  head.writeUInt16BE(0xa000 | (head.length + 2 + information.length + 2), 0);
+  const frame = Buffer.concat([head, frameCheck(head), information]);
+  return Buffer.concat([Buffer.from([0x7e]), frame, frameCheck(frame), Buffer.from([0x7e])]);
+}

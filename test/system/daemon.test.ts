@@ -181,6 +181,7 @@ describe("the daemon on a given database", () => {
     const busy = await startDaemonProcess({
       ...environment(),
       HES_LISTEN__TCP: `127.0.0.1:${daemon.port}`,
+      HES_SPOOL__DIR: join(cli.folder, "another-spool"),
     }).catch(String);
     expect(busy).toMatch(/EADDRINUSE/);
   });

@@ -39,6 +39,7 @@ export const receiveSequence = (control: number): number => control >> 5;
 export const UI_CONTROL = 0x13;
 export const UI_CONTROL_NOT_FINAL = 0x03;
 export const RECEIVE_READY_FINAL = 0x11;
+export const RECEIVE_NOT_READY_FINAL = 0x15;
 
 export function informationControl(send: number, receive: number, pollFinal: boolean): number {
   return ((receive & 7) << 5) | (pollFinal ? 0x10 : 0) | ((send & 7) << 1);

@@ -1,5 +1,11 @@
 import type { HdlcAddress } from "./address.ts";
-import { informationControl, RECEIVE_READY_FINAL, UI_CONTROL, UI_CONTROL_NOT_FINAL } from "./control.ts";
+import {
+  informationControl,
+  RECEIVE_NOT_READY_FINAL,
+  RECEIVE_READY_FINAL,
+  UI_CONTROL,
+  UI_CONTROL_NOT_FINAL,
+} from "./control.ts";
 import { writeHdlcFrame } from "./frame.ts";
 
 /** LLC header in front of commands, client to server. */
@@ -15,6 +21,11 @@ export interface HdlcEnds {
 /** RR with N(R): everything before that number has arrived. */
 export function writeReceiveReady(ends: HdlcEnds, receiveSequence: number): Buffer {
   return writeHdlcFrame({ ...ends, control: ((receiveSequence & 7) << 5) | RECEIVE_READY_FINAL });
+}
+
+/** RNR with N(R): everything before that number has arrived, and nothing more can be taken for now. An RR ends it. */
+export function writeReceiveNotReady(ends: HdlcEnds, receiveSequence: number): Buffer {
+  return writeHdlcFrame({ ...ends, control: ((receiveSequence & 7) << 5) | RECEIVE_NOT_READY_FINAL });
 }
 
 /**

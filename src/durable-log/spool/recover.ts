@@ -27,7 +27,7 @@ export async function recoverSegments(options: SpoolOptions, from: number): Prom
   for (const { name, read } of found) {
     const { first, nonce } = read!;
     const file = await files.open(name);
-    const contents = await readContents(file, nonce, options.onRecovered);
+    const contents = await readContents(file, nonce, from, options.onRecovered);
     next = Math.max(next, first, contents.next);
     if (contents.damaged > 0) {
       const text = `${contents.damaged} octets of ${name} belong to no whole record; the records around them are kept`;
@@ -60,6 +60,7 @@ interface Contents {
 async function readContents(
   file: SpoolFile,
   nonce: number,
+  from: number,
   onRecovered: (payload: Buffer) => void = () => undefined,
 ): Promise<Contents> {
   const octets = Buffer.allocUnsafe(await file.size());
@@ -73,8 +74,8 @@ async function readContents(
   );
   let whole = 0;
   let end = FIRST_RECORD;
-  for (const { payload } of records) {
-    onRecovered(payload);
+  for (const { sequence, payload } of records) {
+    if (sequence >= from) onRecovered(payload);
     whole += recordOctets(payload);
     end = payload.byteOffset - octets.byteOffset + payload.length;
   }

@@ -16,7 +16,7 @@ export interface SpoolOptions {
   readonly nonce: () => number;
   /** Octets of all segments together. */
   readonly bytesMax: number;
-  /** Called while opening for every record that is there, drained or not, in order. */
+  /** Called while opening for every record that isn't drained, in order. */
   readonly onRecovered?: (payload: Buffer) => void;
   readonly limits?: Partial<WriterLimits>;
 }
@@ -45,6 +45,9 @@ class Spool implements DurableLog {
   private underway: Promise<void> = Promise.resolve();
   /** Octets that wait to be written. */
   private appending = 0;
+  /** Of all segments. */
+  private bytes = 0;
+  private records = 0;
 
   constructor(options: SpoolOptions, { segments, next }: Recovered, from: number) {
     const { files, clock, observer, nonce } = options;
@@ -54,7 +57,9 @@ class Spool implements DurableLog {
     this.writtenMark = from;
     this.reader = new SegmentReader({ segments, clock, observer, from });
     const opened = (segment: Segment) => void segments.push(segment);
+    this.count();
     const grown = () => {
+      this.count();
       this.reader.grown();
       this.sweep();
     };
@@ -64,8 +69,8 @@ class Spool implements DurableLog {
 
   append(payload: Buffer, _meterId: string, settled: (outcome: AppendOutcome) => void): void {
     const octets = recordOctets(payload);
-    if (this.bytes() + this.appending + octets > this.options.bytesMax) {
-      const text = `the spool holds ${this.bytes()} octets of ${this.options.bytesMax} (spool.bytes_max)`;
+    if (this.bytes + this.appending + octets > this.options.bytesMax) {
+      const text = `the spool holds ${this.bytes} octets of ${this.options.bytesMax} (spool.bytes_max)`;
       this.options.clock.soon(() => settled({ kind: "refused", reason: "full", text }));
       return;
     }
@@ -83,7 +88,10 @@ class Spool implements DurableLog {
   trim(positions: readonly number[]): void {
     for (const position of positions) {
       const segment = this.segmentOf(position);
-      if (segment !== undefined) segment.untrimmed--;
+      if (segment !== undefined) {
+        segment.untrimmed--;
+        this.records--;
+      }
       this.mark.trimmed(position);
     }
     this.sweep();
@@ -94,9 +102,8 @@ class Spool implements DurableLog {
   }
 
   state(): LogState {
-    const records = this.segments.reduce((sum, { untrimmed }) => sum + untrimmed, 0);
     const { bytesMax } = this.options;
-    return { records, bytes: this.bytes(), bytesMax, condition: this.writer.trouble ?? "ok" };
+    return { records: this.records, bytes: this.bytes, bytesMax, condition: this.writer.trouble ?? "ok" };
   }
 
   async close(): Promise<void> {
@@ -109,8 +116,9 @@ class Spool implements DurableLog {
     for (const { file } of this.segments) await file.close();
   }
 
-  private bytes(): number {
-    return this.segments.reduce((sum, { end }) => sum + end, 0);
+  private count(): void {
+    this.bytes = this.segments.reduce((sum, { end }) => sum + end, 0);
+    this.records = this.segments.reduce((sum, { untrimmed }) => sum + untrimmed, 0);
   }
 
   private segmentOf(position: number): Segment | undefined {
@@ -123,6 +131,7 @@ class Spool implements DurableLog {
     for (let at = this.segments.findIndex(isDone); at >= 0; at = this.segments.findIndex(isDone)) {
       const [segment] = this.segments.splice(at, 1);
       this.queue(() => this.remove(segment!));
+      this.count();
       if (at === 0) this.mark.skipTo(this.segments[0]?.first ?? segment!.next);
     }
   }

@@ -1,0 +1,125 @@
+import { DecodeError } from "../dlms/bytes/errors.ts";
+import { Reader } from "../dlms/bytes/reader.ts";
+import { Writer } from "../dlms/bytes/writer.ts";
+import type { QuarantineReason } from "../storage/accepted-push.ts";
+import type { Acceptance, Protection } from "./accepted.ts";
+import type { LoggedFrame } from "./logged-counters.ts";
+
+/*
+ * A push in the durable log: what was received, and the verdict on it, in one record. Numbers big-endian, texts UTF-8 behind their length.
+ *
+ *     version 1 · flags 1 · received at 8 (IEEE 754, ms since 1970) · meter id 1+n · client SAP 2 · server SAP 2 · framing 1+n · peer 1+n
+ *     flag 01, protected:     key id 4 · originator 1+n · security control 1 · counter 4 · digest 16
+ *     flag 08, set aside:     reason 1+n · text 2+n
+ *     flag 10, by a gateway:  name 1+n
+ *     the APDU as it was received, to the end
+ *
+ * Flag 02: the tag was checked. Flag 04: the counter moved. No key and nothing deciphered is ever in it.
+ */
+const VERSION = 1;
+const PROTECTED = 0x01;
+const VERIFIED = 0x02;
+const MOVED = 0x04;
+const SET_ASIDE = 0x08;
+const BY_GATEWAY = 0x10;
+const DIGEST_OCTETS = 16;
+/** What one octet, and two, can say the length of; longer texts are cut. */
+const SHORT_MAX = 0xff;
+const LONG_MAX = 0xffff;
+
+export function writeAcceptedRecord({ arrival, meterId, protection, counter, setAside }: Acceptance): Buffer {
+  const writer = new Writer(arrival.apdu.length + 160);
+  const { behindGateway } = arrival;
+  writer.unsigned8(VERSION);
+  writer.unsigned8(
+    (protection === null ? 0 : PROTECTED) |
+      (protection?.verified === true ? VERIFIED : 0) |
+      (counter === null ? 0 : MOVED) |
+      (setAside === null ? 0 : SET_ASIDE) |
+      (behindGateway === undefined ? 0 : BY_GATEWAY),
+  );
+  writer.float64(arrival.receivedAtMs);
+  writeShort(writer, meterId);
+  writer.unsigned16(arrival.clientSap);
+  writer.unsigned16(arrival.serverSap);
+  writeShort(writer, arrival.framing);
+  writeShort(writer, arrival.peer);
+  if (protection !== null) {
+    writer.unsigned32(protection.keyId);
+    writeShort(writer, protection.systemTitle);
+    writer.unsigned8(protection.control);
+    writer.unsigned32(protection.counter);
+    writer.octets(protection.digest);
+  }
+  if (setAside !== null) {
+    writeShort(writer, setAside.reason);
+    const text = Buffer.from(setAside.text).subarray(0, LONG_MAX);
+    writer.unsigned16(text.length);
+    writer.octets(text);
+  }
+  if (behindGateway !== undefined) writeShort(writer, behindGateway);
+  writer.octets(arrival.apdu);
+  return writer.finish();
+}
+
+function writeShort(writer: Writer, text: string): void {
+  const octets = Buffer.from(text).subarray(0, SHORT_MAX);
+  writer.unsigned8(octets.length);
+  writer.octets(octets);
+}
+
+/** Throws DecodeError for what no version of this daemon has written. */
+export function readAcceptedRecord(octets: Buffer): Acceptance {
+  const reader = new Reader(octets);
+  const version = reader.unsigned8();
+  if (version !== VERSION) throw new DecodeError("invalid", 0, `a record of version ${version}`);
+  const flags = reader.unsigned8();
+  const receivedAtMs = reader.float64();
+  const meterId = readText(reader, reader.unsigned8());
+  const clientSap = reader.unsigned16();
+  const serverSap = reader.unsigned16();
+  const framing = readText(reader, reader.unsigned8());
+  const peer = readText(reader, reader.unsigned8());
+  const protection = flags & PROTECTED ? readProtection(reader, (flags & VERIFIED) !== 0) : null;
+  const setAside = flags & SET_ASIDE ? readReason(reader) : null;
+  const gateway = flags & BY_GATEWAY ? { behindGateway: readText(reader, reader.unsigned8()) } : {};
+  const apdu = octets.subarray(reader.offset);
+  const arrival = {
+    ...{ framing, apdu, clientSap, serverSap, peer, receivedAtMs, ...gateway },
+    ...{ lastMeter: null, counterRule: "kept" as const },
+  };
+  const moved = protection !== null && (flags & MOVED) !== 0;
+  const counter = moved ? { meterId, clientSap, isFinal: true, ...nameAndCounter(protection) } : null;
+  return { arrival, meterId, protection, counter, setAside };
+}
+
+/** What the record says of a counter; null where nothing protected the push. */
+export function loggedFrame({ protection, counter, arrival }: Acceptance): LoggedFrame | null {
+  return protection === null
+    ? null
+    : { ...nameAndCounter(protection), clientSap: arrival.clientSap, moved: counter !== null };
+}
+
+function nameAndCounter({ keyId, systemTitle, counter, digest }: Protection) {
+  return { keyId, systemTitle, counter, digest };
+}
+
+function readProtection(reader: Reader, verified: boolean): Protection {
+  const keyId = reader.unsigned32();
+  const systemTitle = readText(reader, reader.unsigned8());
+  const control = reader.unsigned8();
+  const counter = reader.unsigned32();
+  const at = reader.advance(DIGEST_OCTETS);
+  const digest = Buffer.from(reader.buffer.subarray(at, at + DIGEST_OCTETS));
+  return { keyId, systemTitle, control, counter, verified, digest };
+}
+
+function readReason(reader: Reader): QuarantineReason {
+  const reason = readText(reader, reader.unsigned8());
+  return { reason, text: readText(reader, reader.unsigned16()) };
+}
+
+function readText(reader: Reader, octets: number): string {
+  const at = reader.advance(octets);
+  return reader.buffer.toString("utf8", at, at + octets);
+}

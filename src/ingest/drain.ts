@@ -1,0 +1,224 @@
+import type { AppendOutcome, DurableLog, LogEntry } from "../durable-log/durable-log.ts";
+import { isNearlyFull } from "../durable-log/durable-log.ts";
+import type { CommitOutcome } from "../storage/accepted-push.ts";
+import type { Acceptance } from "./accepted.ts";
+import { loggedFrame, readAcceptedRecord, writeAcceptedRecord } from "./accepted-record.ts";
+import type { Batcher } from "./batcher.ts";
+import type { Log } from "./dependencies.ts";
+import type { LoggedCounters } from "./logged-counters.ts";
+import type { MappedPush, PushReceiver } from "./receive-push.ts";
+import { type Patience, run, StoppedError } from "./steps.ts";
+
+export interface DrainLimits {
+  /** Mapped pushes that wait in memory for their turn; what is accepted beyond is mapped when it is read from the log. */
+  readonly warmMax: number;
+  /** Pushes that are not in the database while it keeps up, at most; beyond that, nothing more is read from the sockets. */
+  readonly behindMax: number;
+  /** A database keeps up that commits what was accepted less than this ago. */
+  readonly freshMs: number;
+  /** Entries read from the log at once. */
+  readonly readMax: number;
+  /** Entries mapped before sockets have their turn. */
+  readonly turnMax: number;
+  /** After a batch that could not be stored for a fault of ours. */
+  readonly retryMs: number;
+}
+
+export const DRAIN_LIMITS: DrainLimits = {
+  warmMax: 4_000,
+  behindMax: 2_000,
+  freshMs: 1_000,
+  readMax: 500,
+  turnMax: 25,
+  retryMs: 5_000,
+};
+
+export interface DrainParts {
+  readonly durableLog: DurableLog;
+  readonly receiver: PushReceiver;
+  readonly batcher: Batcher;
+  readonly logged: LoggedCounters;
+  readonly patience: Patience;
+  readonly log: Log;
+  /** A push is in the database. */
+  readonly applied: (outcome: CommitOutcome, mapped: MappedPush) => void;
+  /** There may be room again. */
+  readonly released: () => void;
+}
+
+interface Warm {
+  readonly mapped: MappedPush;
+  readonly safeAtMs: number;
+}
+
+/**
+ * The way of accepted pushes through the durable log into the database: written there first, then read from it, stored and trimmed. While the
+ * database keeps up, what was mapped at acceptance is kept until it is read, so that nothing is decoded twice. Otherwise, and after a
+ * restart, it is opened and mapped again when its turn has come. All pushes are mapped in the order of the log: once one isn't mapped at
+ * acceptance, none is until the log is read to its end, because the bits of a status word are compared with those before.
+ */
+export class Drain {
+  private readonly parts: DrainParts;
+  private readonly limits: DrainLimits;
+  private readonly warm = new Map<number, Warm>();
+  /** Pushes in the log, or on their way to it, that aren't mapped. */
+  private cold: number;
+  /** Pushes in the log, or on their way to it, that aren't applied. */
+  private behind: number;
+  /** On their way to the log. */
+  private appending = 0;
+  private freshAt = Number.NEGATIVE_INFINITY;
+  private running: Promise<void> = Promise.resolve();
+  private whenSafe: (() => void)[] = [];
+  private whenApplied: (() => void)[] = [];
+
+  constructor(parts: DrainParts, limits: Partial<DrainLimits> = {}) {
+    this.parts = parts;
+    this.limits = { ...DRAIN_LIMITS, ...limits };
+    this.cold = parts.durableLog.state().records;
+    this.behind = this.cold;
+  }
+
+  start(): void {
+    this.running = this.drain().catch((error: unknown) => {
+      if (!(error instanceof StoppedError))
+        this.parts.log.error({ err: error }, "the durable log can't be drained");
+    });
+  }
+
+  /** Whether a push that is accepted now should be mapped at once. */
+  get mapsAtOnce(): boolean {
+    return this.cold === 0 && this.behind < this.limits.warmMax;
+  }
+
+  /** Whether nothing more should be read from the sockets: there is no room, or the database keeps up and has enough to do. */
+  isFull(): boolean {
+    const { durableLog, patience } = this.parts;
+    if (isNearlyFull(durableLog.state())) return true;
+    const isFresh = patience.clock.monotonic() - this.freshAt < this.limits.freshMs;
+    return isFresh && this.behind > Math.min(this.limits.behindMax, this.parts.batcher.worthWaiting);
+  }
+
+  /**
+   * `mapped` null: it is mapped when it is read. `safe` is told when the log has it, or that it doesn't take it; the acceptance that it is
+   * given is no view.
+   */
+  append(
+    acceptance: Acceptance,
+    mapped: MappedPush | null,
+    safe: (outcome: AppendOutcome, own: Acceptance) => void,
+  ): void {
+    this.appending++;
+    this.behind++;
+    if (mapped === null) this.cold++;
+    const frame = loggedFrame(acceptance);
+    if (frame !== null) this.parts.logged.log(frame);
+    const record = writeAcceptedRecord(acceptance);
+    this.parts.durableLog.append(record, acceptance.meterId, (outcome) => {
+      this.appending--;
+      if (outcome.kind === "durable") {
+        if (mapped !== null)
+          this.warm.set(outcome.position, { mapped, safeAtMs: this.parts.patience.clock.monotonic() });
+      } else {
+        this.behind--;
+        if (mapped === null) this.cold--;
+        if (frame !== null) this.parts.logged.applied(frame);
+      }
+      const isNeeded = outcome.kind !== "durable" && mapped === null;
+      safe(outcome, isNeeded ? readAcceptedRecord(record) : acceptance);
+      if (this.appending === 0) for (const resolve of this.whenSafe.splice(0)) resolve();
+    });
+  }
+
+  /** Resolves when nothing is on its way to the log. */
+  safe(): Promise<void> {
+    return this.appending === 0 ? Promise.resolve() : new Promise((resolve) => this.whenSafe.push(resolve));
+  }
+
+  /** Resolves when everything is in the database. */
+  applied(): Promise<void> {
+    return this.behind === 0 ? Promise.resolve() : new Promise((resolve) => this.whenApplied.push(resolve));
+  }
+
+  /** After the log was closed, or everything was stopped. */
+  ended(): Promise<void> {
+    return this.running;
+  }
+
+  private async drain(): Promise<void> {
+    const { durableLog, patience } = this.parts;
+    for (;;) {
+      const entries = await durableLog.read(this.limits.readMax);
+      if (entries.length === 0) return;
+      let turn = 0;
+      for (const entry of entries) {
+        await this.roomInMemory();
+        if (patience.stop.aborted) return;
+        const warm = this.warm.get(entry.position);
+        this.warm.delete(entry.position);
+        if (warm === undefined && ++turn % this.limits.turnMax === 0) {
+          await new Promise<void>((resolve) => patience.clock.soon(resolve));
+        }
+        const mapped = warm?.mapped ?? (await this.map(entry));
+        if (warm === undefined) this.cold--;
+        if (mapped !== null) this.store(entry, mapped, warm?.safeAtMs ?? null);
+      }
+    }
+  }
+
+  private async roomInMemory(): Promise<void> {
+    const { batcher } = this.parts;
+    while (batcher.isLoaded && !this.parts.patience.stop.aborted) await batcher.settledOne();
+  }
+
+  /** null for a record that this version can't read: it stays in the log. Whatever else goes wrong, the push is kept aside. */
+  private async map({ payload, again }: LogEntry): Promise<MappedPush | null> {
+    const { receiver, log } = this.parts;
+    let acceptance: Acceptance;
+    try {
+      acceptance = readAcceptedRecord(payload);
+    } catch (error) {
+      log.error({ err: error }, "a record of the durable log can't be read by this version; it stays there");
+      return null;
+    }
+    try {
+      return await new Promise((resolve, reject) => run(receiver.reopen(acceptance, again), resolve, reject));
+    } catch (error) {
+      if (error instanceof StoppedError) throw error;
+      log.error({ err: error }, "an accepted push could not be mapped; it goes to quarantine");
+      return receiver.setAside(acceptance, (error as Error).message, again);
+    }
+  }
+
+  private store(entry: LogEntry, mapped: MappedPush, safeAtMs: number | null): void {
+    const { push } = mapped;
+    const bytes = entry.payload.length;
+    const settled = (outcome: CommitOutcome | null) => {
+      if (outcome === null) this.later(entry, mapped);
+      else this.done(entry, mapped, outcome, safeAtMs);
+    };
+    this.parts.batcher.add({ push, bytes, settled });
+  }
+
+  private done(entry: LogEntry, mapped: MappedPush, outcome: CommitOutcome, safeAtMs: number | null): void {
+    const { clock } = this.parts.patience;
+    if (safeAtMs !== null && clock.monotonic() - safeAtMs < this.limits.freshMs)
+      this.freshAt = clock.monotonic();
+    this.behind--;
+    this.parts.durableLog.trim([entry.position]);
+    const frame = loggedFrame(mapped.acceptance);
+    if (frame !== null) this.parts.logged.applied(frame);
+    this.parts.applied(outcome, mapped);
+    this.parts.released();
+    if (this.behind === 0) for (const resolve of this.whenApplied.splice(0)) resolve();
+  }
+
+  /** What was acknowledged is never given up: it stays in the log, and is tried again. */
+  private later(entry: LogEntry, mapped: MappedPush): void {
+    const { patience } = this.parts;
+    if (patience.stop.aborted) return;
+    patience.clock.after(this.limits.retryMs, () => {
+      if (!patience.stop.aborted) this.store(entry, mapped, null);
+    });
+  }
+}

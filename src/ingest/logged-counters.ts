@@ -1,0 +1,62 @@
+import { acceptCounter, type CounterState } from "../dlms/security/invocation-counter.ts";
+
+/** Whose counter: kept per key, originator and client SAP. */
+export interface CounterName {
+  readonly keyId: number;
+  /** 16 hex digits in lower case. */
+  readonly systemTitle: string;
+  readonly clientSap: number;
+}
+
+/** A frame whose verdict stands in the durable log. */
+export interface LoggedFrame extends CounterName {
+  readonly counter: number;
+  readonly digest: Buffer;
+  /** Whether it moved the counter. */
+  readonly moved: boolean;
+}
+
+/** Counters as the frames in the durable log say that are not in the database yet. */
+export class LoggedCounters {
+  private readonly states = new Map<string, CounterState & { unapplied: number }>();
+
+  /** A frame is in the log: accepted now, or found there when it was opened. */
+  log(frame: LoggedFrame): void {
+    const key = keyOfCounter(frame);
+    let state = this.states.get(key);
+    if (state === undefined) {
+      state = { high: null, digests: [], unapplied: 0 };
+      this.states.set(key, state);
+    }
+    state.unapplied++;
+    remember(state, frame);
+  }
+
+  /** A frame of the log is in the database. */
+  applied(name: CounterName): void {
+    const key = keyOfCounter(name);
+    const state = this.states.get(key);
+    if (state !== undefined && --state.unapplied <= 0) this.states.delete(key);
+  }
+
+  /** `stored` with what the log adds to it: the mark is the higher of both. */
+  addTo(stored: CounterState, name: CounterName): CounterState {
+    const logged = this.states.get(keyOfCounter(name));
+    if (logged === undefined) return stored;
+    for (const { counter, digest } of logged.digests) {
+      remember(stored, { counter, digest, moved: logged.high !== null && counter <= logged.high });
+    }
+    return stored;
+  }
+}
+
+function remember(state: CounterState, frame: Pick<LoggedFrame, "counter" | "digest" | "moved">): void {
+  const { counter, digest, moved } = frame;
+  const { high } = state;
+  acceptCounter(state, counter, digest);
+  if (!moved) state.high = high;
+}
+
+export function keyOfCounter({ keyId, systemTitle, clientSap }: CounterName): string {
+  return `${keyId}/${systemTitle}/${clientSap}`;
+}

@@ -1,0 +1,32 @@
+import { PUSH_HISTORY, RAW_FRAMES } from "../mapping/rows.ts";
+import type { Client } from "./database.ts";
+import type { Item } from "./push-batch.ts";
+
+const STARTED_AT = PUSH_HISTORY.position.get("started_at")!;
+const DIGEST = PUSH_HISTORY.position.get("digest")!;
+const APDU = RAW_FRAMES.position.get("apdu")!;
+
+/**
+ * Which of these pushes an earlier attempt has stored: the same octets of the same meter, received in the same millisecond. Also looked
+ * for among what the database refused and was put aside.
+ */
+export async function storedAlready(client: Client, all: readonly Item[]): Promise<ReadonlySet<Item>> {
+  // What a poll read has no history here; its rows tell by their keys.
+  const items = all.filter(({ push }) => push.history !== null && push.frame !== null);
+  const cells = items.map(({ push }) => push.history!.cells);
+  const { rows } = await client.query(
+    `SELECT x.position FROM unnest($1::uuid[], $2::float8[], $3::bytea[], $4::bytea[])
+              WITH ORDINALITY AS x(meter, received, digest, apdu, position)
+      WHERE EXISTS (SELECT FROM push_history h WHERE h.meter_id = x.meter AND h.digest = x.digest
+                       AND h.started_at = to_timestamp(x.received / 1000.0))
+         OR EXISTS (SELECT FROM quarantine q WHERE q.meter_id = x.meter AND q.state = 'kept' AND q.reason = 'unstorable' AND q.apdu = x.apdu
+                       AND q.received_at = to_timestamp(x.received / 1000.0))`,
+    [
+      items.map(({ push }) => push.meterId),
+      cells.map((row) => row[STARTED_AT]),
+      cells.map((row) => Buffer.from(row[DIGEST] as Uint8Array)),
+      items.map(({ push }) => Buffer.from(push.frame!.cells[APDU] as Uint8Array)),
+    ],
+  );
+  return new Set(rows.map((row) => items[row.position - 1]!));
+}
