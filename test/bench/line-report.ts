@@ -50,6 +50,7 @@ function rates({ full, half, copy, sizes }: LineResult): Line[] {
       `the same at ${(half.pushes / half.seconds).toFixed(0)} pushes a second`,
       `${half.p50Ms.toFixed(1)} / ${half.p99Ms.toFixed(1)} ms (aim ${AIM_P99_HALF_MS}) ${mark(half.p99Ms < AIM_P99_HALF_MS)}`,
     ],
+    ["last octet read to safe in the log, 99 %", `${full.durableP99Ms.toFixed(1)} ms`],
     [
       "pushes a batch",
       `${(full.pushes / full.batches).toFixed(0)}, ${(half.pushes / half.batches).toFixed(0)} at half the rate`,
