@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROW_TABLES } from "../../src/mapping/rows.ts";
-import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
+import { migrate, pendingMigrations, readMigrations } from "../../src/storage/migrate.ts";
 import { schemaPage } from "../../src/storage/schema-page.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -12,6 +12,13 @@ beforeAll(async () => {
   test = await createTestDatabase();
 });
 afterAll(() => test.drop());
+
+it("migrations are numbered without a gap, each number once", async () => {
+  const names = (await readMigrations()).map(({ name }) => name);
+  expect(names.map((name) => name.slice(0, 5))).toEqual(
+    names.map((_, index) => `${String(index + 1).padStart(4, "0")}_`),
+  );
+});
 
 describe("the structure that was asked for", () => {
   it.each([
