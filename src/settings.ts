@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LIMIT_DESCRIPTIONS, limitUnit } from "./limit-descriptions.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LINE_FRAMINGS } from "./line-framing.ts";
 import {
@@ -262,6 +263,17 @@ export const OWN_SETTINGS = {
     "Serial lines on which meters are polled, where they aren't 9600 baud, 8N1: { path, baud_rate, data_bits, parity, stop_bits }.",
   ),
 
+  "clock.tolerance_seconds": count(
+    10,
+    "seconds",
+    "A meter's clock that is off by no more is in order and left alone.",
+  ),
+  "clock.step_max_seconds": count(
+    600,
+    "seconds",
+    "A meter's clock that is off by more is not set unless that is forced: a large step moves or doubles load profile blocks, and it may be this machine that is wrong.",
+  ),
+
   "time.zone": setting(
     z.string().refine(isTimeZone, "an IANA time zone is needed, such as Asia/Kolkata"),
     "Asia/Kolkata",
@@ -280,44 +292,11 @@ export const OWN_SETTINGS = {
   ),
 };
 
-/** What each limit protects; the numbers and units stand in limits.ts. */
-const LIMIT_DESCRIPTIONS: Record<keyof Limits, string> = {
-  connectionsMax: "Connections open at once on all listeners.",
-  firstFrameMs:
-    "After accept, an unidentified connection must have sent its first complete frame within this time.",
-  frameMs: "A frame that has started must be complete within this time.",
-  idleUnidentifiedMs: "Idle time after which a connection without an identified meter is closed.",
-  idleIdentifiedMs: "Idle time after which a known meter's connection is closed.",
-  wrapperPayloadBytesMax: "Payload of one wrapper PDU; the format allows 65535.",
-  hdlcFrameBytesMax: "One HDLC frame; the format allows 2047.",
-  apduBytesMax: "An APDU put together from segments or blocks.",
-  apduMs: "All segments or blocks of one APDU must have come within this time.",
-  depthMax: "Nesting of arrays and structures.",
-  pushElementsMax: "Elements of one push after compact-arrays are expanded.",
-  pollElementsMax: "Elements of one polled result after compact-arrays are expanded.",
-  pollBytesMax: "One polled result.",
-  undurableConnectionBytesMax: "Received on one connection and not yet durable; reading pauses above it.",
-  undurableTotalBytesMax: "Received on all connections and not yet durable; reading pauses above it.",
-  durableMs: "An accepted push must become durable within this time, or it is not acknowledged.",
-  logLinesPerMinute: "Log lines about one source in a minute; the rest is counted and summed up.",
-  quarantineFramesPerSource: "Frames of one source kept while its meter or key is unknown.",
-  quarantineFramesMax: "Frames of all sources kept while their meters or keys are unknown.",
-};
-
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** `limits.connections_max` → `connectionsMax`; the part after the last dot in the case of TypeScript. */
 export const camel = (name: string): string =>
   name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-
-function limitUnit(name: string): string {
-  if (name.endsWith("Ms")) return "ms";
-  if (name.includes("Bytes")) return "octets";
-  if (name.startsWith("log")) return "lines";
-  if (name.startsWith("quarantine")) return "frames";
-  if (name.startsWith("connections")) return "connections";
-  return name.startsWith("depth") ? "levels" : "elements";
-}
 
 const limitSettings = (Object.keys(LIMIT_DESCRIPTIONS) as (keyof Limits)[]).map(
   (name) =>
@@ -367,6 +346,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   http: "Health and metrics",
   security: "Keys and strangers",
   polling: "What is read from meters, when and how",
+  clock: "Meters' clocks",
   time: "Days and clocks",
   log: "The daemon's own log, on standard error",
   retention: "How long rows are kept. Tables without a key are kept for ever",

@@ -2,6 +2,9 @@ import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
 import { listPushSetups, type PushSetupSummary } from "../storage/push-setups.ts";
 import type { Program } from "./program.ts";
+import { checkCommand, writeCommand } from "./push-setups-meter.ts";
+import { scheduleCommand } from "./push-setups-schedule.ts";
+import { setCommand } from "./push-setups-set.ts";
 import { withSession } from "./session.ts";
 import { textTable } from "./text-table.ts";
 
@@ -9,7 +12,10 @@ export function pushSetupsCommand(program: Program): Command {
   const command = new Command("push-setups").description(
     "Push setups: how meters are meant to push, and whether they are set so",
   );
-  for (const sub of [listCommand(program), showCommand(program)]) command.addCommand(sub);
+  for (const sub of [listCommand, showCommand, setCommand, scheduleCommand, checkCommand, writeCommand].map(
+    (declare) => declare(program),
+  ))
+    command.addCommand(sub);
   return command;
 }
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { certificatesCommand } from "./certificates-command.ts";
+import { clockCommand } from "./clock-command.ts";
 import { commandsCommand } from "./commands-command.ts";
 import { configCommand } from "./config-command.ts";
 import { decodeCommand } from "./decode/command.ts";
@@ -79,6 +80,7 @@ export function rootCommand(
       gapsCommand,
       pushListsCommand,
       pushSetupsCommand,
+      clockCommand,
       commandsCommand,
       quarantineCommand,
       replayCommand,

@@ -1,5 +1,4 @@
 import { Reader } from "../dlms/bytes/reader.ts";
-import { DataMismatch } from "../dlms/cosem/classes/data-codec.ts";
 import type { InterfaceClass } from "../dlms/cosem/classes/interface-class.ts";
 import { attributeValue } from "../dlms/cosem/classes/interface-class.ts";
 import {
@@ -87,7 +86,11 @@ function listOf(setup: ConfiguredPushSetup, version: number): WantedAttribute | 
     : entries;
   const data: Data = {
     type: "array",
-    value: whole.map((one) => pushObjectToData(pushObjectOf(setup, one, version))),
+    value: whole.map((one) =>
+      mustFit(setup, `push_objects ${one.logicalName}`, () =>
+        pushObjectToData(pushObjectOf(setup, one, version)),
+      ),
+    ),
   };
   return {
     index: 2,
@@ -227,14 +230,12 @@ function destinationAttribute(setup: ConfiguredPushSetup): WantedAttribute {
   };
 }
 
-/** What the tables hold must fit into the class's types. */
+/** What the tables hold must fit into the class's types. @throws PushConfigurationError */
 function mustFit<T>(setup: ConfiguredPushSetup, column: string, build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof DataMismatch || error instanceof Error) {
-      throw new PushConfigurationError(`push setup ${setup.name}: ${column}: ${error.message}`);
-    }
-    throw error;
+    if (error instanceof PushConfigurationError) throw error;
+    throw new PushConfigurationError(`push setup ${setup.name}: ${column}: ${(error as Error).message}`);
   }
 }

@@ -73,7 +73,11 @@ export class PushSession {
     this.lastReadAt = this.around.clock.monotonic();
     if (this.borrower !== null) this.borrower(chunk);
     else if (this.waiting) this.chunks.push(chunk);
-    else {
+    else if (this.chunks.length > 0) {
+      // Reading was paused before what came earlier was taken: it stays in front.
+      this.chunks.push(chunk);
+      this.work();
+    } else {
       this.deframer.push(chunk, this.lastReadAt);
       this.work();
     }

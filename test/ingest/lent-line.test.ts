@@ -43,7 +43,7 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
   const around = {
     intake,
     limits: DEFAULT_LIMITS,
-    monotonic: () => 0,
+    clock: { monotonic: () => 0 },
     now: () => 0,
     paused: new Set(),
     released: () => {},
