@@ -117,7 +117,8 @@ async function makeSchedules(): Promise<{ id: number; zone: string; expression: 
   }
   await database.query(
     `INSERT INTO schedule_entries (push_schedule_id, push_object_id)
-     SELECT s.id, (SELECT min(id) FROM push_objects) FROM push_schedules s`,
+     SELECT s.id, o.id FROM push_schedules s,
+       LATERAL (SELECT min(id) AS id FROM push_objects WHERE category = 'D1' AND kind = 'poll') o`,
   );
   await database.query("UPDATE schedule_marks SET fired_until = to_timestamp($1 / 1000.0)", [START]);
   return made;
