@@ -9,6 +9,7 @@ const FILE = new URL("../../../shared/vectors/field-frames.jsonl", import.meta.u
 export interface FieldFrame {
   readonly id: string;
   readonly kind: string;
+  readonly maker: string;
   readonly framing: string;
   readonly apdu: string;
   readonly tags: readonly string[];
