@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { inlineMore } from "../../src/inlining.ts";
 import { benchDecoding } from "./decode.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchLine, type LineOptions } from "./line.ts";
@@ -27,6 +28,8 @@ const options: LineOptions = {
   databaseUrl: values.database,
 };
 
+// As the daemon does.
+inlineMore();
 if (parts.includes("decode")) await benchDecoding();
 if (parts.includes("line")) await benchLine(options);
 if (parts.includes("growth")) await benchGrowth(options, Number(values.rows));
