@@ -4,10 +4,11 @@ import type { Acceptance } from "./accepted.ts";
 import type { AlertFeed } from "./alert-feed.ts";
 import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
+import { ArrivalOrder, type HeldLine, systemTitleOf } from "./arrival-order.ts";
 import type { Batcher } from "./batcher.ts";
 import type { IngestDependencies } from "./dependencies.ts";
 import type { Drain } from "./drain.ts";
-import { isInClear, openEnvelope } from "./envelope.ts";
+import { openEnvelope } from "./envelope.ts";
 import type { MappedNotification } from "./map-notification.ts";
 import type { MappedPush, PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
@@ -55,8 +56,7 @@ export class Intake {
   private readonly limits: { depthMax: number; elementsMax: number };
   /** Pushes on their way to the database, by digest, and retransmissions of them that are to be acknowledged with them. */
   private readonly underway = new Map<string, (() => void)[]>();
-  /** Originators of which an APDU waits for a look-up, and what they sent since. */
-  private readonly lines = new Map<string, (() => boolean)[]>();
+  private readonly order = new ArrivalOrder();
   private heldBytes = 0;
   /** APDUs that wait for a look-up, and their octets. */
   private working = 0;
@@ -88,28 +88,23 @@ export class Intake {
 
   /**
    * `done` is called at once where nothing had to be waited for; the APDU's octets are needed until then. What one originator sends is
-   * taken in its order even where it comes on several connections: while one APDU waits for a look-up, the next stand in line, or the
-   * counter of a later one would make the earlier one a replay.
+   * taken in its order even where it comes on several connections.
    */
   take(arrival: Arrival, sender: Sender, done: () => void): void {
     this.working++;
     this.workingBytes += costOf(arrival);
-    const originator = this.lines.size === 0 ? null : originatorOf(arrival);
-    const line = originator === null ? undefined : this.lines.get(originator);
-    if (line === undefined) this.begin(arrival, sender, done);
-    else line.push(() => this.begin(arrival, sender, done));
+    this.order.enter(arrival, () => this.begin(arrival, sender, done));
   }
 
-  /** Whether the APDU was through at once. */
-  private begin(arrival: Arrival, sender: Sender, done: () => void): boolean {
-    let originator: string | null = null;
+  private begin(arrival: Arrival, sender: Sender, done: () => void): void {
+    let held: HeldLine | null = null;
     let through = false;
     const finish = () => {
       through = true;
       this.working--;
       this.workingBytes -= costOf(arrival);
-      done();
-      if (originator !== null) this.goOn(originator);
+      if (held === null) done();
+      else this.order.goOn(held, done);
       if (this.working === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
     };
     run(
@@ -123,19 +118,7 @@ export class Intake {
         finish();
       },
     );
-    if (through) return true;
-    originator = originatorOf(arrival);
-    if (originator !== null && !this.lines.has(originator)) this.lines.set(originator, []);
-    return false;
-  }
-
-  /** Takes in what stood in line, until one has to wait itself. */
-  private goOn(originator: string): void {
-    const line = this.lines.get(originator)!;
-    for (let next = line.shift(); next !== undefined; next = line.shift()) {
-      if (!next()) return;
-    }
-    this.lines.delete(originator);
+    if (!through) held = this.order.hold(arrival);
   }
 
   /** Resolves when no APDU waits for a look-up. */
@@ -271,26 +254,4 @@ export class Intake {
   }
 }
 
-const GENERAL_GLO_CIPHERING = 0xdb;
-const GENERAL_DED_CIPHERING = 0xdc;
-const GENERAL_CIPHERING = 0xdd;
-const SYSTEM_TITLE_OCTETS = 8;
-
 const costOf = ({ apdu }: Arrival) => apdu.length + OVERHEAD_BYTES;
-
-/**
- * Whose order is kept: the system title where the envelope has one, else the address. What comes in clear has no counter that an order
- * matters to, and many meters may share the address: none of them waits for another.
- */
-function originatorOf({ apdu, peer }: Arrival): string | null {
-  return systemTitleOf(apdu) ?? (isInClear(apdu) ? null : peer);
-}
-
-function systemTitleOf(apdu: Buffer): string | null {
-  const tag = apdu[0];
-  if (tag !== GENERAL_GLO_CIPHERING && tag !== GENERAL_DED_CIPHERING && tag !== GENERAL_CIPHERING)
-    return null;
-  // In general-ciphering the transaction id stands in front.
-  const at = tag === GENERAL_CIPHERING ? 2 + apdu[1]! : 1;
-  return apdu[at] === SYSTEM_TITLE_OCTETS ? apdu.toString("hex", at + 1, at + 1 + SYSTEM_TITLE_OCTETS) : null;
-}

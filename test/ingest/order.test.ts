@@ -38,6 +38,24 @@ describe("a meter that opens a connection for each push", () => {
     ]);
   });
 
+  it("has first what an earlier connection had brought already, whichever of its pushes had to wait", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const slow = [heldBack(), heldBack()];
+    around.slowLookUps.push(...slow.map(({ promise }) => promise));
+    const first = around.connect();
+    first.receive(Buffer.concat([alert(101, 1), alert(102, 2), alert(103, 3)]));
+    // The meter has hung up, and goes on over other connections before the look-up is answered.
+    first.close();
+    around.connect().receive(Buffer.concat([alert(104, 4), alert(105, 5)]));
+    around.connect().receive(alert(106, 6));
+    for (const { release } of slow) release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual([]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103, 104, 105, 106,
+    ]);
+  });
+
   it("does not make others wait", async () => {
     const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
     const around = new Surroundings([], { meters: [meter, other] });
