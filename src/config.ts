@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { EXIT, UserError } from "./exit.ts";
-import { type Config, camel, SETTINGS, type Setting } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, camel, SETTINGS } from "./settings.ts";
 
 /**
  * Reads the configuration: defaults, then a TOML file, then the environment (`HES_SECTION__KEY`). The only reader of the environment.

@@ -1,6 +1,8 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { DurableLog, LogObserver } from "./durable-log/durable-log.ts";
+import { BrokerError } from "./durable-log/jetstream/connection.ts";
+import { openJetStreamLog } from "./durable-log/jetstream/jetstream-log.ts";
 import { claimSpool, SpoolTakenError } from "./durable-log/spool/claim.ts";
 import { directoryFiles } from "./durable-log/spool/files.ts";
 import { openSpool } from "./durable-log/spool/spool.ts";
@@ -19,12 +21,28 @@ export interface ConfiguredLog {
 
 /** Opens the durable log that the configuration names. Throws UserError where it can't be had. */
 export async function openConfiguredLog(config: Config, observer: LogObserver): Promise<ConfiguredLog> {
-  if (config.durableLog.kind !== "spool") {
-    throw new UserError(
-      EXIT.configuration,
-      "durable_log.kind = jetstream is not in this version: set it to spool.",
-    );
+  return config.durableLog.kind === "spool"
+    ? openConfiguredSpool(config, observer)
+    : openConfiguredJetStream(config, observer);
+}
+
+/** Counters of what it holds are not read: its records are other daemons' too, and the database recognises what is stored twice. */
+async function openConfiguredJetStream(config: Config, observer: LogObserver): Promise<ConfiguredLog> {
+  const { prefix, partitions, replicas, bytesMax, ...access } = config.jetstream;
+  try {
+    const durableLog = await openJetStreamLog({
+      ...{ access, layout: { prefix, partitions, replicas, bytesMax }, clock: SYSTEM_CLOCK, observer },
+      daemon: randomUUID(),
+    });
+    return { durableLog, logged: new LoggedCounters(), release: () => Promise.resolve() };
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    const text = `${error.message} (settings jetstream.*)`;
+    throw new UserError(EXIT.unavailable, text, { cause: error });
   }
+}
+
+async function openConfiguredSpool(config: Config, observer: LogObserver): Promise<ConfiguredLog> {
   const { dir, bytesMax } = config.spool;
   const logged = new LoggedCounters();
   const onRecovered = (payload: Buffer) => {

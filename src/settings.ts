@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { JETSTREAM_SETTINGS } from "./jetstream-settings.ts";
 import { LIMIT_DESCRIPTIONS, limitUnit } from "./limit-descriptions.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LINE_FRAMINGS } from "./line-framing.ts";
@@ -8,46 +9,9 @@ import {
   DEFAULT_RETENTION_DAYS,
   type RetainedTable,
 } from "./retention-settings.ts";
+import { choice, count, type Setting, setting, text } from "./setting.ts";
 import { parseSocketAddress } from "./transports/address.ts";
 import { parseAddressSet } from "./transports/address-set.ts";
-
-/**
- * Every setting of the daemon, declared once: its key, default, unit and meaning. The loader, `hes config print`, the JSON schema
- * and docs/reference/configuration.md are made from this table.
- */
-export interface Setting<T> {
-  readonly schema: z.ZodType<T>;
-  readonly fallback: T;
-  readonly description: string;
-  /** Unit of a number, in words. */
-  readonly unit?: string;
-  /** Says in words what an empty default stands for. */
-  readonly fallbackText?: string;
-  /** Masked where it is shown, and may be given as the name of a file: `key_file`. */
-  readonly secret?: boolean;
-}
-
-interface Extras {
-  readonly unit?: string;
-  readonly fallbackText?: string;
-  readonly secret?: boolean;
-}
-
-function setting<T>(schema: z.ZodType<T>, fallback: T, description: string, extras: Extras = {}): Setting<T> {
-  return { schema, fallback, description, ...extras };
-}
-
-const text = (fallback: string, description: string, extras?: Extras) =>
-  setting(z.string(), fallback, description, extras);
-
-const count = (fallback: number, unit: string, description: string, from = 1) =>
-  setting(z.int().min(from), fallback, description, { unit });
-
-const choice = <const T extends readonly [string, ...string[]]>(
-  values: T,
-  fallback: T[number],
-  description: string,
-) => setting<T[number]>(z.enum(values) as unknown as z.ZodType<T[number]>, fallback, description);
 
 const isTimeZone = (name: string): boolean => {
   try {
@@ -96,6 +60,10 @@ const IDENTIFIER = z
   .string()
   .regex(/^[a-z_][a-z0-9_]{0,62}$/, "a lower-case PostgreSQL identifier is needed, such as hes");
 
+/**
+ * Every setting of the daemon, declared once: its key, default, unit and meaning. The loader, `hes config print`, the JSON schema
+ * and docs/reference/configuration.md are made from this table.
+ */
 export const OWN_SETTINGS = {
   data_dir: text("./data", "Directory of the embedded database, the spool and generated keys."),
 
@@ -160,7 +128,7 @@ export const OWN_SETTINGS = {
   "durable_log.kind": choice(
     ["spool", "jetstream"],
     "spool",
-    "Where an accepted push is safe before it is acknowledged: spool, segments on the local disk; jetstream is reserved.",
+    "Where an accepted push is safe before it is acknowledged: spool, segments on the local disk; jetstream, streams of NATS JetStream that several daemons share.",
   ),
   "spool.dir": text("", "Directory of the local spool; each daemon needs one of its own.", {
     fallbackText: "data_dir/spool",
@@ -171,6 +139,8 @@ export const OWN_SETTINGS = {
     "Bound of the spool: a warning at 80 %, and at 95 % meters are no longer read from. An hour of 1000 pushes a second is about 1.3 GB.",
     67_108_864,
   ),
+
+  ...JETSTREAM_SETTINGS,
 
   "http.listen": setting(
     address(true),
@@ -343,6 +313,7 @@ export const SECTIONS: Readonly<Record<string, string>> = {
   database: "Where their values are kept",
   durable_log: "What makes an accepted push safe",
   spool: "The local spool",
+  jetstream: "The durable log of several daemons",
   http: "Health and metrics",
   security: "Keys and strangers",
   polling: "What is read from meters, when and how",

@@ -84,7 +84,7 @@ describe("who may import whom", () => {
     expect([...parts].filter((part) => !(part in PROTOCOL))).toEqual([]);
   });
 
-  it("only transports see sockets, only storage sees pg, only schedule sees node-cron", () => {
+  it("only transports see sockets, only storage sees pg, only schedule sees node-cron, only its log sees NATS", () => {
     const outside = (folder: string) => sources.filter(({ path }) => !path.startsWith(folder));
     const sockets = new Set(["node:net", "node:dgram", "node:tls", "serialport"]);
     expect(offences(outside("src/transports/"), (target) => sockets.has(target))).toEqual([]);
@@ -92,6 +92,9 @@ describe("who may import whom", () => {
       offences(outside("src/storage/"), (target) => target === "pg" || target === "pg-copy-streams"),
     ).toEqual([]);
     expect(offences(outside("src/schedule/"), (target) => target === "node-cron")).toEqual([]);
+    expect(
+      offences(outside("src/durable-log/jetstream/"), (target) => target.startsWith("@nats-io/")),
+    ).toEqual([]);
   });
 
   it("only config.ts reads the environment", () => {

@@ -1,7 +1,8 @@
 import { stringify } from "smol-toml";
 import { z } from "zod";
 import type { LoadedConfig } from "../config.ts";
-import { SECTIONS, SETTINGS, type Setting } from "../settings.ts";
+import type { Setting } from "../setting.ts";
+import { SECTIONS, SETTINGS } from "../settings.ts";
 
 const MASK = "********";
 const WIDTH = 100;

@@ -4,6 +4,11 @@
  */
 export interface DurableLog {
   /**
+   * Whether other daemons append to it and read from it too. Then what is appended here may be read elsewhere, and the reverse, and
+   * records may stand in it twice that two daemons accepted.
+   */
+  readonly isShared: boolean;
+  /**
    * Takes a record in. `settled` is called once: when the record is safe, or when it is not going to be. Never throws. Records of one
    * meter are read in the order in which they were appended.
    */
@@ -30,6 +35,8 @@ export interface LogEntry {
   readonly payload: Buffer;
   /** Whether it may have been applied already: it was read before, and what became of it is not known. */
   readonly again: boolean;
+  /** Another one than before: of what this meter sent, another daemon may have read some meanwhile. 0 in a log that isn't shared. */
+  readonly epoch: number;
 }
 
 export interface LogState {

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { AppendOutcome, DurableLog, LogEntry } from "../durable-log/durable-log.ts";
 import { isNearlyFull } from "../durable-log/durable-log.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
@@ -46,6 +47,9 @@ export interface DrainParts {
   readonly released: () => void;
 }
 
+/** Meters whose epochs are remembered. */
+const EPOCHS_MAX = 100_000;
+
 interface Warm {
   readonly mapped: MappedPush;
   readonly safeAtMs: number;
@@ -55,7 +59,8 @@ interface Warm {
  * The way of accepted pushes through the durable log into the database: written there first, then read from it, stored and trimmed. While the
  * database keeps up, what was mapped at acceptance is kept until it is read, so that nothing is decoded twice. Otherwise, and after a
  * restart, it is opened and mapped again when its turn has come. All pushes are mapped in the order of the log: once one isn't mapped at
- * acceptance, none is until the log is read to its end, because the bits of a status word are compared with those before.
+ * acceptance, none is until the log is read to its end, because the bits of a status word are compared with those before. Of a log that is
+ * shared with other daemons everything is mapped when it is read, by whichever daemon reads it.
  */
 export class Drain {
   private readonly parts: DrainParts;
@@ -68,6 +73,8 @@ export class Drain {
   /** On their way to the log. */
   private appending = 0;
   private freshAt = Number.NEGATIVE_INFINITY;
+  /** Of a shared log: since when this daemon reads what a meter sends. */
+  private readonly epochs = new LRUCache<string, number>({ max: EPOCHS_MAX });
   private running: Promise<void> = Promise.resolve();
   private whenSafe: (() => void)[] = [];
   private whenApplied: (() => void)[] = [];
@@ -75,7 +82,7 @@ export class Drain {
   constructor(parts: DrainParts, limits: Partial<DrainLimits> = {}) {
     this.parts = parts;
     this.limits = { ...DRAIN_LIMITS, ...limits };
-    this.cold = parts.durableLog.state().records;
+    this.cold = parts.durableLog.isShared ? 0 : parts.durableLog.state().records;
     this.behind = this.cold;
   }
 
@@ -88,6 +95,7 @@ export class Drain {
 
   /** Whether a push that is accepted now should be mapped at once. */
   get mapsAtOnce(): boolean {
+    if (this.parts.durableLog.isShared) return false;
     return this.cold === 0 && this.behind < this.limits.warmMax;
   }
 
@@ -116,13 +124,15 @@ export class Drain {
     const record = writeAcceptedRecord(acceptance);
     this.parts.durableLog.append(record, acceptance.meterId, (outcome) => {
       this.appending--;
-      if (outcome.kind === "durable") {
+      if (outcome.kind === "durable" && !this.parts.durableLog.isShared) {
         if (mapped !== null)
           this.warm.set(outcome.position, { mapped, safeAtMs: this.parts.patience.clock.monotonic() });
       } else {
+        // Not in the log, or for whichever daemon reads it there.
         this.behind--;
         if (mapped === null) this.cold--;
         if (frame !== null) this.parts.logged.applied(frame);
+        this.tellApplied();
       }
       const isNeeded = outcome.kind !== "durable" && mapped === null;
       safe(outcome, isNeeded ? readAcceptedRecord(record) : acceptance);
@@ -150,6 +160,7 @@ export class Drain {
     for (;;) {
       const entries = await durableLog.read(this.limits.readMax);
       if (entries.length === 0) return;
+      if (durableLog.isShared) this.found(entries);
       let turn = 0;
       for (const entry of entries) {
         await this.roomInMemory();
@@ -172,7 +183,7 @@ export class Drain {
   }
 
   /** null for a record that this version can't read: it stays in the log. Whatever else goes wrong, the push is kept aside. */
-  private async map({ payload, again }: LogEntry): Promise<MappedPush | null> {
+  private async map({ payload, again, epoch }: LogEntry): Promise<MappedPush | null> {
     const { receiver, log } = this.parts;
     let acceptance: Acceptance;
     try {
@@ -181,6 +192,7 @@ export class Drain {
       log.error({ err: error }, "a record of the durable log can't be read by this version; it stays there");
       return null;
     }
+    this.forgetOldWords(acceptance.meterId, epoch);
     try {
       return await new Promise((resolve, reject) => run(receiver.reopen(acceptance, again), resolve, reject));
     } catch (error) {
@@ -188,6 +200,13 @@ export class Drain {
       log.error({ err: error }, "an accepted push could not be mapped; it goes to quarantine");
       return receiver.setAside(acceptance, (error as Error).message, again);
     }
+  }
+
+  /** Another daemon has read what the meter sent meanwhile: the database knows its status words better. */
+  private forgetOldWords(meterId: string, epoch: number): void {
+    if (!this.parts.durableLog.isShared || this.epochs.get(meterId) === epoch) return;
+    this.epochs.set(meterId, epoch);
+    this.parts.receiver.statusWords.forget(meterId);
   }
 
   private store(entry: LogEntry, mapped: MappedPush, safeAtMs: number | null): void {
@@ -206,10 +225,20 @@ export class Drain {
       this.freshAt = clock.monotonic();
     this.behind--;
     this.parts.durableLog.trim([entry.position]);
-    const frame = loggedFrame(mapped.acceptance);
+    const frame = this.parts.durableLog.isShared ? null : loggedFrame(mapped.acceptance);
     if (frame !== null) this.parts.logged.applied(frame);
     this.parts.applied(outcome, mapped);
     this.parts.released();
+    this.tellApplied();
+  }
+
+  /** Of a shared log it is known what there is to do when it is read. */
+  private found(entries: readonly LogEntry[]): void {
+    this.behind += entries.length;
+    this.cold += entries.length;
+  }
+
+  private tellApplied(): void {
     if (this.behind === 0) for (const resolve of this.whenApplied.splice(0)) resolve();
   }
 

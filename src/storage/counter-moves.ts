@@ -27,14 +27,6 @@ export class CounterMoves {
   /** Highest counter that this process handed to the database, in whatever batch: those were judged when they were accepted. */
   private readonly submitted = new LRUCache<string, number>({ max: REMEMBERED_MAX });
 
-  /** Counters of batches whose COMMIT may or may not have come through: a second attempt looks whether it is there. */
-  private readonly doubtful = new LRUCache<string, true>({ max: REMEMBERED_MAX });
-
-  /** Called when the connection was lost on the way: the batch may be stored. */
-  doubt(moves: readonly CounterMove[]): void {
-    for (const move of moves) this.doubtful.set(nameOf(move), true);
-  }
-
   /** Called before the first attempt to commit. */
   submit(pushes: readonly Pick<AcceptedPush, "counter">[]): void {
     for (const { counter } of pushes) {
@@ -56,8 +48,8 @@ export class CounterMoves {
   }
 
   /**
-   * Moves the counters of `moves`. Answers a verdict for those whose counter in the database wasn't lower already: another batch of
-   * this process overtook this one (`accepted`), or another daemon was faster. `ownIds`: the batch's history rows, written before.
+   * Moves the counters of `moves`. Answers a verdict for those whose counter in the database wasn't lower already: the frame is stored
+   * (`retransmission`), another batch of this process overtook this one (`accepted`), or another daemon was faster. `ownIds`: the batch's history rows, written before.
    */
   async move(
     client: Client,
@@ -106,10 +98,9 @@ export class CounterMoves {
     );
     const inDatabase = new Map(counters.map((row) => [rowName(row), row.counter as number]));
     const isForeign = ({ name }: Group) => (inDatabase.get(name) ?? 0) > (this.submitted.get(name) ?? -1);
-    const suspects = groups.filter((group) => isForeign(group) || this.doubtful.has(group.name));
     const seen = await this.seen(
       client,
-      suspects.flatMap(({ moves }) => moves),
+      groups.flatMap(({ moves }) => moves),
       ownIds,
     );
     const verdicts = new Map<CounterMove, RaceVerdict>();
@@ -147,6 +138,21 @@ export class CounterMoves {
       ),
     );
   }
+}
+
+/** Those of `moves` that say what one before them says: the same frame, accepted by two daemons. */
+export function repeatedMoves(moves: readonly CounterMove[]): ReadonlySet<CounterMove> {
+  const counters = new Map<string, CounterMove[]>();
+  const repeated = new Set<CounterMove>();
+  for (const move of moves) {
+    const name = nameOf(move);
+    const before = counters.get(name);
+    if (before === undefined) counters.set(name, [move]);
+    else if (before.some(({ counter, digest }) => counter === move.counter && digest.equals(move.digest)))
+      repeated.add(move);
+    else before.push(move);
+  }
+  return repeated;
 }
 
 function hexOnly(systemTitle: string): string {

@@ -4,7 +4,7 @@ import { queryWithCopies } from "./batch-query.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { collidingItems } from "./collisions.ts";
 import { copyIn } from "./copy-in.ts";
-import { COUNTERS_NOT_MOVED, CounterMoves, type RaceVerdict } from "./counter-moves.ts";
+import { COUNTERS_NOT_MOVED, CounterMoves, type RaceVerdict, repeatedMoves } from "./counter-moves.ts";
 import { changedDaysStatement, noteChangedDays } from "./daily-load-changes.ts";
 import type { Client, Database } from "./database.ts";
 import { mergeRows } from "./merge.ts";
@@ -63,6 +63,8 @@ class CopyingPushStore implements PushStore {
     const ids = await this.ids.take(pushes.length);
     const items = pushes.map((push, index) => identify(push, ids[index]!));
     this.counters.submit(pushes);
+    const repeated = repeatedMoves(pushes.flatMap(({ counter }) => counter ?? []));
+    for (const item of items) if (repeated.has(item.push.counter!)) item.verdict = "retransmission";
     // Every batch touches meters in the same order, so that two of them never wait for each other.
     const ordered = [...items].sort((a, b) =>
       a.push.meterId < b.push.meterId ? -1 : a.push.meterId > b.push.meterId ? 1 : 0,
@@ -109,7 +111,6 @@ class CopyingPushStore implements PushStore {
         if (again) await this.partitions.refresh();
         if (attempt < ATTEMPTS_MAX && (again || error.sqlState?.startsWith("40"))) continue;
         if (error.code !== "constraint") {
-          this.counters.doubt(items.flatMap(({ push }) => push.counter ?? []));
           for (const { push } of items) this.doubtful.add(push);
           throw error;
         }

@@ -13,19 +13,25 @@ const APDU = RAW_FRAMES.position.get("apdu")!;
 export async function storedAlready(client: Client, all: readonly Item[]): Promise<ReadonlySet<Item>> {
   // What a poll read has no history here; its rows tell by their keys.
   const items = all.filter(({ push }) => push.history !== null && push.frame !== null);
+  if (items.length === 0) return new Set();
   const cells = items.map(({ push }) => push.history!.cells);
+  const times = cells.map((row) => Number(row[STARTED_AT]));
   const { rows } = await client.query(
     `SELECT x.position FROM unnest($1::uuid[], $2::float8[], $3::bytea[], $4::bytea[])
               WITH ORDINALITY AS x(meter, received, digest, apdu, position)
       WHERE EXISTS (SELECT FROM push_history h WHERE h.meter_id = x.meter AND h.digest = x.digest
-                       AND h.started_at = to_timestamp(x.received / 1000.0))
+                       AND h.started_at = to_timestamp(x.received / 1000.0)
+                       AND h.started_at BETWEEN to_timestamp($5::float8 / 1000.0) AND to_timestamp($6::float8 / 1000.0))
          OR EXISTS (SELECT FROM quarantine q WHERE q.meter_id = x.meter AND q.state = 'kept' AND q.reason = 'unstorable' AND q.apdu = x.apdu
                        AND q.received_at = to_timestamp(x.received / 1000.0))`,
     [
       items.map(({ push }) => push.meterId),
-      cells.map((row) => row[STARTED_AT]),
+      times,
       cells.map((row) => Buffer.from(row[DIGEST] as Uint8Array)),
       items.map(({ push }) => Buffer.from(push.frame!.cells[APDU] as Uint8Array)),
+      // So that partitions of other days aren't looked into.
+      Math.min(...times),
+      Math.max(...times),
     ],
   );
   return new Set(rows.map((row) => items[row.position - 1]!));

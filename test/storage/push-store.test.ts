@@ -265,6 +265,34 @@ describe("counters", () => {
     expect((await lossyStore.commit([under(2, "two")]))[0]?.verdict).toBe("applied");
   });
 
+  it("store a frame once that two daemons accepted and acknowledged, and refuse nothing that was", async () => {
+    const final = (counter: number, octets?: string) => {
+      const one = under(counter, octets);
+      return { ...one, counter: { ...one.counter!, isFinal: true } };
+    };
+    const verdicts = async (...pushes: ReturnType<typeof final>[]) =>
+      (await store.commit(pushes)).map(({ verdict }) => verdict);
+    expect(await verdicts(final(10, "ten"), final(10, "ten"))).toEqual(["applied", "retransmission"]);
+    expect(await verdicts(final(10, "ten"))).toEqual(["retransmission"]);
+    // Held back, and accepted by a daemon that had not heard of the tenth.
+    expect(await verdicts(final(8, "eight"), final(8, "eight"))).toEqual(["applied", "retransmission"]);
+    expect(await all("SELECT counter FROM invocation_counters")).toEqual([{ counter: 10 }]);
+    expect(await count("push_history")).toBe(2);
+    // Two readers of the same partition for a moment.
+    const elsewhere = await openStore();
+    for (let counter = 20; counter < 40; counter++) {
+      const both = await Promise.all([store.commit([final(counter)]), elsewhere.commit([final(counter)])]);
+      expect(
+        both
+          .flat()
+          .map(({ verdict }) => verdict)
+          .sort(),
+      ).toEqual(["applied", "retransmission"]);
+    }
+    expect(await count("push_history")).toBe(22);
+    expect(await count("raw_frames")).toBe(22);
+  });
+
   it("are loaded with the digests of the last frames", async () => {
     await store.commit([under(1, "one"), under(2, "two")]);
     const counters = openCounterStore(test.database);

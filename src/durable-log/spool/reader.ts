@@ -78,7 +78,9 @@ export class SegmentReader {
     if (parsed.damaged > 0 && !segment.recovered) this.damaged(segment, parsed.damaged);
     return parsed.records
       .filter(({ sequence }) => sequence >= this.with.from)
-      .map(({ sequence, payload }) => ({ position: sequence, payload, again: segment.recovered }));
+      .map(({ sequence, payload }) => ({
+        ...{ position: sequence, payload, again: segment.recovered, epoch: 0 },
+      }));
   }
 
   /** Records that were safe can't be read any more: what is left of the segment is kept for somebody to look at. */

@@ -35,6 +35,7 @@ export async function openSpool(options: SpoolOptions): Promise<DurableLog> {
 }
 
 class Spool implements DurableLog {
+  readonly isShared = false;
   private readonly options: SpoolOptions;
   private readonly segments: Segment[];
   private readonly writer: SegmentWriter;
