@@ -4,19 +4,16 @@ import { isNearlyFull } from "../durable-log/durable-log.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { Acceptance } from "./accepted.ts";
 import { loggedFrame, readAcceptedRecord, writeAcceptedRecord } from "./accepted-record.ts";
+import { ADMISSION_LIMITS, Admission, type AdmissionLimits } from "./admission.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Log } from "./dependencies.ts";
 import type { LoggedCounters } from "./logged-counters.ts";
 import type { MappedPush, PushReceiver } from "./receive-push.ts";
 import { type Patience, run, StoppedError } from "./steps.ts";
 
-export interface DrainLimits {
+export interface DrainLimits extends AdmissionLimits {
   /** Mapped pushes that wait in memory for their turn; what is accepted beyond is mapped when it is read from the log. */
   readonly warmMax: number;
-  /** Pushes that are not in the database while it keeps up, at most; beyond that, nothing more is read from the sockets. */
-  readonly behindMax: number;
-  /** A database keeps up that commits what was accepted less than this ago. */
-  readonly freshMs: number;
   /** Entries read from the log at once. */
   readonly readMax: number;
   /** Entries mapped before sockets have their turn. */
@@ -27,11 +24,10 @@ export interface DrainLimits {
 
 export const DRAIN_LIMITS: DrainLimits = {
   warmMax: 4_000,
-  behindMax: 2_000,
-  freshMs: 1_000,
   readMax: 500,
   turnMax: 25,
   retryMs: 5_000,
+  ...ADMISSION_LIMITS,
 };
 
 export interface DrainParts {
@@ -50,11 +46,6 @@ export interface DrainParts {
 /** Meters whose epochs are remembered. */
 const EPOCHS_MAX = 100_000;
 
-interface Warm {
-  readonly mapped: MappedPush;
-  readonly safeAtMs: number;
-}
-
 /**
  * The way of accepted pushes through the durable log into the database: written there first, then read from it, stored and trimmed. While the
  * database keeps up, what was mapped at acceptance is kept until it is read, so that nothing is decoded twice. Otherwise, and after a
@@ -65,14 +56,14 @@ interface Warm {
 export class Drain {
   private readonly parts: DrainParts;
   private readonly limits: DrainLimits;
-  private readonly warm = new Map<number, Warm>();
+  private readonly warm = new Map<number, MappedPush>();
   /** Pushes in the log, or on their way to it, that aren't mapped. */
   private cold: number;
   /** Pushes in the log, or on their way to it, that aren't applied. */
   private behind: number;
   /** On their way to the log. */
   private appending = 0;
-  private freshAt = Number.NEGATIVE_INFINITY;
+  private readonly admission: Admission;
   /** Of a shared log: since when this daemon reads what a meter sends. */
   private readonly epochs = new LRUCache<string, number>({ max: EPOCHS_MAX });
   private running: Promise<void> = Promise.resolve();
@@ -82,15 +73,28 @@ export class Drain {
   constructor(parts: DrainParts, limits: Partial<DrainLimits> = {}) {
     this.parts = parts;
     this.limits = { ...DRAIN_LIMITS, ...limits };
+    this.admission = new Admission(this.limits);
     this.cold = parts.durableLog.isShared ? 0 : parts.durableLog.state().records;
     this.behind = this.cold;
   }
 
   start(): void {
+    this.turnLater();
     this.running = this.drain().catch((error: unknown) => {
       if (!(error instanceof StoppedError))
         this.parts.log.error({ err: error }, "the durable log can't be drained");
     });
+  }
+
+  private turnLater(): void {
+    const { patience, released } = this.parts;
+    const cancel = patience.clock.after(this.limits.turnMs, () => {
+      patience.stop.removeEventListener("abort", cancel);
+      this.admission.turn(this.behind > 0);
+      this.turnLater();
+      released();
+    });
+    patience.stop.addEventListener("abort", cancel);
   }
 
   /** Whether a push that is accepted now should be mapped at once. */
@@ -99,12 +103,17 @@ export class Drain {
     return this.cold === 0 && this.behind < this.limits.warmMax;
   }
 
-  /** Whether nothing more should be read from the sockets: there is no room, or the database keeps up and has enough to do. */
+  /**
+   * Whether nothing more should be read from the sockets: there is no room, or the database has enough to do. What is in a shared log is
+   * for whichever daemon has time.
+   */
   isFull(): boolean {
-    const { durableLog, patience } = this.parts;
+    const { durableLog, batcher } = this.parts;
+    const { behind, cold } = this;
     if (isNearlyFull(durableLog.state())) return true;
-    const isFresh = patience.clock.monotonic() - this.freshAt < this.limits.freshMs;
-    return isFresh && this.behind > Math.min(this.limits.behindMax, this.parts.batcher.worthWaiting);
+    return (
+      !durableLog.isShared && this.admission.isClosed({ behind, cold, worthWaiting: batcher.worthWaiting })
+    );
   }
 
   /**
@@ -118,6 +127,7 @@ export class Drain {
   ): void {
     this.appending++;
     this.behind++;
+    this.admission.noteAccepted();
     if (mapped === null) this.cold++;
     const frame = loggedFrame(acceptance);
     if (frame !== null) this.parts.logged.log(frame);
@@ -125,8 +135,7 @@ export class Drain {
     this.parts.durableLog.append(record, acceptance.meterId, (outcome) => {
       this.appending--;
       if (outcome.kind === "durable" && !this.parts.durableLog.isShared) {
-        if (mapped !== null)
-          this.warm.set(outcome.position, { mapped, safeAtMs: this.parts.patience.clock.monotonic() });
+        if (mapped !== null) this.warm.set(outcome.position, mapped);
       } else {
         // Not in the log, or for whichever daemon reads it there.
         this.behind--;
@@ -170,9 +179,9 @@ export class Drain {
         if (warm === undefined && ++turn % this.limits.turnMax === 0) {
           await new Promise<void>((resolve) => patience.clock.soon(resolve));
         }
-        const mapped = warm?.mapped ?? (await this.map(entry));
+        const mapped = warm ?? (await this.map(entry));
         if (warm === undefined) this.cold--;
-        if (mapped !== null) this.store(entry, mapped, warm?.safeAtMs ?? null);
+        if (mapped !== null) this.store(entry, mapped);
       }
     }
   }
@@ -209,20 +218,18 @@ export class Drain {
     this.parts.receiver.statusWords.forget(meterId);
   }
 
-  private store(entry: LogEntry, mapped: MappedPush, safeAtMs: number | null): void {
+  private store(entry: LogEntry, mapped: MappedPush): void {
     const { push } = mapped;
     const bytes = entry.payload.length;
     const settled = (outcome: CommitOutcome | null) => {
       if (outcome === null) this.later(entry, mapped);
-      else this.done(entry, mapped, outcome, safeAtMs);
+      else this.done(entry, mapped, outcome);
     };
     this.parts.batcher.add({ push, bytes, settled });
   }
 
-  private done(entry: LogEntry, mapped: MappedPush, outcome: CommitOutcome, safeAtMs: number | null): void {
-    const { clock } = this.parts.patience;
-    if (safeAtMs !== null && clock.monotonic() - safeAtMs < this.limits.freshMs)
-      this.freshAt = clock.monotonic();
+  private done(entry: LogEntry, mapped: MappedPush, outcome: CommitOutcome): void {
+    this.admission.noteStored();
     this.behind--;
     this.parts.durableLog.trim([entry.position]);
     const frame = this.parts.durableLog.isShared ? null : loggedFrame(mapped.acceptance);
@@ -247,7 +254,7 @@ export class Drain {
     const { patience } = this.parts;
     if (patience.stop.aborted) return;
     patience.clock.after(this.limits.retryMs, () => {
-      if (!patience.stop.aborted) this.store(entry, mapped, null);
+      if (!patience.stop.aborted) this.store(entry, mapped);
     });
   }
 }

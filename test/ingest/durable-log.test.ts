@@ -92,7 +92,7 @@ describe("a push that is in the spool", () => {
 
   it("is stored with the others, in order, when a database comes back that was away", async () => {
     const disk = new FaultyDisk();
-    const drainLimits = { warmMax: 30, behindMax: 20, readMax: 10, freshMs: 300 };
+    const drainLimits = { warmMax: 30, behindMax: 20, readMax: 10, turnMs: 75 };
     const { around, durableLog } = await start(disk, { meters: [meter], drainLimits });
     around.databaseAway = true;
     around.counter = { high: 0, digests: [] };
