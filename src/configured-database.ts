@@ -11,6 +11,8 @@ export interface ConfiguredDatabase {
   readonly database: Database;
   /** Another pool on the same database, for what must not wait behind the main one; its opener closes it. */
   open(poolMax: number): Database;
+  /** Why it can't be used now; null: it can. */
+  readonly away: UserError | null;
   /** True for the embedded PostgreSQL. */
   readonly embedded: boolean;
   /** Pid of the embedded postmaster now. */
@@ -24,6 +26,8 @@ export interface ConfiguredDatabaseOptions {
   readonly poolMax?: number;
   readonly onIdleError?: (error: StorageError) => void;
   readonly onEmbeddedExit?: (reason: string) => void;
+  /** A database that is away is given back all the same, with the error that it would have been. */
+  readonly mayBeAway?: boolean;
 }
 
 /** Opens the database that the configuration names: one by URL, or the embedded one, which is started where it isn't running. */
@@ -47,17 +51,21 @@ export async function openConfiguredDatabase(
     await database.close();
     await server?.stop();
   };
+  let away: UserError | null = null;
   try {
     await ping(database);
   } catch (error) {
-    await close();
-    throw unreachable(url, error);
+    const isAway = error instanceof StorageError && error.retryable;
+    if (isAway && options.mayBeAway === true) away = unreachable(url, error);
+    else {
+      await close();
+      throw error instanceof StorageError ? unreachable(url, error) : error;
+    }
   }
-  return { database, open, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
+  return { database, open, away, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
 }
 
-function unreachable(url: string, error: unknown): unknown {
-  if (!(error instanceof StorageError)) return error;
+function unreachable(url: string, error: StorageError): UserError {
   const where = URL.canParse(url) ? ` at ${new URL(url).host}` : "";
   return new UserError(
     EXIT.unavailable,

@@ -1,5 +1,7 @@
-import { type ConfiguredDatabase, migrateConfigured, openConfiguredDatabase } from "./configured-database.ts";
+import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
+import { type DaemonDatabase, openDaemonDatabase } from "./daemon-database.ts";
+import { awaitDatabase } from "./database-arrival.ts";
 import { watchDatabase } from "./database-watch.ts";
 import { type LogObserver, WARN_SHARE } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
@@ -11,7 +13,7 @@ import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
 import type { MeterRoads } from "./polling/meter-association.ts";
 import { openRoads } from "./polling/open-roads.ts";
-import { openPolls } from "./polls.ts";
+import { openPolls, type Polls } from "./polls.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
@@ -72,63 +74,62 @@ async function start(
   const metrics = new Metrics();
   health.set("database", "starting");
   let look = () => {};
-  const opened = await openConfiguredDatabase(config, {
-    log,
-    onIdleError: () => look(),
-    onEmbeddedExit: () => look(),
-  });
-  started.push(opened.close);
-  const { database } = opened;
-  await bringUpToDate(config, opened, log);
-  health.set("database", "ok");
-  metrics.databaseUp.set(1);
+  const base = await openDaemonDatabase(config, log, () => look());
+  started.push(() => base.close());
+  const { gate, housekeeping } = base;
+  health.set("database", base.away?.message ?? "ok");
+  metrics.databaseUp.set(base.away === null ? 1 : 0);
 
-  const housekeeping = opened.open(2);
-  started.push(() => housekeeping.close());
   // Events from before there is a pipeline raise no alerts; they stand in event_logs all the same.
   let line: Pipeline | null = null;
   const journal = openJournal(housekeeping, log, Date.now, (event) => line?.ingest.observe(event));
-  const watch = watchDatabase(housekeeping, (condition) => noteDatabase(condition, health, metrics, journal));
+  let isThere = base.away === null;
+  const note = (condition: "ok" | { away: string }) => {
+    gate.set(condition === "ok" ? null : condition.away);
+    // Its structure is looked at before it counts as there.
+    if (condition === "ok" && (isThere || !gate.isOpen)) return;
+    isThere = condition === "ok";
+    noteDatabase(condition, health, metrics, journal);
+  };
+  const watch = watchDatabase(base.pings, note);
   look = watch.look;
   started.push(() => watch.close());
 
   const spooled = await openConfiguredLog(config, logObserver(health, metrics, journal));
   started.push(() => spooled.release());
+  if (base.away !== null && !(await spooled.snapshot.isUsable())) throw base.away;
   metrics.durableLog = () => spooled.durableLog.state();
-  const pipeline = await openPipeline(config, database, metrics.observer(), log, Date.now, spooled);
+  metrics.snapshotMeters = () => spooled.snapshot.metersKnown;
+  const pipeline = await openPipeline(config, base.database, metrics.observer(), log, Date.now, spooled);
   line = pipeline;
   started.push(() => pipeline.close());
-  const pollDatabase = opened.open(POLL_CONNECTIONS);
-  started.push(() => pollDatabase.close());
-  const polls = await openPolls(
-    config,
-    pollDatabase,
-    pipeline,
-    { metrics, journal, log },
-    {
-      roads: roadsOf(config, pollDatabase, pipeline, log),
-      connectedMeters: () => pipeline.ingest.connectedMeters(),
-      now: scheduleClock,
-    },
-  );
-  started.push(() => polls.close());
-  const heart = startHeartbeat(
-    [
-      ...polls.duties.map(patient),
-      ...duties(config, housekeeping, pipeline, journal, () => watchLog(spooled, health)),
-    ],
-    log,
-  );
+  const duty = duties(config, housekeeping, pipeline, journal, spooled, () => watchLog(spooled, health));
+  const heart = startHeartbeat(duty, log);
+  const work = new PollsAndSnapshot(config, base, pipeline, spooled, { metrics, journal, log });
+  started.push(() => work.close());
   started.push(async () => {
     await heart.stop();
     await journal.flush();
   });
+  if (base.away === null) heart.add((await work.begin(scheduleClock)).map(patient));
 
   const listeners = await openListeners(config, pipeline.ingest, log);
   started.push(() => listeners.close());
   const http = await openHttp(config, health, metrics);
   if (http) started.push(() => http.close());
 
+  if (base.away !== null) {
+    const bring = async () => {
+      await base.bring();
+      note("ok");
+      heart.add((await work.begin(scheduleClock)).map(patient));
+    };
+    const arrival = awaitDatabase(bring, (error) => {
+      health.set("database", error.message);
+      journal.record("error", "storage", "the database is there and can't be used", { err: error });
+    });
+    started.push(() => arrival.close());
+  }
   health.started();
   journal.record("info", "daemon", "started", { version: VERSION, listening: listeners.addresses });
   return {
@@ -136,7 +137,7 @@ async function start(
     metrics,
     listeners,
     httpAddress: http?.address ?? null,
-    database: opened,
+    database: base.opened,
     reload: pipeline.reload,
     upkeep: () => heart.perform(),
     stop: async () => {
@@ -149,18 +150,51 @@ async function start(
   };
 }
 
-async function bringUpToDate(config: Config, opened: ConfiguredDatabase, log: Log): Promise<void> {
-  if (opened.embedded) {
-    log.info(
-      {},
-      "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
-    );
+/** What a daemon does only while the database is there: polls, and the snapshot for when it isn't. */
+class PollsAndSnapshot {
+  private readonly config: Config;
+  private readonly base: DaemonDatabase;
+  private readonly pipeline: Pipeline;
+  private readonly spooled: ConfiguredLog;
+  private readonly report: { readonly metrics: Metrics; readonly journal: Journal; readonly log: Log };
+  private readonly database: Database;
+  private polls: Polls | null = null;
+
+  constructor(
+    config: Config,
+    base: DaemonDatabase,
+    pipeline: Pipeline,
+    spooled: ConfiguredLog,
+    report: PollsAndSnapshot["report"],
+  ) {
+    this.config = config;
+    this.base = base;
+    this.pipeline = pipeline;
+    this.spooled = spooled;
+    this.report = report;
+    this.database = base.open(POLL_CONNECTIONS);
   }
-  const report = await migrateConfigured(config, opened.database);
-  log.info(
-    { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
-    "the database's structure is current",
-  );
+
+  /** Once the database is there; again after an attempt that failed. */
+  async begin(now: () => number): Promise<readonly Duty[]> {
+    const { config, pipeline, report, database } = this;
+    this.polls ??= await openPolls(config, database, pipeline, report, {
+      roads: roadsOf(config, database, pipeline, report.log),
+      connectedMeters: () => pipeline.ingest.connectedMeters(),
+      now,
+    });
+    const { snapshot, counterLog } = this.spooled;
+    snapshot
+      .write(this.base.housekeeping, counterLog, Date.now())
+      .catch((error: unknown) => report.log.warn({ err: error }, "the snapshot can't be written yet"));
+    return this.polls.duties;
+  }
+
+  async close(): Promise<void> {
+    await this.polls?.close();
+    await this.spooled.snapshot.settled();
+    await this.database.close();
+  }
 }
 
 /** What a meter pushes while it is polled goes the way of every push. */
@@ -237,12 +271,14 @@ function duties(
   database: Database,
   pipeline: Pipeline,
   journal: Journal,
+  { snapshot, counterLog }: ConfiguredLog,
   watchLog: () => void,
 ): Duty[] {
   const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty =>
     patient({ name, everyMs, run: async (now) => void (await work(now)) });
   return [
     duty("durable log", 1_000, async () => watchLog()),
+    duty("snapshot", 1_000, (now) => snapshot.write(database, counterLog, now)),
     duty("last seen", 10_000, () => pipeline.flush()),
     duty("journal", 10_000, () => journal.flush()),
     duty("daily load profile", MINUTE_MS, () =>

@@ -8,6 +8,8 @@ import type { KeyRing } from "./keys/key-ring.ts";
 import type { Log } from "./log.ts";
 import type { MappingConfiguration } from "./mapping/configuration.ts";
 import type { Config } from "./settings.ts";
+import { withKnownCounters } from "./snapshot/known-counters.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
 import type { PushStore } from "./storage/accepted-push.ts";
 import { openAlertStore } from "./storage/alerts.ts";
 import { openCounterStore, openStatusWordStore } from "./storage/counters.ts";
@@ -45,6 +47,8 @@ export interface Pipeline {
 export interface DurableBacking {
   readonly durableLog: DurableLog | null;
   readonly logged: LoggedCounters;
+  /** What is known while the database is away; absent: nothing. */
+  readonly snapshot?: Snapshot;
 }
 
 /** Reads keys and the mapping's configuration, and watches both for changes. */
@@ -57,13 +61,24 @@ export async function openPipeline(
   durable: DurableBacking = { durableLog: null, logged: new LoggedCounters() },
 ): Promise<Pipeline> {
   const ring = openKeyRing(config);
-  const configuration = await watchMappingConfiguration(database, (outcome) => {
-    if ("error" in outcome)
-      log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
-    else log.info({ version: outcome.version }, "the mapping's configuration was read again");
+  const snapshot = durable.snapshot ?? null;
+  const configuration = await watchMappingConfiguration(database, {
+    onReload: (outcome) => {
+      if ("error" in outcome)
+        log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
+      else log.info({ version: outcome.version }, "the mapping's configuration was read again");
+    },
+    onRead: (records) => snapshot?.configurationRead(records),
+    meanwhile: snapshot?.configuration ?? null,
   });
   const directory = await openMeterDirectory(database, ring, {
     onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),
+    ...(snapshot === null
+      ? {}
+      : {
+          meanwhile: (by, values) => snapshot.meters.find(by, values),
+          onChange: (meterId) => snapshot.meterChanged(meterId),
+        }),
   });
   const partitions = await openPartitions(database);
   const store = rememberSeen(
@@ -75,12 +90,13 @@ export async function openPipeline(
     now,
   );
   const codes = openCodeRegistry(database, configuration.reload);
+  const counters = openCounterStore(database);
   const ingest = createIngest({
     store,
     ...durable,
     clock: SYSTEM_CLOCK,
     directory,
-    counters: openCounterStore(database),
+    counters: snapshot === null ? counters : withKnownCounters(counters, snapshot.counters),
     quarantine: openQuarantine(database, {
       framesPerSourceMax: config.limits.quarantineFramesPerSource,
       framesMax: config.limits.quarantineFramesMax,

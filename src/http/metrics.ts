@@ -37,6 +37,8 @@ export class Metrics {
   readonly scheduleLag: Histogram;
   readonly gapsOpen: Gauge;
   readonly spoolSync: Histogram;
+  /** What `hes_snapshot_meters` says. */
+  snapshotMeters: () => number = () => 0;
   /** What `hes_spool_bytes` and `hes_spool_records` say. */
   durableLog: () => { readonly bytes: number; readonly records: number } = () => ({ bytes: 0, records: 0 });
 
@@ -110,6 +112,15 @@ export class Metrics {
 
   #durableLogSize(): void {
     const registers = [this.registry];
+    const known = () => this.snapshotMeters();
+    new Gauge({
+      name: "hes_snapshot_meters",
+      help: "Meters in the snapshot: their pushes are accepted while the database is away, after a restart too.",
+      registers,
+      collect() {
+        this.set(known());
+      },
+    });
     const size = () => this.durableLog();
     new Gauge({
       ...{ name: "hes_spool_bytes", help: "Octets of the durable log.", registers },

@@ -6,6 +6,8 @@ import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** Counters kept in memory; each has up to 64 digests. */
 const COUNTERS_MAX = 50_000;
+/** What was answered without the database is asked for again after this. */
+const PROVISIONAL_MS = 10_000;
 
 /**
  * The received counters, read from the database when a meter is first heard and then moved in memory as frames are accepted. What stands in
@@ -32,7 +34,7 @@ export class Counters {
     const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
     // Another connection may have asked at the same time; its state has moved already.
     const state = this.states.get(key) ?? this.logged.addTo({ high: stored.high, digests }, name);
-    this.states.set(key, state);
+    this.states.set(key, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});
     return state;
   }
 

@@ -140,7 +140,10 @@ export class Drain {
         // Not in the log, or for whichever daemon reads it there.
         this.behind--;
         if (mapped === null) this.cold--;
-        if (frame !== null) this.parts.logged.applied(frame);
+        if (frame !== null) {
+          if (outcome.kind === "durable") this.parts.logged.applied(frame);
+          else this.parts.logged.released(frame);
+        }
         this.tellApplied();
       }
       const isNeeded = outcome.kind !== "durable" && mapped === null;
@@ -231,9 +234,13 @@ export class Drain {
   private done(entry: LogEntry, mapped: MappedPush, outcome: CommitOutcome): void {
     this.admission.noteStored();
     this.behind--;
+    const frame = loggedFrame(mapped.acceptance);
+    if (frame !== null) {
+      // Of a shared log it was released when it was appended, by whichever daemon that was.
+      if (this.parts.durableLog.isShared) this.parts.logged.stored(frame);
+      else this.parts.logged.applied(frame);
+    }
     this.parts.durableLog.trim([entry.position]);
-    const frame = this.parts.durableLog.isShared ? null : loggedFrame(mapped.acceptance);
-    if (frame !== null) this.parts.logged.applied(frame);
     this.parts.applied(outcome, mapped);
     this.parts.released();
     this.tellApplied();

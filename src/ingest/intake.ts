@@ -1,6 +1,7 @@
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Acceptance } from "./accepted.ts";
+import { loggedFrame } from "./accepted-record.ts";
 import type { AlertFeed } from "./alert-feed.ts";
 import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
@@ -188,9 +189,15 @@ export class Intake {
       if (outcome === null || outcome.verdict === "replay") this.forget(mapped);
       if (outcome !== null) noteApplied(outcome, mapped, { ...this.with, ...this.parts });
       if (outcome?.verdict === "replay") this.overtaken(mapped);
+      else if (outcome !== null) this.noteCounter(mapped);
       this.settle(underway, outcome !== null && outcome.verdict !== "replay");
     };
     this.parts.batcher.add({ push: mapped.push, bytes: underway.bytes, settled });
+  }
+
+  private noteCounter({ acceptance }: MappedPush): void {
+    const frame = loggedFrame(acceptance);
+    if (frame !== null) this.with.logged.stored(frame);
   }
 
   /** A push has become safe, or is not going to be. */

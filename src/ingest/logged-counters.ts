@@ -19,6 +19,12 @@ export interface LoggedFrame extends CounterName {
 /** Counters as the frames in the durable log say that are not in the database yet. */
 export class LoggedCounters {
   private readonly states = new Map<string, CounterState & { unapplied: number }>();
+  private readonly onApplied: (frame: LoggedFrame) => void;
+
+  /** @param onApplied told of every frame that is in the database, before the log forgets it */
+  constructor(onApplied: (frame: LoggedFrame) => void = () => undefined) {
+    this.onApplied = onApplied;
+  }
 
   /** A frame is in the log: accepted now, or found there when it was opened. */
   log(frame: LoggedFrame): void {
@@ -33,7 +39,18 @@ export class LoggedCounters {
   }
 
   /** A frame of the log is in the database. */
-  applied(name: CounterName): void {
+  applied(frame: LoggedFrame): void {
+    this.onApplied(frame);
+    this.released(frame);
+  }
+
+  /** A frame that the log did not take is in the database. */
+  stored(frame: LoggedFrame): void {
+    this.onApplied(frame);
+  }
+
+  /** The log did not take it, or has it no longer. */
+  released(name: CounterName): void {
     const key = keyOfCounter(name);
     const state = this.states.get(key);
     if (state !== undefined && --state.unapplied <= 0) this.states.delete(key);

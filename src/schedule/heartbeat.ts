@@ -9,6 +9,8 @@ export interface Duty {
 }
 
 export interface Heartbeat {
+  /** More duties, from the next tick on. */
+  add(duties: readonly Duty[]): void;
   /** Runs everything that is due; what still runs from an earlier tick is left alone. For tests and for the start. */
   beat(now: number): Promise<void>;
   /** Runs every duty now, due or not; what runs already is waited for. */
@@ -29,10 +31,11 @@ const TICK = "*/10 * * * * *";
  * A clock that was set back doesn't stop it: a last run that lies in the future counts as never.
  */
 export function startHeartbeat(
-  duties: readonly Duty[],
+  first: readonly Duty[],
   log: HeartbeatLog,
   now: () => number = Date.now,
 ): Heartbeat {
+  const duties = [...first];
   const lastRun = new Map<Duty, number>();
   const running = new Map<Duty, Promise<void>>();
 
@@ -68,6 +71,7 @@ export function startHeartbeat(
     suppressMissedWarning: true,
   });
   return {
+    add: (more) => void duties.push(...more),
     beat,
     perform: async () => {
       await Promise.all(duties.map((duty) => running.get(duty) ?? begin(duty, now())));

@@ -42,3 +42,34 @@ export function openStatusWordStore(database: Database): StatusWordStore {
     },
   };
 }
+
+/** Every received counter, read `max` rows at a time. */
+export async function* receivedCounters(database: Database, max: number): AsyncGenerator<ReceivedCounter> {
+  for (let last: readonly unknown[] = [0, "", 0]; ; ) {
+    const rows = await database.query(
+      `SELECT key_id, system_title, client_sap, counter FROM invocation_counters
+        WHERE (key_id, system_title, client_sap) > ($1::int, $2::text, $3::smallint)
+        ORDER BY key_id, system_title, client_sap LIMIT ${max}`,
+      last,
+    );
+    for (const row of rows) {
+      const [keyId, systemTitle, clientSap] = [row["key_id"], row["system_title"], row["client_sap"]];
+      yield { keyId, systemTitle, clientSap, counter: row["counter"] };
+      last = [keyId, systemTitle, clientSap];
+    }
+    if (rows.length < max) return;
+  }
+}
+
+export interface ReceivedCounter {
+  readonly keyId: number;
+  readonly systemTitle: string;
+  readonly clientSap: number;
+  readonly counter: number;
+}
+
+/** Rows of `meter_keys`, whatever their state. */
+export async function storedKeyIds(database: Database): Promise<ReadonlySet<number>> {
+  const rows = await database.query("SELECT id FROM meter_keys");
+  return new Set(rows.map((row) => row["id"] as number));
+}

@@ -9,6 +9,8 @@ export interface StoredCounter {
   readonly high: number | null;
   /** Digests of the last 64 accepted frames (first 16 octets of SHA-256 over the protected APDU), with their counters. */
   readonly digests: readonly { readonly counter: number; readonly digest: Buffer }[];
+  /** Answered without the database, which knows more digests. */
+  readonly isProvisional?: boolean;
 }
 
 export interface CounterStore {

@@ -2,7 +2,8 @@ import { LRUCache } from "lru-cache";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Database, Listener } from "./database.ts";
 import type { MeterDirectory, MeterRecord } from "./meter-record.ts";
-import { findMeters, type MeterLookup } from "./meters.ts";
+import { findMeters, type MeterLookup, openMeter, type StoredMeter } from "./meters.ts";
+import { StorageError } from "./storage-error.ts";
 
 export interface MeterDirectoryOptions {
   /** Meters kept in memory; about 2 KiB each. */
@@ -11,6 +12,10 @@ export interface MeterDirectoryOptions {
   readonly unknownMs?: number;
   /** Told when a key's envelope can't be opened. */
   readonly onUnusableKey?: (error: Error) => void;
+  /** Asked while the database is away; null: it doesn't know either. */
+  readonly meanwhile?: (by: MeterLookup, values: readonly string[]) => Promise<StoredMeter[] | null>;
+  /** A meter has changed; null: any may have. */
+  readonly onChange?: (meterId: string | null) => void;
 }
 
 export interface CachedMeterDirectory extends MeterDirectory {
@@ -44,6 +49,8 @@ class Directory implements CachedMeterDirectory {
   private readonly database: Database;
   private readonly ring: KeyRing;
   private readonly onUnusableKey: (error: Error) => void;
+  private readonly meanwhile: NonNullable<MeterDirectoryOptions["meanwhile"]>;
+  private readonly onChange: (meterId: string | null) => void;
   /** By `<look-up>|<value>`. */
   private readonly found: LRUCache<string, MeterRecord>;
   private readonly unknown: LRUCache<string, true>;
@@ -64,6 +71,8 @@ class Directory implements CachedMeterDirectory {
     this.database = database;
     this.ring = ring;
     this.onUnusableKey = options.onUnusableKey ?? (() => undefined);
+    this.meanwhile = options.meanwhile ?? (async () => null);
+    this.onChange = options.onChange ?? (() => undefined);
     this.found = new LRUCache({
       max: options.cacheMax ?? 100_000,
       dispose: (record, name) => {
@@ -78,9 +87,14 @@ class Directory implements CachedMeterDirectory {
   async listen(): Promise<void> {
     this.listener = await this.database.listen(
       "hes_meters",
-      (id) => this.forget(id),
-      () => this.forget(),
+      (id) => this.changed(id),
+      () => this.changed(),
     );
+  }
+
+  private changed(meterId?: string): void {
+    this.forget(meterId);
+    this.onChange(meterId ?? null);
   }
 
   peekBySystemTitle(systemTitle: string): MeterRecord | null | undefined {
@@ -151,9 +165,7 @@ class Directory implements CachedMeterDirectory {
       const { generation } = this;
       try {
         const values = batch.map(([value]) => value);
-        const records = await this.database.withClient((client) =>
-          findMeters(client, this.ring, by, values, this.onUnusableKey),
-        );
+        const records = await this.records(by, values);
         for (const [value, waiters] of batch) {
           const record = choose(by, value, records);
           if (generation === this.generation) this.remember(`${by}|${value}`, record);
@@ -164,6 +176,20 @@ class Directory implements CachedMeterDirectory {
       }
     }
     this.running.delete(by);
+  }
+
+  /** What is found while the database is away is looked for again when it is back: the listener tells of a gap then. */
+  private async records(by: By, values: readonly string[]): Promise<MeterRecord[]> {
+    try {
+      return await this.database.withClient((client) =>
+        findMeters(client, this.ring, by, values, this.onUnusableKey),
+      );
+    } catch (error) {
+      if (!(error instanceof StorageError && error.retryable)) throw error;
+      const found = await this.meanwhile(by, values);
+      if (found === null) throw error;
+      return found.map((stored) => openMeter(stored, this.ring, this.onUnusableKey));
+    }
   }
 
   private remember(name: string, record: MeterRecord | null): void {

@@ -10,7 +10,8 @@ export interface NewKey {
   readonly secret: Buffer;
 }
 
-interface StoredKey {
+/** A key as it stands in the database: in its envelope. */
+export interface StoredKey {
   readonly id: number;
   readonly meterId: string;
   readonly kind: MeterKey["kind"];
@@ -33,7 +34,8 @@ const stored = (row: QueryRow): StoredKey => ({
   systemTitle: row["system_title"],
 });
 
-async function usableKeys(client: Client, meterIds: readonly string[]): Promise<StoredKey[]> {
+/** NEW and ACTIVE keys of some meters, in their envelopes. */
+export async function usableKeys(client: Client, meterIds: readonly string[]): Promise<StoredKey[]> {
   const { rows } = await client.query(
     `SELECT id, meter_id, kind, client_sap, state, envelope, system_title FROM meter_keys
       WHERE meter_id = ANY($1) AND state IN ('NEW', 'ACTIVE') ORDER BY id`,
@@ -57,8 +59,17 @@ export async function loadKeys(
   meterIds: readonly string[],
   onUnusable: (error: Error) => void,
 ): Promise<Map<string, MeterKey[]>> {
+  return openKeys(await usableKeys(client, meterIds), ring, onUnusable);
+}
+
+/** The same of keys that were read before. */
+export function openKeys(
+  keys: readonly StoredKey[],
+  ring: KeyRing,
+  onUnusable: (error: Error) => void,
+): Map<string, MeterKey[]> {
   const found = new Map<string, MeterKey[]>();
-  for (const key of await usableKeys(client, meterIds)) {
+  for (const key of keys) {
     try {
       const usable = {
         keyId: key.id,

@@ -1,8 +1,8 @@
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Client, Database, QueryRow } from "./database.ts";
 import { CERTIFICATES, signatureKeysOf } from "./meter-certificates.ts";
-import { loadKeys } from "./meter-keys.ts";
-import type { MeterKey, MeterRecord } from "./meter-record.ts";
+import { openKeys, type StoredKey, usableKeys } from "./meter-keys.ts";
+import type { MeterRecord } from "./meter-record.ts";
 
 const COLUMNS = `m.id, m.meter_number, m.meter_type, coalesce(m.category, t.category) AS category, m.manufacturer, m.model,
   m.logical_device_name, m.system_title, m.framing, m.host, m.required_protection, m.security_suite,
@@ -18,6 +18,15 @@ const CONDITIONS: Record<MeterLookup, string> = {
   id: "m.id = ANY($1::uuid[])",
 };
 
+/** A meter as its rows say, with the envelopes of its keys: nothing in it is secret without the key-encryption key. */
+export interface StoredMeter {
+  /** Without its keys. */
+  readonly meter: Omit<MeterRecord, "keys" | "signatureKeys">;
+  readonly keys: readonly StoredKey[];
+  /** DER, of certificates that were valid when it was read. */
+  readonly certificates: readonly Buffer[];
+}
+
 /** Active meters that match any of `values`, with their keys. */
 export async function findMeters(
   client: Client,
@@ -26,25 +35,57 @@ export async function findMeters(
   values: readonly string[],
   onUnusableKey: (error: Error) => void = () => undefined,
 ): Promise<MeterRecord[]> {
-  const { rows } = await client.query(
-    `SELECT ${COLUMNS}, ${CERTIFICATES} AS certificates ${FROM} WHERE ${CONDITIONS[by]} AND m.status = 'active'`,
-    [values],
-  );
-  if (rows.length === 0) return [];
-  const keys = await loadKeys(
-    client,
-    ring,
-    rows.map((row) => row.id as string),
-    onUnusableKey,
-  );
-  return rows.map((row) => {
-    const record = meterRecord(row, keys.get(row.id as string) ?? []);
-    const certificates = row["certificates"] as readonly Buffer[];
-    return certificates.length === 0 ? record : { ...record, signatureKeys: signatureKeysOf(certificates) };
-  });
+  const found = await findStoredMeters(client, by, values);
+  return found.map((stored) => openMeter(stored, ring, onUnusableKey));
 }
 
-function meterRecord(row: QueryRow, keys: readonly MeterKey[]): MeterRecord {
+/** The same with the keys in their envelopes. */
+export function findStoredMeters(
+  client: Client,
+  by: MeterLookup,
+  values: readonly string[],
+): Promise<StoredMeter[]> {
+  return storedMeters(client, CONDITIONS[by], "", values);
+}
+
+/** All active meters, a page at a time, by id: those behind `after`; null: from the first. */
+export function pageOfMeters(database: Database, after: string | null, max: number): Promise<StoredMeter[]> {
+  return database.withClient((client) =>
+    storedMeters(client, "($1::uuid IS NULL OR m.id > $1)", `ORDER BY m.id LIMIT ${max}`, after),
+  );
+}
+
+async function storedMeters(
+  client: Client,
+  condition: string,
+  rest: string,
+  parameter: unknown,
+): Promise<StoredMeter[]> {
+  const { rows } = await client.query(
+    `SELECT ${COLUMNS}, ${CERTIFICATES} AS certificates ${FROM} WHERE ${condition} AND m.status = 'active' ${rest}`,
+    [parameter],
+  );
+  if (rows.length === 0) return [];
+  const keys = new Map<string, StoredKey[]>(rows.map((row) => [row.id as string, []]));
+  for (const key of await usableKeys(client, [...keys.keys()])) keys.get(key.meterId)!.push(key);
+  return rows.map((row) => ({
+    meter: meterRow(row),
+    keys: keys.get(row["id"])!,
+    certificates: row["certificates"],
+  }));
+}
+
+/** A key that can't be opened is left out and told to `onUnusableKey`. */
+export function openMeter(
+  { meter, keys, certificates }: StoredMeter,
+  ring: KeyRing,
+  onUnusableKey: (error: Error) => void,
+): MeterRecord {
+  const record = { ...meter, keys: openKeys(keys, ring, onUnusableKey).get(meter.id) ?? [] };
+  return certificates.length === 0 ? record : { ...record, signatureKeys: signatureKeysOf(certificates) };
+}
+
+function meterRow(row: QueryRow): StoredMeter["meter"] {
   return {
     id: row["id"],
     meterNumber: row["meter_number"],
@@ -61,7 +102,6 @@ function meterRecord(row: QueryRow, keys: readonly MeterKey[]): MeterRecord {
     counterMayStandStill: row["counter_may_stand_still"],
     deviationSign: row["deviation_sign"],
     timeZone: row["time_zone"],
-    keys,
   };
 }
 
@@ -138,9 +178,8 @@ export async function showMeter(database: Database, name: string): Promise<Meter
 }
 
 function summary(row: QueryRow): MeterSummary {
-  const { keys: _, ...meter } = meterRecord(row, []);
   return {
-    ...meter,
+    ...meterRow(row),
     firmware: row["firmware"],
     mode: row["mode"],
     port: row["port"],

@@ -41,7 +41,10 @@ export interface Partitions {
 
 export async function openPartitions(database: Database): Promise<Partitions> {
   const partitions = new NativePartitions(database);
-  await partitions.refresh();
+  await partitions.refresh().catch((error: unknown) => {
+    // Of a database that is away nothing is known; the first batch that misses a partition makes it look again.
+    if (!(error instanceof StorageError && error.retryable)) throw error;
+  });
   return partitions;
 }
 

@@ -11,14 +11,18 @@ import {
   type StatusBitRecord,
 } from "../mapping/configuration.ts";
 import type { Client, Database, Listener } from "./database.ts";
+import { StorageError } from "./storage-error.ts";
 
 /** Everything that the mapping is configured with, read in one snapshot. */
 export async function loadMappingConfiguration(database: Database): Promise<MappingConfiguration> {
-  const records = await database.transaction(async (client) => {
+  return configureMapping(await loadMappingRecords(database));
+}
+
+function loadMappingRecords(database: Database): Promise<MappingRecords> {
+  return database.transaction(async (client) => {
     await client.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
     return mappingRecords(client);
   });
-  return configureMapping(records);
 }
 
 async function mappingRecords(client: Client): Promise<MappingRecords> {
@@ -77,18 +81,35 @@ export interface WatchedConfiguration {
 /** Changes that come in one go, such as an import, are read once, this long after the first. */
 const SETTLE_MS = 100;
 
+export interface ConfigurationWatch {
+  readonly onReload?: (outcome: { error: unknown } | { version: number }) => void;
+  /** What was read, now and whenever it is read again. */
+  readonly onRead?: (records: MappingRecords) => void;
+  /** What it was, to begin with where the database is away. */
+  readonly meanwhile?: MappingRecords | null;
+}
+
 /** The mapping's configuration, read again whenever one of its tables changes. */
 export async function watchMappingConfiguration(
   database: Database,
-  onReload: (outcome: { error: unknown } | { version: number }) => void = () => undefined,
+  watch: ConfigurationWatch = {},
 ): Promise<WatchedConfiguration> {
-  let configuration = await loadMappingConfiguration(database);
+  const { onReload = () => undefined, onRead = () => undefined, meanwhile = null } = watch;
+  const load = async () => {
+    const records = await loadMappingRecords(database);
+    onRead(records);
+    return configureMapping(records);
+  };
+  let configuration = await load().catch((error: unknown) => {
+    if (meanwhile === null || !(error instanceof StorageError && error.retryable)) throw error;
+    return configureMapping(meanwhile);
+  });
   let reading: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
   const reload = (): Promise<void> => {
     next ??= reading.then(async () => {
       next = null;
-      configuration = await loadMappingConfiguration(database);
+      configuration = await load();
       onReload({ version: configuration.version });
     });
     reading = next.catch(() => undefined);

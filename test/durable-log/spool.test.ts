@@ -18,7 +18,9 @@ async function opened(files: SpoolFiles, options: Partial<SpoolOptions> = {}) {
   let nonces = 7;
   const log = await openSpool({
     ...{ files, clock: SYSTEM_CLOCK, observer, nonce: () => nonces++, bytesMax: 1 << 30 },
-    onRecovered: (payload) => recovered.push(payload.toString()),
+    onRecovered: (payload, isDrained) => {
+      if (!isDrained) recovered.push(payload.toString());
+    },
     ...options,
   });
   return { log, recovered };

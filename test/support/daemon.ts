@@ -5,7 +5,10 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+/** As it was built, whether this file was built too or not. */
+const MAIN = ["../../src/main.js", "../../dist/src/main.js"]
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  .find((path) => existsSync(path));
 
 export interface DaemonProcess {
   readonly child: ChildProcess;
@@ -25,7 +28,7 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: strin
 
 /** Starts `hes serve` as a process of its own, on ports that the system chooses, and waits until it says that it is ready. */
 export async function startDaemonProcess(environment: Record<string, string>): Promise<DaemonProcess> {
-  if (!existsSync(MAIN)) throw new Error("dist/src/main.js is missing: npm run build (npm test does it)");
+  if (MAIN === undefined) throw new Error("dist/src/main.js is missing: npm run build (npm test does it)");
   const child = spawn(process.execPath, [MAIN, "serve"], {
     env: {
       PATH: process.env["PATH"],

@@ -4,7 +4,7 @@ import { FIRST_RECORD, readSegmentName, type Segment } from "./segment.ts";
 import type { SpoolOptions } from "./spool.ts";
 
 export interface Recovered {
-  /** Those with something to drain, oldest first. */
+  /** Those with something to drain, or to keep, oldest first. */
   readonly segments: Segment[];
   /** First sequence that is free. */
   readonly next: number;
@@ -34,7 +34,7 @@ export async function recoverSegments(options: SpoolOptions, from: number): Prom
       observer.problem(text, new Error(text));
     }
     const untrimmed = contents.sequences.filter((sequence) => sequence >= from).length;
-    if (untrimmed > 0) {
+    if (untrimmed > 0 || (options.onRetained !== undefined && contents.sequences.length > 0)) {
       segments.push({
         ...{ name, first, nonce, file, end: contents.end, next: contents.next, untrimmed, sealed: true },
         ...{ cursor: FIRST_RECORD, recovered: true, damaged: contents.damaged > 0 },
@@ -61,7 +61,7 @@ async function readContents(
   file: SpoolFile,
   nonce: number,
   from: number,
-  onRecovered: (payload: Buffer) => void = () => undefined,
+  onRecovered: NonNullable<SpoolOptions["onRecovered"]> = () => undefined,
 ): Promise<Contents> {
   const octets = Buffer.allocUnsafe(await file.size());
   const got = await file.read(octets, 0);
@@ -75,7 +75,7 @@ async function readContents(
   let whole = 0;
   let end = FIRST_RECORD;
   for (const { sequence, payload } of records) {
-    if (sequence >= from) onRecovered(payload);
+    onRecovered(payload, sequence < from);
     whole += recordOctets(payload);
     end = payload.byteOffset - octets.byteOffset + payload.length;
   }

@@ -16,9 +16,22 @@ export interface SpoolOptions {
   readonly nonce: () => number;
   /** Octets of all segments together. */
   readonly bytesMax: number;
-  /** Called while opening for every record that isn't drained, in order. */
-  readonly onRecovered?: (payload: Buffer) => void;
+  /** Called while opening for every record that is there, in order; `isDrained`: it is applied already. */
+  readonly onRecovered?: (payload: Buffer, isDrained: boolean) => void;
+  /**
+   * Segments that are done with stay until `cover` says that what they tell is kept elsewhere; called when one waits for that. Absent: they
+   * are removed at once.
+   */
+  readonly onRetained?: () => void;
   readonly limits?: Partial<WriterLimits>;
+}
+
+/** The local durable log, of which somebody may want to keep more than what is to be applied. */
+export interface Spool extends DurableLog {
+  /** Everything before it is applied. */
+  drainedTo(): number;
+  /** What stands before it is kept elsewhere: with `onRetained`, segments are removed up to there. */
+  cover(position: number): void;
 }
 
 /** How often the file that says how far the spool is drained is written. */
@@ -28,13 +41,13 @@ const MARK_MS = 1_000;
  * The local durable log: append-only segments, a CRC-32 a record, one fdatasync a group. Segments of earlier runs are only read; a
  * segment is removed when all that it holds is applied.
  */
-export async function openSpool(options: SpoolOptions): Promise<DurableLog> {
+export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const from = await readDrainedMark(options.files);
   const recovered = await recoverSegments(options, from);
-  return new Spool(options, recovered, from);
+  return new SegmentSpool(options, recovered, from);
 }
 
-class Spool implements DurableLog {
+class SegmentSpool implements Spool {
   readonly isShared = false;
   private readonly options: SpoolOptions;
   private readonly segments: Segment[];
@@ -44,6 +57,8 @@ class Spool implements DurableLog {
   private writtenMark: number;
   private markTimer: (() => void) | null = null;
   private underway: Promise<void> = Promise.resolve();
+  /** Segments that end before it may be removed. */
+  private covered: number;
   /** Octets that wait to be written. */
   private appending = 0;
   /** Of all segments. */
@@ -56,6 +71,7 @@ class Spool implements DurableLog {
     this.segments = segments;
     this.mark = new DrainedMark(Math.max(from, segments[0]?.first ?? next));
     this.writtenMark = from;
+    this.covered = options.onRetained === undefined ? Number.POSITIVE_INFINITY : 0;
     this.reader = new SegmentReader({ segments, clock, observer, from });
     const opened = (segment: Segment) => void segments.push(segment);
     this.count();
@@ -102,6 +118,15 @@ class Spool implements DurableLog {
     });
   }
 
+  drainedTo(): number {
+    return this.mark.sequence;
+  }
+
+  cover(position: number): void {
+    this.covered = Math.max(this.covered, position);
+    this.sweep();
+  }
+
   state(): LogState {
     const { bytesMax } = this.options;
     return { records: this.records, bytes: this.bytes, bytesMax, condition: this.writer.trouble ?? "ok" };
@@ -128,13 +153,15 @@ class Spool implements DurableLog {
 
   /** Removes segments that are done with. */
   private sweep(): void {
-    const isDone = (one: Segment) => one.sealed && one.untrimmed <= 0 && isRead(one);
+    const isApplied = (one: Segment) => one.sealed && one.untrimmed <= 0 && isRead(one);
+    const isDone = (one: Segment) => isApplied(one) && one.next <= this.covered;
     for (let at = this.segments.findIndex(isDone); at >= 0; at = this.segments.findIndex(isDone)) {
       const [segment] = this.segments.splice(at, 1);
       this.queue(() => this.remove(segment!));
       this.count();
       if (at === 0) this.mark.skipTo(this.segments[0]?.first ?? segment!.next);
     }
+    if (this.segments.some(isApplied)) this.options.onRetained?.();
   }
 
   private async remove({ name, file, damaged }: Segment): Promise<void> {

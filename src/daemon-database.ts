@@ -1,0 +1,75 @@
+import { type ConfiguredDatabase, migrateConfigured, openConfiguredDatabase } from "./configured-database.ts";
+import type { UserError } from "./exit.ts";
+import type { Log } from "./log.ts";
+import type { Config } from "./settings.ts";
+import type { Database } from "./storage/database.ts";
+import { DatabaseGate } from "./storage/database-gate.ts";
+
+/** For what is small and must not wait behind pushes: events, refusals, the snapshot. */
+const HOUSEKEEPING_CONNECTIONS = 2;
+
+/** The daemon's database, which may be away when it starts: until its structure is current, nothing passes the gate. */
+export interface DaemonDatabase {
+  readonly opened: ConfiguredDatabase;
+  /** Why it can't be used now; null: it can, and its structure is current. */
+  readonly away: UserError | null;
+  readonly gate: DatabaseGate;
+  /** For pushes. */
+  readonly database: Database;
+  /** For the rest, with connections of its own. */
+  readonly housekeeping: Database;
+  /** The same past the gate, to ask whether it is there. */
+  readonly pings: Database;
+  /** Another pool behind the gate; its opener closes it. */
+  open(poolMax: number): Database;
+  /** Brings its structure up to date and opens the gate. Rejects with StorageError while it is away. */
+  bring(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Throws UserError where it can't be used for another reason than being away. */
+export async function openDaemonDatabase(
+  config: Config,
+  log: Log,
+  look: () => void,
+): Promise<DaemonDatabase> {
+  const opened = await openConfiguredDatabase(config, {
+    ...{ log, onIdleError: look, onEmbeddedExit: look, mayBeAway: true },
+  });
+  const gate = new DatabaseGate();
+  const pings = opened.open(HOUSEKEEPING_CONNECTIONS);
+  const close = async () => {
+    await pings.close();
+    await opened.close();
+  };
+  const bring = async () => {
+    await bringUpToDate(config, opened, log);
+    await gate.open();
+  };
+  try {
+    if (opened.away === null) await bring();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    ...{ opened, gate, pings, bring, close, away: opened.away },
+    database: gate.around(opened.database),
+    housekeeping: gate.around(pings),
+    open: (poolMax) => gate.around(opened.open(poolMax)),
+  };
+}
+
+async function bringUpToDate(config: Config, opened: ConfiguredDatabase, log: Log): Promise<void> {
+  if (opened.embedded) {
+    log.info(
+      {},
+      "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
+    );
+  }
+  const report = await migrateConfigured(config, opened.database);
+  log.info(
+    { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
+    "the database's structure is current",
+  );
+}

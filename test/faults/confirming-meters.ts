@@ -1,0 +1,230 @@
+import { createHash } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { type Envelope, notification, protectionKeys, seal } from "../../simulator/envelope.ts";
+import { importCsv, keysCsv, type MeterPlan, planMeter } from "../../simulator/identity.ts";
+import { SimulatedMeter } from "../../simulator/meter.ts";
+import { loadModels, type Model } from "../../simulator/model.ts";
+import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
+
+/** Bit 30 of the long invoke id: a confirmation is asked for. */
+const CONFIRMED = 0x4000_0000;
+const WRAPPER_OCTETS = 8;
+/** Wrapper header and data-notification-confirm without a time. */
+const CONFIRM_OCTETS = 14;
+const INSTANT_SECONDS = 60;
+const DIGEST_OCTETS = 16;
+/** After a connection broke or could not be made. */
+const REDIAL_MS = 50;
+
+export interface Confirmed {
+  readonly systemTitle: string;
+  readonly counter: number;
+  /** From the first octet sent, on whatever connection, to the confirmation. */
+  readonly latencyMs: number;
+  /** Milliseconds of performance.now(). */
+  readonly at: number;
+}
+
+export interface FleetOptions {
+  readonly meters: number;
+  readonly pushesPerMeter: number;
+  readonly seed: number;
+  /** Of all meters together; null: each sends the next push when the last one is confirmed. */
+  readonly ratePerSecond: number | null;
+  readonly onConfirmed: (confirmed: Confirmed) => void;
+  /** Told of every frame before it is sent for the first time. */
+  readonly onSent?: (frame: Buffer) => void;
+  /** Sent again on the same connection when no confirmation has come for so long. */
+  readonly repeatMs: number;
+}
+
+/**
+ * Meters that send a push and wait until it is confirmed; on a connection that broke they dial again and send it again, octet for octet.
+ * The counter of a push is its number, and so is its invoke id.
+ */
+export class ConfirmingMeters {
+  readonly importCsv: string;
+  readonly keysCsv: string;
+  /** First 16 octets of SHA-256 over each APDU that was sent, hex. */
+  readonly sent = new Set<string>();
+  confirmedCount = 0;
+  /** Times a push was sent again. */
+  repeated = 0;
+  private readonly meters: ConfirmingMeter[];
+  private port = 0;
+
+  constructor(options: FleetOptions) {
+    const model = loadModels(loadCatalogue()).D1;
+    const choices = { protection: 0x30, framing: "wrapper", layout: "flat" } as const;
+    const plans = Array.from({ length: options.meters }, (_, n) =>
+      planMeter(options.seed, n, model, choices),
+    );
+    this.importCsv = importCsv(plans, () => model.meterType);
+    this.keysCsv = keysCsv(plans);
+    const startMs = (Math.floor(Date.now() / 60_000) - options.pushesPerMeter - 2) * 60_000;
+    const around = {
+      port: () => this.port,
+      made: (digest: string) => void this.sent.add(digest),
+      repeated: () => void this.repeated++,
+      confirmed: (confirmed: Confirmed) => {
+        this.confirmedCount++;
+        options.onConfirmed(confirmed);
+      },
+      ...options,
+    };
+    const everyMs = options.ratePerSecond === null ? 0 : (options.meters * 1_000) / options.ratePerSecond;
+    this.meters = plans.map(
+      (plan, n) =>
+        new ConfirmingMeter(plan, model, startMs, {
+          ...around,
+          everyMs,
+          offsetMs: (everyMs * n) / plans.length,
+        }),
+    );
+  }
+
+  /** Resolves when every push of every meter is confirmed. */
+  async run(port: number): Promise<void> {
+    this.port = port;
+    await Promise.all(this.meters.map((meter) => meter.run()));
+  }
+
+  /** No more pushes; what waits for its confirmation is given up. */
+  stop(): void {
+    for (const meter of this.meters) meter.stop();
+  }
+}
+
+interface Around extends FleetOptions {
+  readonly port: () => number;
+  readonly made: (digest: string) => void;
+  readonly repeated: () => void;
+  readonly confirmed: (confirmed: Confirmed) => void;
+  /** Between two pushes that become due; 0: none waits. */
+  readonly everyMs: number;
+  readonly offsetMs: number;
+}
+
+class ConfirmingMeter {
+  private readonly around: Around;
+  private readonly envelope: Envelope;
+  private readonly plan: MeterPlan;
+  private readonly device: SimulatedMeter;
+  private counter = 0;
+  private frame: Buffer | null = null;
+  private firstSentAt = 0;
+  private received: Buffer = Buffer.alloc(0);
+  private socket: Socket | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private repeat: NodeJS.Timeout | null = null;
+  private startedAt = 0;
+  private resolve: () => void = () => undefined;
+  private stopped = false;
+
+  constructor(plan: MeterPlan, model: Model, startMs: number, around: Around) {
+    this.around = around;
+    this.plan = plan;
+    const schedule = {
+      instantSeconds: INSTANT_SECONDS,
+      blockPushSeconds: null,
+      incidentsPerDay: 0,
+      history: false,
+    };
+    this.device = new SimulatedMeter(around.seed, plan, model, schedule, startMs);
+    this.envelope = {
+      systemTitle: plan.systemTitle,
+      keys: protectionKeys(plan.guek, plan.gak),
+      control: plan.protection,
+      framing: plan.framing,
+    };
+  }
+
+  run(): Promise<void> {
+    this.startedAt = performance.now() + this.around.offsetMs;
+    return new Promise((resolve) => {
+      this.resolve = resolve;
+      this.dial();
+      this.next();
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    if (this.repeat !== null) clearTimeout(this.repeat);
+    this.socket?.destroy();
+    this.resolve();
+  }
+
+  private next(): void {
+    if (this.stopped) return;
+    if (this.counter === this.around.pushesPerMeter) {
+      this.stop();
+      return;
+    }
+    const dueInMs = this.startedAt + this.counter * this.around.everyMs - performance.now();
+    if (dueInMs > 0) this.timer = setTimeout(() => this.push(), dueInMs);
+    else this.push();
+  }
+
+  private push(): void {
+    this.counter++;
+    const body = this.instantBody();
+    const apdu = notification(body, this.counter, null, this.plan.style.deviation, { invokeBits: CONFIRMED });
+    this.frame = seal(this.envelope, apdu, this.counter);
+    const digest = createHash("sha256").update(this.frame.subarray(WRAPPER_OCTETS)).digest("hex");
+    this.around.made(digest.slice(0, 2 * DIGEST_OCTETS));
+    this.around.onSent?.(this.frame);
+    this.firstSentAt = performance.now();
+    this.send();
+  }
+
+  private instantBody(): Buffer {
+    for (;;) for (const push of this.device.next()) if (push.kind === "instant") return push.body;
+  }
+
+  private send(): void {
+    if (this.frame === null || this.socket === null || this.socket.connecting) return;
+    this.socket.write(this.frame);
+    if (this.repeat !== null) clearTimeout(this.repeat);
+    this.repeat = setTimeout(() => {
+      this.around.repeated();
+      this.send();
+    }, this.around.repeatMs);
+  }
+
+  private dial(): void {
+    if (this.stopped) return;
+    const socket = connect({ port: this.around.port(), host: "127.0.0.1", noDelay: true });
+    this.socket = socket;
+    this.received = Buffer.alloc(0);
+    socket.on("error", () => undefined);
+    socket.on("connect", () => {
+      if (this.frame !== null) this.around.repeated();
+      this.send();
+    });
+    socket.on("data", (octets) => this.read(octets));
+    socket.on("close", () => {
+      this.socket = null;
+      if (!this.stopped) setTimeout(() => this.dial(), REDIAL_MS);
+    });
+  }
+
+  private read(octets: Buffer): void {
+    this.received = Buffer.concat([this.received, octets]);
+    while (this.received.length >= CONFIRM_OCTETS) {
+      const counter = this.received.readUInt32BE(WRAPPER_OCTETS + 1) & 0xff_ffff;
+      if (this.received[WRAPPER_OCTETS] !== 0x10)
+        throw new Error(`no confirmation: ${this.received.toString("hex")}`);
+      this.received = this.received.subarray(CONFIRM_OCTETS);
+      // One that was acknowledged twice, because it was sent twice, is no news.
+      if (this.frame === null || counter !== this.counter) continue;
+      const at = performance.now();
+      this.frame = null;
+      if (this.repeat !== null) clearTimeout(this.repeat);
+      const systemTitle = this.plan.systemTitle.toString("hex");
+      this.around.confirmed({ systemTitle, counter, latencyMs: at - this.firstSentAt, at });
+      this.next();
+    }
+  }
+}
