@@ -8,20 +8,13 @@ import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
 import { Ledger } from "./ledger.ts";
-import {
-  type ConnectionHabit,
-  type Dial,
-  dialTarget,
-  type LineCounts,
-  MeterLine,
-  noCounts,
-  type Target,
-} from "./line.ts";
+import { type ConnectionHabit, type LineCounts, MeterLine, noCounts } from "./line.ts";
 import { type MeterSchedule, SimulatedMeter } from "./meter.ts";
 import { loadModels, type ModelName, type PushKind } from "./model.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
 import { Station, type StationEvents } from "./station.ts";
+import { type Dial, dialTarget, type Target } from "./uplink.ts";
 
 export interface FleetOptions {
   /** How many meters. */

@@ -1,22 +1,5 @@
-import type { TcpConnection } from "../src/transports/tcp-connection.ts";
-import { dialTcp } from "../src/transports/tcp-dialler.ts";
-
-/** As much of a connection as a meter uses. */
-export type Uplink = Pick<
-  TcpConnection,
-  "write" | "end" | "close" | "destroy" | "onClose" | "onDrain" | "closed"
-> &
-  /** Without it the meter does not hear what the head-end says. */
-  Partial<Pick<TcpConnection, "onData">>;
-
-export interface Target {
-  readonly host: string;
-  readonly port: number;
-}
-
-export type Dial = (target: Target) => Promise<Uplink>;
-
-export const dialTarget: Dial = (target) => dialTcp(target);
+import { Doubtful } from "./doubtful.ts";
+import { type Dial, endedInOrder, type Heard, type Target, type Uplink } from "./uplink.ts";
 
 export type ConnectionHabit = "standing" | "per-push";
 
@@ -59,9 +42,6 @@ interface Job {
   sentAtMs: number;
 }
 
-/** Pushes that a connection may have taken along when it broke: the last so many, not older than so long. */
-const DOUBTFUL_MAX = 60;
-const DOUBTFUL_MS = 300_000;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5_000;
 /** Connections of a fleet that may be half-open at once: file descriptors are limited. */
@@ -78,7 +58,11 @@ export class MeterLine {
   /** Of the current job: the step that comes next. */
   #at = 0;
   #uplink: Uplink | null = null;
-  #doubtful: Job[] = [];
+  readonly #doubtful = new Doubtful<Job>();
+  /** A piece of a push is out, and the next one isn't yet. */
+  #isWithinPush = false;
+  /** What the meter answers meanwhile. */
+  #answers: Buffer[] = [];
   #abandoned: Uplink[] = [];
   /** Something must happen first: a connection, room in it, its end. */
   #busy = false;
@@ -89,7 +73,7 @@ export class MeterLine {
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void) | null = null;
   /** Told of each connection that is made: a head-end may talk to the meter over it. */
-  onConnection: ((uplink: Uplink) => void) | null = null;
+  onConnection: ((connection: Heard) => void) | null = null;
 
   constructor(target: Target, habit: ConnectionHabit, dial: Dial, counts: LineCounts) {
     this.#target = target;
@@ -130,8 +114,7 @@ export class MeterLine {
     const uplink = this.#uplink;
     this.#ending = true;
     if (uplink !== null && !(await endedInOrder(uplink, timeoutMs))) {
-      this.#forget();
-      this.#counts.doubtful += this.#doubtful.length;
+      this.#counts.doubtful += this.#doubtful.count;
     }
   }
 
@@ -173,10 +156,13 @@ export class MeterLine {
         this.#counts.connections++;
         this.#retryMs = RETRY_FIRST_MS;
         this.#uplink = uplink;
+        this.#isWithinPush = false;
+        this.#answers = [];
         this.#repeatDoubtful();
         uplink.onClose(() => this.#closed(uplink));
         uplink.onDrain(() => this.#resume(uplink));
-        this.onConnection?.(uplink);
+        const { onData } = uplink;
+        if (onData !== undefined) this.onConnection?.(this.#heard(uplink, onData.bind(uplink)));
         if (this.#stopped) uplink.destroy();
         else this.#work();
       },
@@ -188,6 +174,24 @@ export class MeterLine {
     );
   }
 
+  /** What others write on the connection goes between two pushes, never in the middle of one. */
+  #heard(uplink: Uplink, onData: Heard["onData"]): Heard {
+    return {
+      get closed() {
+        return uplink.closed;
+      },
+      onClose: (listener) => uplink.onClose(listener),
+      onData,
+      write: (octets) => {
+        // On a connection that it has forgotten a meter says nothing.
+        if (uplink !== this.#uplink) return false;
+        if (!this.#isWithinPush) return uplink.write(octets);
+        this.#answers.push(octets);
+        return true;
+      },
+    };
+  }
+
   #write(uplink: Uplink, job: Job, octets: Buffer): void {
     if (uplink.closed) {
       this.#busy = true; // until it says so itself
@@ -197,6 +201,8 @@ export class MeterLine {
     const taken = uplink.write(octets);
     this.#counts.octets += octets.length;
     if (!job.steps.slice(this.#at).some(({ kind }) => kind === "octets")) this.#sent(job);
+    this.#isWithinPush = job.steps.slice(this.#at).find(({ kind }) => kind !== "pause")?.kind === "octets";
+    if (!this.#isWithinPush) for (const answer of this.#answers.splice(0)) uplink.write(answer);
     if (!taken && !uplink.closed) this.#busy = true;
   }
 
@@ -205,17 +211,7 @@ export class MeterLine {
     else job.onSent();
     job.sentAtMs = Date.now();
     if (job.octets.length === 0) return;
-    this.#forget();
-    this.#doubtful.push(job);
-  }
-
-  /** Whatever was sent so long ago has arrived, or never will. */
-  #forget(): void {
-    const doubtful = this.#doubtful;
-    const since = Date.now() - DOUBTFUL_MS;
-    while (doubtful.length > 0 && (doubtful.length >= DOUBTFUL_MAX || doubtful[0]!.sentAtMs < since)) {
-      doubtful.shift();
-    }
+    this.#doubtful.add(job);
   }
 
   #pause(ms: number): void {
@@ -258,7 +254,7 @@ export class MeterLine {
     this.#busy = false;
     const asked = this.#ending;
     this.#ending = false;
-    if (asked) this.#doubtful = [];
+    if (asked) this.#doubtful.take();
     else if (!this.#stopped) {
       this.#counts.failures++;
       this.#beginAgain();
@@ -283,10 +279,8 @@ export class MeterLine {
    * retransmission, which a head-end tells from a new push.
    */
   #repeatDoubtful(): void {
-    this.#forget();
-    if (this.#doubtful.length === 0) return;
-    const again = this.#doubtful.map((job) => plainly(job, this.#habit));
-    this.#doubtful = [];
+    const again = this.#doubtful.take().map((job) => plainly(job, this.#habit));
+    if (again.length === 0) return;
     const current = this.#current;
     const rest = current === null ? [] : [{ ...current, steps: current.steps.slice(this.#at) }];
     this.#current = null;
@@ -301,25 +295,6 @@ export class MeterLine {
     this.#pause(this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
   }
-}
-
-/**
- * Whether the other side has read everything and closed too. What it has not read of a connection that is closed on both sides may be
- * lost, or be read too late.
- */
-function endedInOrder(uplink: Uplink, timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      uplink.destroy();
-    }, timeoutMs);
-    uplink.onClose((error) => {
-      clearTimeout(timer);
-      resolve(!late && error === null);
-    });
-    uplink.end();
-  });
 }
 
 const NOTHING = Buffer.alloc(0);

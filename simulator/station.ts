@@ -1,4 +1,3 @@
-import type { ByteConnection } from "../src/transports/connection.ts";
 import type { Clock } from "./clock.ts";
 import { ClockError, type ClockErrors } from "./clock-error.ts";
 import type { DeviceModel } from "./device/device-model.ts";
@@ -11,6 +10,7 @@ import type { MeterLine } from "./line.ts";
 import type { SimulatedMeter } from "./meter.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
+import type { Heard } from "./uplink.ts";
 
 export interface StationOptions {
   readonly meter: SimulatedMeter;
@@ -50,9 +50,6 @@ interface Held {
   readonly onSent: () => void;
 }
 
-/** As much of a connection as a meter needs to answer on it. */
-type Heard = Pick<ByteConnection, "onData" | "onClose" | "write" | "closed">;
-
 /** A meter at its line: when it pushes by the fleet's clock, under which counter, and what goes wrong on the way. */
 export class Station implements DeviceHost {
   readonly meter: SimulatedMeter;
@@ -83,9 +80,7 @@ export class Station implements DeviceHost {
     };
     this.#clock = new ClockError(options.clockErrors, options.seed, options.startMs);
     this.#counter = options.firstCounter;
-    this.line.onConnection = (uplink) => {
-      if (uplink.onData !== undefined) this.answerOn(uplink as Heard);
-    };
+    this.line.onConnection = (connection) => this.answerOn(connection);
   }
 
   /** Answers what a head-end asks over a connection, whoever has made it. */

@@ -5,8 +5,8 @@ import type { AssociationPolicy } from "../../src/dlms/association/server-option
 import { ServerSession, type ServerSessionOptions } from "../../src/dlms/association/server-session.ts";
 import type { ProtectionKeys } from "../../src/dlms/security/protection.ts";
 import { secretKey } from "../../src/dlms/security/secret-key.ts";
-import type { ByteConnection } from "../../src/transports/connection.ts";
 import type { MeterPlan } from "../identity.ts";
+import type { Heard } from "../uplink.ts";
 import type { DeviceAssociation, DeviceModel } from "./device-model.ts";
 import type { MeterDevice } from "./meter-device.ts";
 
@@ -52,7 +52,7 @@ export class MeterServer {
   }
 
   /** Answers `first`, which has come over `connection`, and whatever comes after it. */
-  attach(connection: Pick<ByteConnection, "onData" | "onClose" | "write" | "closed">, first: Buffer): void {
+  attach(connection: Heard, first: Buffer): void {
     const session = this.session(first[0] === FLAG ? "hdlc" : "wrapper");
     let timer: NodeJS.Timeout | null = null;
     const send = () => {
