@@ -32,6 +32,13 @@ describe("a P1 telegram", () => {
     }
   });
 
+  it("is text with values: what a wrong key made of a push, and happens to begin with a slash, is none", () => {
+    const garbage =
+      "2faeeb268a5421b034bfe0fcbf372653ed8483131e47bb55064ad8313440c213e59f09f6e145303ce4331c49524bf5d6";
+    expect(() => readTelegram(Buffer.from(garbage, "hex"))).toThrow(DecodeError);
+    expect(() => readTelegram(Buffer.from("/KFM5 a maker and nothing else\r\n!\r\n"))).toThrow(DecodeError);
+  });
+
   it("ends behind its CRC, and needs more before", () => {
     const whole = Buffer.from("/ISK5\\2M\r\n\r\n1-0:1.7.0(00.123*kW)\r\n!1A2B\r\n");
     expect(telegramEnd(whole, 0, whole.length, false)).toBe(whole.length);

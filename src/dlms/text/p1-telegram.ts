@@ -64,6 +64,9 @@ export interface TelegramLine {
 const CODE = /^(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?/;
 const VALUES = /\(([^()]*)\)/g;
 
+/** Characters of IEC 62056-21, 6.3: without the parity bit, and no other controls than the ends of lines. */
+const PRINTABLE = /^[\x20-\x7e\r\n]*$/;
+
 /** Throws DecodeError for what is no telegram, or one with a wrong CRC. */
 export function readTelegram(octets: Buffer): Telegram {
   const end = octets.indexOf(TELEGRAM_END);
@@ -72,8 +75,13 @@ export function readTelegram(octets: Buffer): Telegram {
   if (crc !== null && Number.parseInt(crc, 16) !== crc16(octets, end + 1)) {
     throw new DecodeError("invalid", end + 1, "the CRC of the telegram is wrong");
   }
-  const [first, ...rest] = octets.toString("latin1", 1, end).split(/\r?\n/);
-  return { identification: first!.trim(), lines: rest.flatMap(lineOf), checked: crc !== null };
+  const text = octets.toString("latin1", 1, end);
+  if (!PRINTABLE.test(text))
+    throw new DecodeError("invalid", 1, "a P1 telegram with octets that are no text");
+  const [first, ...rest] = text.split(/\r?\n/);
+  const lines = rest.flatMap(lineOf);
+  if (lines.length === 0) throw new DecodeError("invalid", 1, "a P1 telegram without a line of values");
+  return { identification: first!.trim(), lines, checked: crc !== null };
 }
 
 function lineOf(text: string): TelegramLine[] {
