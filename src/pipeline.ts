@@ -107,6 +107,7 @@ export async function openPipeline(
     registrar: openMeterRegistrar(database, directory),
     alerting: openAlertStore(database),
     configuration: configuration.current,
+    renewal: configuration.renewal,
     limits: config.limits,
     security: {
       unknownMeters: config.security.unknownMeters,

@@ -49,6 +49,11 @@ export interface IngestDependencies {
   /** null: no alerts are raised. */
   readonly alerting: Alerting | null;
   readonly configuration: () => MappingConfiguration;
+  /**
+   * How to read the configuration again for a push that it doesn't explain and that came at `receivedAtMs`; null where it is new enough
+   * already, or was read a moment ago. Absent: never.
+   */
+  readonly renewal?: (receivedAtMs: number) => (() => Promise<void>) | null;
   readonly limits: Limits;
   readonly security: IngestSecurity;
   /** IANA zone of meters that have none of their own and give no deviation. */

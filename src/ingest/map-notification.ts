@@ -1,5 +1,5 @@
 import { toEpochMs } from "../dlms/encoding/date-time.ts";
-import { mapPush } from "../mapping/map-push.ts";
+import { lacksScalers, mapPush } from "../mapping/map-push.ts";
 import { type MappingPlan, planOf } from "../mapping/plan.ts";
 import type { PushOrigin } from "../mapping/push-origin.ts";
 import type { Row } from "../mapping/rows.ts";
@@ -45,6 +45,19 @@ export function* preparePlan(
     yield* statusWords.load(meter.id, ids, patience);
   }
   return plan;
+}
+
+/** Whether it would be put aside for something that the configuration may say by now. */
+export function isUnexplained(
+  { meter, notification }: Readable,
+  plan: MappingPlan | null,
+  { zone }: IngestDependencies,
+): boolean {
+  if (notification === null) return false;
+  return (
+    plan === null ||
+    lacksScalers(notification.push, plan, zoneRule(zoneOfMeter(meter, zone), meter.deviationSign))
+  );
 }
 
 export interface MappedNotification {

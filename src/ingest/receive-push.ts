@@ -18,7 +18,7 @@ import type { IngestDependencies } from "./dependencies.ts";
 import { type Ciphered, type Envelope, openEnvelope } from "./envelope.ts";
 import type { StatusWords } from "./events.ts";
 import type { MeterFinder } from "./identify-meter.ts";
-import { type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
+import { isUnexplained, type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
 import { checkPolicy, isAuthenticated, pairsFor } from "./push-keys.ts";
 import { RefusedError, refusalOf } from "./refused-error.ts";
@@ -100,7 +100,8 @@ export class PushReceiver {
     refuseUnproven(opened, naming === "named");
     const state =
       opened.protection === null ? null : yield* this.counters.load(nameOf(opened.protection, arrival));
-    const plan = yield* this.planFor(opened, mapsAtOnce);
+    const plan = yield* this.planFor(opened, arrival, mapsAtOnce);
+    if (plan === "again") return yield* this.receive(arrival, envelope, mapsAtOnce);
     const confirm = opened.notification?.confirm ?? null;
     const { counterJumpMax } = this.with.security;
     const isFinal = mapsAtOnce !== undefined;
@@ -119,17 +120,37 @@ export class PushReceiver {
     return { kind: "accepted", meter, acceptance, mapped, confirm };
   }
 
-  /** "later" where the database has to be asked and is away, and the push may be mapped later. */
-  private *planFor(opened: Opened, mapsAtOnce?: () => boolean): Steps<MappingPlan | null | "later"> {
-    if (mapsAtOnce === undefined)
-      return yield* preparePlan(opened, this.with, this.statusWords, this.patience);
-    if (!mapsAtOnce()) return "later";
+  /**
+   * "later" where the database has to be asked and is away, and the push may be mapped later; "again" where the configuration was read again
+   * because it did not explain the push.
+   */
+  private *planFor(
+    opened: Opened,
+    { receivedAtMs }: Arrival,
+    mapsAtOnce?: () => boolean,
+  ): Steps<MappingPlan | null | "later" | "again"> {
+    if (mapsAtOnce?.() === false) return "later";
+    const patience = { ...this.patience, none: mapsAtOnce !== undefined };
     try {
-      return yield* preparePlan(opened, this.with, this.statusWords, { ...this.patience, none: true });
+      const plan = yield* preparePlan(opened, this.with, this.statusWords, patience);
+      return isUnexplained(opened, plan, this.with) && (yield* this.renewed(receivedAtMs, patience))
+        ? "again"
+        : plan;
     } catch (error) {
-      if (isAway(error)) return "later";
+      if (mapsAtOnce !== undefined && isAway(error)) return "later";
       throw error;
     }
+  }
+
+  /**
+   * Whether the configuration was read again since the push came. What was imported before it must explain it, although the daemon is told of
+   * changes a little late.
+   */
+  private *renewed(receivedAtMs: number, patience: Patience): Steps<boolean> {
+    const renewal = this.with.renewal?.(receivedAtMs) ?? null;
+    if (renewal === null) return false;
+    yield* lookUp(renewal, patience);
+    return true;
   }
 
   /**
@@ -146,7 +167,8 @@ export class PushReceiver {
       if (opened.meter.id !== meterId) {
         return this.setAside(acceptance, `it would be ${opened.meter.meterNumber}'s now`, again);
       }
-      const plan = yield* preparePlan(opened, this.with, this.statusWords, this.patience);
+      const plan = yield* this.planFor(opened, arrival);
+      if (plan === "again" || plan === "later") return yield* this.reopen(acceptance, again);
       const contents = mapNotification(opened, plan, arrival, this.with, this.statusWords);
       return this.mapped(acceptance, { ...opened, protection }, contents, again);
     } catch (error) {

@@ -5,6 +5,11 @@ import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
 import { type Cell, type ColumnType, METER_EVENTS, METER_READINGS, type Row, type Table } from "./rows.ts";
 import { UnmappableError } from "./unmappable.ts";
 
+/** A value that the meter has none of. */
+export function isEmpty({ type }: Data): boolean {
+  return type === "null-data" || type === "dont-care";
+}
+
 /** The rows of tables that one row of a capture becomes, while its values are put in one by one. */
 export class CaptureRow {
   readonly statusWords: StatusWord[] = [];
@@ -32,7 +37,7 @@ export class CaptureRow {
 
   /** Throws UnmappableError where an event's number or a status word is none. */
   add(data: Data, column: ColumnPlan): void {
-    if (data.type === "null-data" || data.type === "dont-care") return;
+    if (isEmpty(data)) return;
     this.valueCount++;
     if (column.role === "event-code") this.eventCode = wholeNumber(data, column);
     else if (column.role === "event-sequence") this.eventSequence = wholeNumber(data, column);

@@ -1,7 +1,8 @@
 import type { Data } from "../dlms/encoding/data.ts";
 import { readEpochMs, type ZoneRule } from "../dlms/encoding/date-time.ts";
-import { CaptureRow, meterEventRow } from "./capture-row.ts";
+import { CaptureRow, isEmpty, meterEventRow } from "./capture-row.ts";
 import type { CapturedEvent, CapturedPush } from "./captured.ts";
+import { convert } from "./convert.ts";
 import type { MappingPlan } from "./plan.ts";
 import type { PushOrigin, RowTime, StatusWord } from "./push-origin.ts";
 import type { Cell, Row } from "./rows.ts";
@@ -47,6 +48,16 @@ export function mapPush(push: CapturedPush, plan: MappingPlan, how: PushOrigin):
     valueCount += push.events.length;
   }
   return { rows: push.rows.length > 1 ? merged(rows) : rows, valueCount, statusWords };
+}
+
+/** Whether the push holds integers whose scaler nobody knows, so that `mapPush` would refuse it. */
+export function lacksScalers(push: CapturedPush, plan: MappingPlan, zone: ZoneRule): boolean {
+  return plan.unscaled.some((column) =>
+    push.rows.some((row) => {
+      const data = row[push.first + column.index];
+      return data !== undefined && !isEmpty(data) && convert(data, column, zone) === undefined;
+    }),
+  );
 }
 
 /** An event that the body itself reports. */

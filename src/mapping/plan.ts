@@ -63,6 +63,8 @@ export interface MappingPlan {
   readonly profileSlot: number;
   readonly extra: number;
   readonly columns: readonly ColumnPlan[];
+  /** Of the columns, those whose integers can't be stored. */
+  readonly unscaled: readonly ColumnPlan[];
   readonly timeColumn: number;
   /** Where a time of day and a date stand in place of a clock; −1: nowhere. */
   readonly timeOfDayColumn: number;
@@ -134,6 +136,7 @@ export function compilePlan(
     profileSlot: profile === null ? -1 : tables.indexOf(profile),
     extra: profile?.position.get("extra") ?? -1,
     columns,
+    unscaled: columns.filter(({ role, scaler }) => role === "value" && scaler === null),
     timeColumn,
     timeOfDayColumn: codes.indexOf(TIME_OF_DAY),
     dateColumn: codes.indexOf(DATE),

@@ -75,11 +75,18 @@ export interface WatchedConfiguration {
   current(): MappingConfiguration;
   /** Reads it again; concurrent calls share one reading that began after they asked. */
   reload(): Promise<void>;
+  /**
+   * How to read it again for what came at `sinceMs` and isn't explained. null: what is known was read after that, or was read a moment ago and
+   * nothing has been told to have changed.
+   */
+  renewal(sinceMs: number): (() => Promise<void>) | null;
   close(): Promise<void>;
 }
 
 /** Changes that come in one go, such as an import, are read once, this long after the first. */
 const SETTLE_MS = 100;
+/** Between readings for what nobody explains. */
+const RENEWAL_MS = 2_000;
 
 export interface ConfigurationWatch {
   readonly onReload?: (outcome: { error: unknown } | { version: number }) => void;
@@ -95,8 +102,12 @@ export async function watchMappingConfiguration(
   watch: ConfigurationWatch = {},
 ): Promise<WatchedConfiguration> {
   const { onReload = () => undefined, onRead = () => undefined, meanwhile = null } = watch;
+  /** When the last reading began; what stands in for one was never new. */
+  let readAtMs = Number.NEGATIVE_INFINITY;
   const load = async () => {
+    const beganAtMs = Date.now();
     const records = await loadMappingRecords(database);
+    readAtMs = beganAtMs;
     onRead(records);
     return configureMapping(records);
   };
@@ -106,13 +117,21 @@ export async function watchMappingConfiguration(
   });
   let reading: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
+  /** Asked for and not through. */
+  let readings = 0;
+  const read = async () => {
+    next = null;
+    configuration = await load();
+    onReload({ version: configuration.version });
+  };
   const reload = (): Promise<void> => {
-    next ??= reading.then(async () => {
-      next = null;
-      configuration = await load();
-      onReload({ version: configuration.version });
-    });
-    reading = next.catch(() => undefined);
+    if (next === null) {
+      readings++;
+      next = reading.then(read).finally(() => {
+        readings--;
+      });
+      reading = next.catch(() => undefined);
+    }
     return next;
   };
   let timer: NodeJS.Timeout | null = null;
@@ -126,6 +145,11 @@ export async function watchMappingConfiguration(
   return {
     current: () => configuration,
     reload,
+    renewal: (sinceMs) => {
+      if (readAtMs > sinceMs) return null;
+      const isBehind = timer !== null || readings > 0;
+      return isBehind || Date.now() - readAtMs >= RENEWAL_MS ? reload : null;
+    },
     close: async () => {
       if (timer) clearTimeout(timer);
       await listener.close();

@@ -158,6 +158,8 @@ export class Surroundings {
   discarded = 0;
   acknowledged = 0;
   lookUps = 0;
+  /** How often the mapping's configuration was read again. */
+  renewals = 0;
   counter: StoredCounter = { high: null, digests: [] };
   /** While it is away, everything that asks it fails. */
   databaseAway = false;
@@ -165,6 +167,8 @@ export class Surroundings {
   statusWordsAway = false;
   /** Each holds the answer to one look-up back, the first to the first. */
   readonly slowLookUps: Promise<void>[] = [];
+  /** Holds the next reading of the configuration back. */
+  holdRenewal: Promise<void> | null = null;
   /** Holds commits back until it is resolved. */
   hold: Promise<void> | null = null;
   readonly meters: MeterRecord[];
@@ -181,6 +185,8 @@ export class Surroundings {
       counterJumpMax?: number;
       lists?: readonly ListRecord[];
       scalers?: readonly ScalerRecord[];
+      /** The daemon knows of no scalers until it has read its configuration again. */
+      scalersUnread?: true;
       durableLog?: DurableLog;
       logged?: LoggedCounters;
       drainLimits?: Partial<DrainLimits>;
@@ -190,10 +196,13 @@ export class Surroundings {
     this.logged = options.logged ?? new LoggedCounters();
     this.drainLimits = options.drainLimits ?? {};
     this.meters = [...(options.meters ?? vectors.map((vector) => meterOf(vector)))];
-    const dependencies = this.dependencies({ ...DEFAULT_LIMITS, ...options.limits }, options.lists ?? [], [
-      ...vectors.flatMap(scalersOf),
-      ...(options.scalers ?? []),
-    ]);
+    const scalers = [...vectors.flatMap(scalersOf), ...(options.scalers ?? [])];
+    const dependencies = this.dependencies(
+      { ...DEFAULT_LIMITS, ...options.limits },
+      options.lists ?? [],
+      options.scalersUnread ? [] : scalers,
+      scalers,
+    );
     const counterJumpMax = options.counterJumpMax ?? 2 ** 24;
     this.ingest = createIngest({
       ...dependencies,
@@ -249,10 +258,12 @@ export class Surroundings {
     limits: Limits,
     lists: readonly ListRecord[],
     scalers: readonly ScalerRecord[],
+    scalersRead: readonly ScalerRecord[],
   ): IngestDependencies {
     let records = recordsOfCatalogue(catalogue, scalers);
     records = { ...records, lists: [...records.lists, ...lists] };
     let configuration = configureMapping(records);
+    let reading: Promise<void> | null = null;
     return {
       durableLog: this.durableLog,
       logged: this.logged,
@@ -292,6 +303,15 @@ export class Surroundings {
       registrar: null,
       alerting: null,
       configuration: () => configuration,
+      renewal: () => {
+        if (this.renewals > 0) return null;
+        reading ??= (this.holdRenewal ?? Promise.resolve()).then(() => {
+          this.renewals++;
+          records = { ...records, scalers: [...scalersRead] };
+          configuration = configureMapping(records);
+        });
+        return () => reading!;
+      },
       limits,
       security: { unknownMeters: "quarantine", counterJumpMax: 2 ** 24 },
       zone: "Asia/Kolkata",
