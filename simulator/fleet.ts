@@ -76,7 +76,7 @@ export interface FleetStatistics extends Readonly<LineCounts> {
   /** Pushes sent, each counted once, and the rows in them. */
   readonly pushes: Readonly<Record<PushKind, number>>;
   readonly rows: Readonly<Record<PushKind, number>>;
-  /** Faults that befell pushes, by name, and what the head-end has to make of what they added. */
+  /** Faults that befell pushes, by name, and what the head-end has to make of what they added, where it came to see it. */
   readonly faults: Readonly<Partial<Record<FaultName, number>>>;
   readonly answers: Readonly<Partial<Record<Answer, number>>>;
   /** Rows that were captured and kept back, where `holes` asks for it. */
@@ -132,7 +132,10 @@ export class Fleet {
       },
       mishap: (fault, answer) => {
         this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
-        if (answer !== "nothing") this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
+        this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
+      },
+      unseen: (answer) => {
+        this.#answers[answer]!--;
       },
     });
     this.plans = this.#stations.map(({ meter }) => meter.plan);
@@ -151,12 +154,13 @@ export class Fleet {
   }
 
   get statistics(): FleetStatistics {
+    const { nothing: _, ...answers } = this.#answers;
     return {
       meters: this.#stations.length,
       pushes: this.ledger.total("pushes"),
       rows: this.ledger.total("rows"),
       faults: { ...this.#faults },
-      answers: { ...this.#answers },
+      answers,
       holes: this.#holes,
       ...this.#lines,
     };

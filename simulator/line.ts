@@ -38,6 +38,8 @@ interface Job {
   readonly octets: Buffer;
   /** Called when all octets of the steps were handed to a connection for the first time. */
   readonly onSent: () => void;
+  /** Called when it is sent once more, plainly: what else its steps had may have arrived or not. */
+  readonly onPlain: () => void;
   /** When that was last, real ms since 1970; 0: not yet. */
   sentAtMs: number;
 }
@@ -82,17 +84,26 @@ export class MeterLine {
     this.#counts = counts;
   }
 
-  /** @param steps how the push goes over the line; plainly where absent */
-  send(octets: Buffer, onSent: () => void, steps: readonly Step[] = [{ kind: "octets", octets }]): void {
+  /**
+   * @param steps how the push goes over the line; plainly where absent
+   * @param onPlain called when nobody knows whether what else the steps had has arrived
+   */
+  send(
+    octets: Buffer,
+    onSent: () => void,
+    steps: readonly Step[] = [{ kind: "octets", octets }],
+    onPlain: () => void = nothing,
+  ): void {
     const closing: Step[] = this.#habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
-    this.#queue.push({ steps: [...steps, ...closing], octets, onSent, sentAtMs: 0 });
+    this.#queue.push({ steps: [...steps, ...closing], octets, onSent, onPlain, sentAtMs: 0 });
     this.#counts.waiting++;
     this.#work();
   }
 
   /** Hangs up in between, behind what waits. */
   hangUp(how: "close" | "reset" | "abandon"): void {
-    this.#queue.push({ steps: [{ kind: "hang-up", how }], octets: NOTHING, onSent: () => {}, sentAtMs: 0 });
+    const steps = [{ kind: "hang-up", how }] as const;
+    this.#queue.push({ steps, octets: NOTHING, onSent: nothing, onPlain: nothing, sentAtMs: 0 });
     this.#counts.waiting++;
     this.#work();
   }
@@ -298,9 +309,11 @@ export class MeterLine {
 }
 
 const NOTHING = Buffer.alloc(0);
+const nothing = () => {};
 
 /** The job without what was to happen on the way. Its counter, its octets and who is told stay. */
 function plainly(job: Job, habit: ConnectionHabit): Job {
   const closing: Step[] = habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
-  return { ...job, steps: [{ kind: "octets", octets: job.octets }, ...closing] };
+  job.onPlain();
+  return { ...job, onPlain: nothing, steps: [{ kind: "octets", octets: job.octets }, ...closing] };
 }

@@ -41,6 +41,8 @@ export interface StationEvents {
   sent(station: Station, push: PushContent, counter: number): void;
   /** A fault befell a push; `answer` is what the head-end has to make of what it adds. */
   mishap(fault: FaultName, answer: Answer): void;
+  /** The connection broke behind it: the head-end may never have seen what it added. */
+  unseen(answer: Answer): void;
   /** Rows were captured and are not pushed: a hole that only a poll can fill. */
   hole(push: PushContent): void;
 }
@@ -222,6 +224,7 @@ export class Station implements DeviceHost {
           });
     if (fault !== null && happening !== null) events.mishap(fault, happening.answer);
     if (happening?.steps.length === 0) this.#held = { octets, onSent };
-    else this.line.send(octets, onSent, happening?.steps);
+    else if (happening === null) this.line.send(octets, onSent);
+    else this.line.send(octets, onSent, happening.steps, () => events.unseen(happening.answer));
   }
 }

@@ -8,7 +8,7 @@ const APDU = RAW_FRAMES.position.get("apdu")!;
 
 /**
  * Which of these pushes an earlier attempt has stored: the same octets of the same meter, received in the same millisecond. Also looked
- * for among what the database refused and was put aside.
+ * for among what the database refused and was put aside, where the row has lost a meter that was deleted.
  */
 export async function storedAlready(client: Client, all: readonly Item[]): Promise<ReadonlySet<Item>> {
   // What a poll read has no history here; its rows tell by their keys.
@@ -22,7 +22,7 @@ export async function storedAlready(client: Client, all: readonly Item[]): Promi
       WHERE EXISTS (SELECT FROM push_history h WHERE h.meter_id = x.meter AND h.digest = x.digest
                        AND h.started_at = to_timestamp(x.received / 1000.0)
                        AND h.started_at BETWEEN to_timestamp($5::float8 / 1000.0) AND to_timestamp($6::float8 / 1000.0))
-         OR EXISTS (SELECT FROM quarantine q WHERE q.meter_id = x.meter AND q.state = 'kept' AND q.reason = 'unstorable' AND q.apdu = x.apdu
+         OR EXISTS (SELECT FROM quarantine q WHERE coalesce(q.meter_id, x.meter) = x.meter AND q.state = 'kept' AND q.reason = 'unstorable' AND q.apdu = x.apdu
                        AND q.received_at = to_timestamp(x.received / 1000.0))`,
     [
       items.map(({ push }) => push.meterId),
