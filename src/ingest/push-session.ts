@@ -121,9 +121,11 @@ export class PushSession {
     this.work();
   }
 
-  /** Works off what was read, until an APDU has to wait, too much is on its way to the database, or nothing whole is left. */
-  private work(): void {
-    while (!this.waiting && (this.finishing || !this.around.intake.isFull())) {
+  /**
+   * Works off what was read, until an APDU has to wait, nothing whole is left, or, if not `regardless`, too much is on its way to the database.
+   */
+  private work(regardless = this.finishing): void {
+    while (!this.waiting && (regardless || !this.around.intake.isFull())) {
       const handedBack = this.handedBack.shift();
       if (handedBack !== undefined) {
         this.take(handedBack);
@@ -156,8 +158,8 @@ export class PushSession {
     this.around.intake.take(this.arrival(received), this.sender(received), () => {
       this.waiting = false;
       this.heldUp = false;
-      // After a wait: go on with what arrived meanwhile.
-      if (!working) this.work();
+      // After a wait: go on with what arrived meanwhile, all of it, before anybody else's turn comes.
+      if (!working) this.work(true);
     });
     working = false;
     if (!this.waiting) return;

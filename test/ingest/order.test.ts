@@ -56,6 +56,24 @@ describe("a meter that opens a connection for each push", () => {
     ]);
   });
 
+  it("has it first too where so much is on its way that nothing more would be read", async () => {
+    const around = new Surroundings([], { meters: [meter], limits: { undurableTotalBytesMax: 1 } });
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    const commit = heldBack();
+    around.hold = commit.promise;
+    around.connect().receive(Buffer.concat([alert(101, 1), alert(102, 2), alert(103, 3)]));
+    around.connect().receive(alert(104, 4));
+    slow.release();
+    await expect.poll(() => around.commitsBegun).toBeGreaterThan(0);
+    commit.release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual([]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103, 104,
+    ]);
+  });
+
   it("does not make others wait", async () => {
     const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
     const around = new Surroundings([], { meters: [meter, other] });
