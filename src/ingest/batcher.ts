@@ -61,7 +61,7 @@ export class Batcher {
   /** Pushes that were added and are not settled. */
   private unsettled = 0;
   /** Before the first COMMIT the database counts as there. */
-  private lastCommitAt = performance.now();
+  private lastCommitAt: number;
   /** Pushes that the database takes in a millisecond, as seen lately. */
   private pace = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
@@ -83,6 +83,7 @@ export class Batcher {
     this.observer = observer;
     this.log = log;
     this.patience = patience;
+    this.lastCommitAt = patience.clock.monotonic();
     this.limits = limits;
   }
 

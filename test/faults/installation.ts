@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../src/cli/run.ts";
+import { isAlive } from "../../src/process-identity.ts";
 import { type Database, openDatabase, type QueryRow } from "../../src/storage/database.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/storage/embedded-server.ts";
 import { packageDirectory } from "../../src/storage/migrate.ts";
@@ -85,7 +86,8 @@ export class Installation {
   }
 
   /** The postmaster; it is started again at once, as a supervisor does. */
-  killDatabase(): void {
+  async killDatabase(): Promise<void> {
+    await this.query("SELECT 1");
     process.kill(this.server.pid, "SIGKILL");
   }
 
@@ -101,7 +103,7 @@ export class Installation {
     const [row] = await this.query(
       "SELECT pid FROM pg_stat_activity WHERE application_name = 'dlms-hes' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1",
     );
-    if (row !== undefined) process.kill(row["pid"], "SIGKILL");
+    if (row !== undefined && isAlive(row["pid"])) process.kill(row["pid"], "SIGKILL");
   }
 
   async stopDatabase(): Promise<void> {
@@ -140,8 +142,9 @@ export class Installation {
 
   async remove(): Promise<void> {
     await this.killDaemon();
+    await this.query("SELECT 1").catch(() => undefined);
     await this.server.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }
 

@@ -55,7 +55,7 @@ async function killed(installation: Installation, options: KillOptions): Promise
   const perform = async (kill: Kill): Promise<void> => {
     if (kill === "database") {
       databaseKills++;
-      installation.killDatabase();
+      await installation.killDatabase();
     } else if (kill === "backend") {
       if (backendKills++ % 2 === 0) await installation.crashBackend();
       else await installation.killBackend();
@@ -77,9 +77,10 @@ async function killed(installation: Installation, options: KillOptions): Promise
     if (plan.length === 0 || meters.confirmedCount < plan[0]!.after) return;
     const { kill } = plan.shift()!;
     chain = chain
-      .then(() => perform(kill))
+      .then(() => (failed === null ? perform(kill) : undefined))
       .catch((error: unknown) => {
         failed ??= error;
+        process.stderr.write(`${(error as Error).stack}\n`);
         meters.stop();
       });
   };

@@ -43,6 +43,11 @@ export class FaultyDisk {
     this.files.set(name, { room: contents, written: contents, synced: contents });
   }
 
+  /** Whether these octets are on the disk for good, in any file. */
+  holdsSynced(octets: Buffer): boolean {
+    return [...this.files.values()].some(({ synced }) => synced.includes(octets));
+  }
+
   /** What a power cut leaves: of what was not synced, `keep` says for each file how many octets came through. */
   powerCut(keep: (unsynced: number) => number = () => 0): void {
     for (const file of this.files.values()) {

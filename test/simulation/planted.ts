@@ -1,0 +1,90 @@
+/** A change of one place in the compiled code: a policy that somebody might think of, and that is wrong. */
+export interface WrongPolicy {
+  readonly name: string;
+  /** From the root of the compiled tree. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const WRONG_POLICIES: readonly WrongPolicy[] = [
+  {
+    name: "acknowledge when it is written, and leave the syncing to the system",
+    file: "src/durable-log/spool/writer.js",
+    find: "await segment.file.datasync();",
+    replace: "",
+  },
+  {
+    name: "sync the same file again after it failed",
+    file: "src/durable-log/spool/writer.js",
+    find: "await segment.file.datasync();",
+    replace: "await segment.file.datasync().catch(() => undefined);",
+  },
+  {
+    name: "trim the log when a push is handed to the database",
+    file: "src/ingest/drain.js",
+    find: "this.parts.batcher.add({ push, bytes, settled });",
+    replace:
+      "this.parts.durableLog.trim([entry.position]); this.parts.batcher.add({ push, bytes, settled });",
+  },
+  {
+    name: "take what was read from the log after a restart for new",
+    file: "src/durable-log/spool/reader.js",
+    find: "again: segment.recovered",
+    replace: "again: false",
+  },
+  {
+    name: "give up a push that the database could not take",
+    file: "src/ingest/steps.js",
+    find: "if (patience.none || !isAway(error))",
+    replace: "if (patience.none || attempt > 2 || !isAway(error))",
+  },
+  {
+    name: "number records from the mark after a restart",
+    file: "src/durable-log/spool/recover.js",
+    find: "next = Math.max(next, first, contents.next);",
+    replace: "",
+  },
+  {
+    name: "forget the counters in the log at a restart",
+    file: "src/ingest/logged-counters.js",
+    find: "state.unapplied++;",
+    replace: "state.unapplied++; this.states.delete(key);",
+  },
+  {
+    name: "acknowledge whatever has an old counter",
+    file: "src/ingest/counter-verdict.js",
+    find: 'if (verdict === "retransmission" ||',
+    replace: 'if (verdict !== "fresh" ||',
+  },
+  {
+    name: "acknowledge a retransmission while the push itself is on its way",
+    file: "src/ingest/intake.js",
+    find: "if (waiting === undefined)",
+    replace: "if (true)",
+  },
+  {
+    name: "say how far the log is drained before it is",
+    file: "src/durable-log/spool/spool.js",
+    find: "const { sequence } = this.mark;",
+    replace: "const sequence = this.mark.sequence + 2;",
+  },
+  {
+    name: "move the counter when it is stored, and not when it is accepted",
+    file: "src/ingest/counter-verdict.js",
+    find: "acceptCounter(state, counter, digest);",
+    replace: "",
+  },
+  {
+    name: "remove a segment that was read",
+    file: "src/durable-log/spool/spool.js",
+    find: "one.sealed && one.untrimmed <= 0 && isRead(one)",
+    replace: "one.sealed && isRead(one)",
+  },
+  {
+    name: "never read on from a meter that had to wait",
+    file: "src/ingest/ingest.js",
+    find: "this.releasing = true;",
+    replace: "this.releasing = true; return;",
+  },
+];
