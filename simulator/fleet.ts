@@ -4,13 +4,14 @@ import { TcpListener } from "../src/transports/tcp-listener.ts";
 import type { Clock } from "./clock.ts";
 import type { ClockErrors } from "./clock-error.ts";
 import { type DeviceModel, indianDevice } from "./device/device-model.ts";
+import { withTrialClients } from "./device/trial-clients.ts";
 import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
 import { Ledger } from "./ledger.ts";
 import { type ConnectionHabit, type LineCounts, MeterLine, noCounts } from "./line.ts";
 import { type MeterSchedule, SimulatedMeter } from "./meter.ts";
-import { loadModels, type ModelName, type PushKind } from "./model.ts";
+import { loadModels, type Model, type ModelName, type PushKind } from "./model.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
 import { Station, type StationEvents } from "./station.ts";
@@ -260,7 +261,9 @@ function stationsOf(
   const { meters, models = ["D1", "D2", "D3"], seed, choices, target, connection, dial } = options;
   const known = loadModels(loadCatalogue());
   const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
-  const devices = new Map(Object.values(known).map((model) => [model, indianDevice(model)]));
+  const deviceOf = (model: Model) =>
+    choices?.trialClients ? withTrialClients(indianDevice(model)) : indianDevice(model);
+  const devices = new Map(Object.values(known).map((model) => [model, deviceOf(model)]));
   const own = (salt: number, index: number) => fraction(mix(seed, salt), index);
   return Array.from({ length: meters }, (_, index) => {
     const model = known[models[index % models.length]!];

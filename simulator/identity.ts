@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import type { SecuritySuite } from "../src/dlms/security/security-control.ts";
 import type { Identity } from "./capture.ts";
+import { TRIAL_CLIENTS } from "./device/trial-clients.ts";
 import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
 import type { Model } from "./model.ts";
 import type { BodyStyle, Layout } from "./push-body.ts";
@@ -11,6 +13,8 @@ export interface MeterPlan {
   readonly identity: Identity;
   /** Eight octets. */
   readonly systemTitle: Buffer;
+  readonly suite: SecuritySuite;
+  /** 16 octets, 32 in suite 2; so is the next. */
   readonly guek: Buffer;
   readonly gak: Buffer;
   /** 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
@@ -21,6 +25,8 @@ export interface MeterPlan {
   readonly deviationSign: "standard" | "reversed";
   /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
   readonly secrets: ReadonlyMap<number, string>;
+  /** Whether it has associations for every mechanism besides those of its model. */
+  readonly trialClients: boolean;
 }
 
 /** Fixed for all meters, or null: meters differ, each by its number. */
@@ -30,6 +36,10 @@ export interface PlanChoices {
   readonly layout: Layout | null;
   /** Quirks that meters have by turns; none where absent. */
   readonly quirks?: readonly QuirkName[];
+  /** 0 where absent. */
+  readonly suite?: SecuritySuite;
+  /** Associations for every mechanism besides those of the model. */
+  readonly trialClients?: boolean;
 }
 
 const DEVIATION = 330;
@@ -41,13 +51,29 @@ const MECHANISMS = [
   [80, "hls2"],
 ] as const;
 
+/** Client SAPs with a password or secret, the mechanism of each, and how the keys' file names its context. */
+function secretClients(
+  trialClients: boolean,
+): (readonly [sap: number, mechanism: string, context: string])[] {
+  const own = MECHANISMS.map(([sap, mechanism]) => [sap, mechanism, "auto"] as const);
+  if (!trialClients) return own;
+  const trial = TRIAL_CLIENTS.map(
+    ({ clientSap, mechanism, ciphered }) =>
+      [clientSap, MECHANISM_NAMES[mechanism], ciphered ? "ciphered" : "plain"] as const,
+  );
+  return [...own, ...trial];
+}
+
+const MECHANISM_NAMES = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6"] as const;
+const WITHOUT_SECRET: ReadonlySet<string> = new Set(["none", "hls5"]);
+
 function secretOf(seed: number, meterNumber: string, clientSap: number): string {
   return keyOf(seed, meterNumber, `secret ${clientSap}`).toString("hex").slice(0, 16);
 }
 
-/** A key of 16 octets that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
-function keyOf(seed: number, meterNumber: string, purpose: string): Buffer {
-  return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, 16);
+/** A key of 16 octets, 32 at most, that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
+function keyOf(seed: number, meterNumber: string, purpose: string, octets = 16): Buffer {
+  return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, octets);
 }
 
 /** Plan of meter number `index`, 0 …; within a few meters every way of sending occurs. */
@@ -60,6 +86,8 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   // Every fifth meter tells no deviation, every fifth its sign the other way round.
   const sign = index % 5;
   const quirk = quirkOf(choices.quirks ?? [], index);
+  const { suite = 0, trialClients = false } = choices;
+  const keyOctets = suite === 2 ? 32 : 16;
   return {
     index,
     meterNumber,
@@ -75,8 +103,9 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
     },
     systemTitle,
-    guek: keyOf(seed, meterNumber, "guek"),
-    gak: keyOf(seed, meterNumber, "gak"),
+    suite,
+    guek: keyOf(seed, meterNumber, "guek", keyOctets),
+    gak: keyOf(seed, meterNumber, "gak", keyOctets),
     protection: choices.protection ?? (index % 3 === 2 ? 0x20 : 0x30),
     framing: quirk?.framing ?? choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
     habits: quirk?.habits ?? {},
@@ -86,8 +115,11 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
     deviationSign: sign === 4 ? "reversed" : "standard",
+    trialClients,
     get secrets() {
-      return new Map(MECHANISMS.flatMap(([sap]) => [[sap, secretOf(seed, meterNumber, sap)] as const]));
+      return new Map(
+        secretClients(trialClients).map(([sap]) => [sap, secretOf(seed, meterNumber, sap)] as const),
+      );
     },
   };
 }
@@ -106,7 +138,12 @@ export function importCsv(
     [
       ...[plan.meterNumber, meterType(plan), plan.identity.manufacturer, plan.identity.category],
       ...[plan.identity.logicalDeviceName, plan.systemTitle.toString("hex")],
-      ...[PROTECTION_NAMES[plan.protection], "0", plan.guek.toString("hex"), plan.gak.toString("hex")],
+      ...[
+        PROTECTION_NAMES[plan.protection],
+        String(plan.suite),
+        plan.guek.toString("hex"),
+        plan.gak.toString("hex"),
+      ],
       ...[plan.framing, listen === null ? "listen" : "dial", plan.deviationSign, "Asia/Kolkata", "simulated"],
       ...(listen === null ? [] : [listen.host, String(listen.port + plan.index), "1"]),
     ].join(","),
@@ -118,10 +155,13 @@ export function importCsv(
 
 /** A file for `hes keys import`: every association of each meter, with the meter's own keys. */
 export function keysCsv(plans: readonly MeterPlan[]): string {
-  const lines = plans.flatMap(({ meterNumber, secrets }) => [
-    `${meterNumber},64,none,`,
-    `${meterNumber},16,none,`,
-    ...MECHANISMS.map(([sap, mechanism]) => `${meterNumber},${sap},${mechanism},text:${secrets.get(sap)}`),
+  const lines = plans.flatMap(({ meterNumber, secrets, trialClients }) => [
+    `${meterNumber},64,none,,auto`,
+    `${meterNumber},16,none,,auto`,
+    ...secretClients(trialClients).map(([sap, mechanism, context]) => {
+      const secret = WITHOUT_SECRET.has(mechanism) ? "" : `text:${secrets.get(sap)}`;
+      return [meterNumber, sap, mechanism, secret, context].join(",");
+    }),
   ]);
-  return `${["meter_number,client_sap,mechanism,secret", ...lines].join("\n")}\n`;
+  return `${["meter_number,client_sap,mechanism,secret,context", ...lines].join("\n")}\n`;
 }

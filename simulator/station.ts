@@ -76,7 +76,7 @@ export class Station implements DeviceHost {
     this.#envelope = {
       systemTitle: plan.systemTitle,
       keys: protectionKeys(plan.guek, plan.gak),
-      control: plan.protection,
+      control: plan.protection | plan.suite,
       framing: plan.framing,
       habits: plan.habits,
     };

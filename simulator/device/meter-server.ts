@@ -24,6 +24,8 @@ const HDLC = {
   interOctetMs: 2_000,
 } as const;
 const FLAG = 0x7e;
+/** The mechanism that signs with keys, in clear too. */
+const GMAC = 5;
 
 export interface MeterServerOptions {
   readonly model: DeviceModel;
@@ -46,8 +48,9 @@ export class MeterServer {
     this.#options = options;
   }
 
-  /** Highest invocation counter that a client has used. */
+  /** Highest invocation counter that a client has used; 0: that any has. */
   counterOf(clientSap: number): number {
+    if (clientSap === 0) return Math.max(0, ...[...this.#received.values()].map(({ high }) => high));
     return Math.max(0, this.#received.get(clientSap)?.high ?? 0);
   }
 
@@ -112,21 +115,21 @@ export class MeterServer {
   #policy(association: DeviceAssociation): AssociationPolicy {
     const { clientSap, mechanism, ciphered, conformance, required, preEstablished } = association;
     const secret = this.#options.plan.secrets.get(clientSap);
-    const suite = 0;
     return {
       mechanism,
       secret: secret === undefined ? null : secretKey(Buffer.from(secret, "latin1")),
       ciphered,
       conformance,
-      security: ciphered
-        ? {
-            suite,
-            keys: this.#options.keys,
-            sent: this.#sentCounter(clientSap),
-            received: this.#receivedCounter(clientSap),
-            required,
-          }
-        : null,
+      security:
+        ciphered || mechanism === GMAC
+          ? {
+              suite: this.#options.plan.suite,
+              keys: this.#options.keys,
+              sent: this.#sentCounter(clientSap),
+              received: this.#receivedCounter(clientSap),
+              required,
+            }
+          : null,
       ...(preEstablished
         ? { preEstablished: { clientTitle: null, clientMaxReceivePduSize: MAX_RECEIVE_PDU_SIZE } }
         : {}),

@@ -1,5 +1,6 @@
 import { ACCESS } from "../../src/dlms/association/meter-objects.ts";
 import type { DeviceObject } from "./device-model.ts";
+import { isTrialClient } from "./trial-clients.ts";
 
 const FIRMWARE_CLIENT = 80;
 const UTILITY_CLIENT = 48;
@@ -9,6 +10,7 @@ const SECRET_ATTRIBUTE = 7;
 
 /** Bits of an access mode. */
 export function attributeRights(object: DeviceObject, index: number, clientSap: number): number {
+  if (isTrialClient(clientSap)) return attributeRights(object, index, UTILITY_CLIENT);
   const { classId, isPublic, writable, logicalName, rights } = object;
   if (rights !== undefined) return rights.get(clientSap)?.attributes.get(index) ?? 0;
   if (classId === 15 && index === SECRET_ATTRIBUTE) {
@@ -22,6 +24,7 @@ export function attributeRights(object: DeviceObject, index: number, clientSap: 
 }
 
 export function methodRights(object: DeviceObject, index: number, clientSap: number): number | null {
+  if (isTrialClient(clientSap)) return methodRights(object, index, UTILITY_CLIENT);
   const { classId, methods, rights } = object;
   if (!methods.includes(index)) return null;
   if (rights !== undefined) return rights.get(clientSap)?.methods.get(index) ?? 0;

@@ -95,7 +95,8 @@ async function readProfileRows(
 function selectionOf(wanted: RowsWanted, entriesInUse: number | null): SelectiveAccessDescriptor | null {
   if (wanted.kind === "range") return wanted.selection;
   if (wanted.kind === "all" || entriesInUse === null || entriesInUse <= wanted.count) return null;
-  return entriesFromTo(entriesInUse - wanted.count + 1, 0);
+  // Not 0 for "the last one", which not all meters know.
+  return entriesFromTo(entriesInUse - wanted.count + 1, entriesInUse);
 }
 
 function captureObjects(data: Data): CaptureObjectDefinition[] | null {

@@ -218,6 +218,29 @@ describe("a client's end of an association, octet for octet", () => {
     expect(quirks.withListRefused).toBe(true);
   });
 
+  it.each([
+    // Of Gurux C: a list with a refusal and no more. Of Gurux Java: blocks under the choice of a list, cut here after the first octets.
+    ["fewer results than announced", "C403C2010361"],
+    ["blocks that aren't called so", "C403C200000000018203F50900011F0204"],
+  ])("a list that is answered with %s is read one by one", (_what, answer) => {
+    const quirks = { withListRefused: false };
+    const line = new Line({ quirks });
+    line.associate(AARQ, AARE);
+    const event = line.run(
+      (means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means),
+      "C003C10200080000010000FF020000030100010800FF0200",
+      answer.replace(/^C403C2/, "C403C1"),
+      "C001C200080000010000FF0200",
+      "C401C200090C07EA0718FF0A0F1E00FEB600",
+      "C001C300030100010800FF0200",
+      "C401C30104",
+    );
+    expect(event).toMatchObject({
+      value: [{ value: CLOCK_TIME }, { kind: "refused", result: "object-undefined" }],
+    });
+    expect(quirks.withListRefused).toBe(true);
+  });
+
   it("HLS 2 with AES-128 and ciphering: four passes and a GET", () => {
     const line = new Line({ ...HLS2, security: security() });
     expect(line.associate(AARQ_HLS2, AARE_HLS2, PASS_3, PASS_4)).toEqual({

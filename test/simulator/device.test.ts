@@ -3,8 +3,10 @@ import { type DeviceModel, indianDevice } from "../../simulator/device/device-mo
 import { type DeviceHost, MeterDevice } from "../../simulator/device/meter-device.ts";
 import { MeterServer } from "../../simulator/device/meter-server.ts";
 import { playedDevice } from "../../simulator/device/played-model.ts";
+import { methodRights } from "../../simulator/device/rights.ts";
+import { TRIAL_CLIENTS, withTrialClients } from "../../simulator/device/trial-clients.ts";
 import { protectionKeys } from "../../simulator/envelope.ts";
-import { planMeter } from "../../simulator/identity.ts";
+import { keysCsv, planMeter } from "../../simulator/identity.ts";
 import { SimulatedMeter } from "../../simulator/meter.ts";
 import { loadModels } from "../../simulator/model.ts";
 import type { PushContent } from "../../simulator/push-body.ts";
@@ -13,6 +15,7 @@ import { invoke } from "../../src/dlms/association/client-invoke.ts";
 import type { ClientOptions } from "../../src/dlms/association/client-options.ts";
 import { read } from "../../src/dlms/association/client-read.ts";
 import { write } from "../../src/dlms/association/client-write.ts";
+import { ACCESS } from "../../src/dlms/association/meter-objects.ts";
 import { ReceivedCounter } from "../../src/dlms/association/protection.ts";
 import { Reader } from "../../src/dlms/bytes/reader.ts";
 import { modelFromJson } from "../../src/dlms/cosem/meter-model-reader.ts";
@@ -311,5 +314,27 @@ describe("a meter that was read, played", () => {
     expect(whs(get(7, "1.0.99.1.0.255", 2))).toEqual([1, 2, 3]);
     expect(whs(get(7, "1.0.99.1.0.255", 2, rowsBetween(at(10), at(30)) as never))).toEqual([2, 3]);
     expect(whs(get(7, "1.0.99.1.0.255", 2, entriesFromTo(2, 2) as never))).toEqual([2]);
+  });
+});
+
+describe("trial clients of a simulated meter", () => {
+  it("are in its files, and do with every mechanism what the utility may", () => {
+    const plan = planMeter(7, 0, models.D1, {
+      ...{ protection: null, framing: null, layout: "flat" as const },
+      ...{ suite: 2 as const, trialClients: true },
+    });
+    expect(plan.guek).toHaveLength(32);
+    const lines = keysCsv([plan]).trim().split("\n");
+    expect(lines).toHaveLength(1 + 5 + TRIAL_CLIENTS.length);
+    expect(lines).toContain(`${plan.meterNumber},101,hls5,,plain`);
+    const { associations, objects } = withTrialClients(indianDevice(models.D1));
+    for (const { clientSap } of TRIAL_CLIENTS) {
+      expect(associations.filter((one) => one.clientSap === clientSap)).toHaveLength(1);
+      const relay = objects.get("70/0.0.96.3.10.255")!;
+      expect(methodRights(relay, 1, clientSap)).toBe(ACCESS.access);
+    }
+    expect(associations.map(({ logicalName }) => logicalName)).toHaveLength(
+      new Set(associations.map(({ logicalName }) => logicalName)).size,
+    );
   });
 });

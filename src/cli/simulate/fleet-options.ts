@@ -4,6 +4,7 @@ import { FAULT_NAMES, type FaultName } from "../../../simulator/faults.ts";
 import type { FleetOptions, PowerCut } from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES } from "../../../simulator/habits.ts";
 import { BLOCK_SECONDS, MODEL_NAMES, type ModelName } from "../../../simulator/model.ts";
+import type { SecuritySuite } from "../../dlms/security/security-control.ts";
 import { EXIT, UserError } from "../../exit.ts";
 import { parseSocketAddress } from "../../transports/address.ts";
 import { parseNames, parsePeriods, parseShares } from "./shares.ts";
@@ -29,6 +30,8 @@ export interface FleetArguments {
   readonly backWithin: number;
   readonly listen?: string;
   readonly holes?: string;
+  readonly suite: string;
+  readonly trialClients?: true;
 }
 
 /** Tenths of seconds since then: no meter pushes ten times a second for long, so the next run's counters are above this one's. */
@@ -62,6 +65,8 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     choices: {
       quirks: parseNames("--quirks", given.quirks, QUIRK_NAMES),
       ...(given.framing ? { framing: given.framing } : {}),
+      suite: Number(given.suite) as SecuritySuite,
+      trialClients: given.trialClients ?? false,
     },
     connection: given.connection,
     rampMs: given.ramp * given.speed,

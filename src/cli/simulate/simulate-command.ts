@@ -69,6 +69,15 @@ export function simulateCommand(program: Program): Command {
         .choices(["standing", "per-push"])
         .default("standing"),
     )
+    .addOption(
+      new Option("--suite <n>", "security suite; 1 and 2 with global keys")
+        .choices(["0", "1", "2"])
+        .default("0"),
+    )
+    .option(
+      "--trial-clients",
+      "associations for every mechanism besides the model's: clients 97 to 102 in clear, 112 to 118 ciphered",
+    )
     .option("--device <file>", "what meters answer from: a meter model that `hes read --all` wrote")
     .option(
       "--listen <address>",

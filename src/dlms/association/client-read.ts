@@ -56,14 +56,23 @@ function specificationOctets({ attribute, selection }: ReadRequest): number {
   }).length;
 }
 
-/** null where the meter refuses the list as such: then it is remembered, and the list is read one by one. */
+/**
+ * null where the meter refuses the list as such, or answers it with what is no answer, as some do where the results don't fit into one
+ * APDU: then it is remembered, and the list is read one by one.
+ */
 function* readListed(
   group: readonly ReadRequest[],
   at: number,
   means: ServiceMeans,
 ): Exchange<ReadOutcome[] | null> {
   const byGet = (means.conformance & CONFORMANCE.multipleReferences) !== 0;
-  const outcomes = byGet ? yield* readList(group, at, means) : yield* readByAccess(group, means);
+  let outcomes: ReadOutcome[] | null;
+  try {
+    outcomes = byGet ? yield* readList(group, at, means) : yield* readByAccess(group, means);
+  } catch (error) {
+    if (!(error instanceof PeerProtocolError) || error.reason !== "malformed") throw error;
+    outcomes = null;
+  }
   if (outcomes === null) means.quirks.withListRefused = true;
   return outcomes;
 }

@@ -148,8 +148,11 @@ export class ClientAssociation {
       if (error instanceof LocalProtocolError) throw error;
       const problem = handshakeError(error);
       if (this.#isStray(problem)) return;
-      if (this.#exchange !== null) this.#finish({ kind: "exchange-failed", error: problem });
-      else this.#fail(problem);
+      if (this.#exchange === null) this.#fail(problem);
+      else {
+        this.#line.settle();
+        this.#step(problem, now);
+      }
     }
   }
 
@@ -309,11 +312,15 @@ export class ClientAssociation {
     return apdu;
   }
 
-  #step(response: Apdu | null, now: number): void {
+  /** `answer`: null begins the exchange; an error is an answer that can't be read, for which the exchange may have another way. */
+  #step(answer: Apdu | PeerProtocolError | null, now: number): void {
     const exchange = this.#exchange!;
     let step: IteratorResult<Apdu, unknown>;
     try {
-      step = response === null ? exchange.next(undefined as never) : exchange.next(response);
+      step =
+        answer instanceof PeerProtocolError
+          ? exchange.throw(answer)
+          : exchange.next(answer === null ? (undefined as never) : answer);
     } catch (error) {
       if (!(error instanceof PeerProtocolError || error instanceof LocalProtocolError)) throw error;
       this.#finish({ kind: "exchange-failed", error });

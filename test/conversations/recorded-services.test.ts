@@ -1,0 +1,162 @@
+import { describe, expect, it } from "vitest";
+import type { Exchange, ServiceMeans } from "../../src/dlms/association/client-exchange.ts";
+import { invoke } from "../../src/dlms/association/client-invoke.ts";
+import { read } from "../../src/dlms/association/client-read.ts";
+import { write } from "../../src/dlms/association/client-write.ts";
+import { ApduProtection, ReceivedCounter } from "../../src/dlms/association/protection.ts";
+import type { InvokeOutcome, ReadOutcome, WriteOutcome } from "../../src/dlms/association/requests.ts";
+import { type Apdu, readApdu, writeApdu } from "../../src/dlms/xdlms/apdu.ts";
+import { counting, LIMITS } from "../support/associations.ts";
+import { handshake, keysAt, type Message, recordings, type Stream } from "./recordings.ts";
+
+/*
+ * What was asked and answered in the recorded conversations, run once more by our client: its requests must be the recorded ones but for
+ * invoke-id and priority, and it must make of the recorded answers what they say.
+ */
+
+type Outcome = ReadOutcome | WriteOutcome | InvokeOutcome;
+
+/** The services of a conversation in clear, without ACSE and without pass 3 and 4 of HLS. */
+function services(stream: Stream): { by: Message["by"]; apdu: Apdu; octets: Buffer }[] {
+  const { aarq, aare, ciphered, mechanism } = handshake(stream);
+  const { suite, keys } = keysAt(stream.port);
+  const titles = {
+    client: aarq.callingApTitle ?? Buffer.alloc(8),
+    meter: aare.respondingApTitle ?? Buffer.alloc(8),
+  };
+  const opener = (by: Message["by"]) =>
+    new ApduProtection(suite, titles[by === "client" ? "meter" : "client"], titles[by], {
+      keys,
+      sent: counting(1),
+      received: new ReceivedCounter(-1, true),
+    });
+  const openers = { client: opener("client"), meter: opener("meter") };
+  const found: { by: Message["by"]; apdu: Apdu; octets: Buffer }[] = [];
+  for (const { by, apdu } of stream.messages) {
+    if (apdu[0]! >= 0x60 && apdu[0]! <= 0x64) continue;
+    const octets = ciphered ? openers[by].open(apdu).plaintext : apdu;
+    found.push({ by, apdu: readApdu(octets, LIMITS), octets: Buffer.from(octets) });
+  }
+  return mechanism >= 2 ? found.slice(2) : found;
+}
+
+/** The exchange of ours that asks what a recorded request asks; null where it is none of the first requests of a service. */
+function oursFor(request: Apdu): ((means: ServiceMeans) => Exchange<Outcome[]>) | null {
+  if (request.apdu === "get-request" && request.kind === "normal") {
+    const { attribute, accessSelection } = request;
+    return (means) => read([{ attribute, selection: accessSelection }], means);
+  }
+  if (request.apdu === "get-request" && request.kind === "with-list") {
+    const list = request.attributes.map(({ attribute, accessSelection }) => ({
+      attribute,
+      selection: accessSelection,
+    }));
+    return (means) => read(list, means);
+  }
+  if (request.apdu === "set-request" && request.kind === "normal") {
+    const { attribute, accessSelection, value } = request;
+    return (means) => write([{ attribute, selection: accessSelection, value }], means);
+  }
+  if (request.apdu === "action-request" && request.kind === "normal") {
+    const { method, parameters } = request;
+    return (means) => invoke([{ method, parameters }], means);
+  }
+  return null;
+}
+
+const means = (): ServiceMeans => ({
+  conformance: 0xffffff,
+  requestOctetsMax: 0xffff,
+  limits: LIMITS,
+  bytesMax: 1_048_576,
+  quirks: { withListRefused: false },
+  nextInvokeId: () => 0xc1,
+  onProgress: () => {},
+});
+
+/** Without invoke-id and priority, which are a client's own affair. */
+function essence(apdu: Apdu): string {
+  const octets = Buffer.from(writeApdu(apdu));
+  octets[2] = 0;
+  return octets.toString("hex");
+}
+
+/** Results that stand in the answers to one request, as they were recorded: how many values, how many refusals. */
+function told(answers: readonly Apdu[]): { values: number; refusals: number } | null {
+  const last = answers.at(-1)!;
+  if (last.apdu === "exception-response") return { values: 0, refusals: 1 };
+  if (last.apdu === "get-response" && last.kind === "normal") {
+    return last.result.kind === "data" ? { values: 1, refusals: 0 } : { values: 0, refusals: 1 };
+  }
+  if (last.apdu === "get-response" && last.kind === "with-list") {
+    const values = last.results.filter(({ kind }) => kind === "data").length;
+    return { values, refusals: last.results.length - values };
+  }
+  if (last.apdu === "set-response" && last.kind === "normal")
+    return last.result === "success" ? { values: 1, refusals: 0 } : { values: 0, refusals: 1 };
+  if (last.apdu === "action-response" && last.kind === "normal")
+    return last.result === "success" ? { values: 1, refusals: 0 } : { values: 0, refusals: 1 };
+  // Of blocks it shows in the whole only.
+  return null;
+}
+
+interface Replayed {
+  exchanges: number;
+  blocks: number;
+  differing: string[];
+}
+
+function replay(stream: Stream): Replayed {
+  const replayed: Replayed = { exchanges: 0, blocks: 0, differing: [] };
+  const all = services(stream);
+  for (let at = 0; at < all.length; ) {
+    const { by, apdu, octets } = all[at]!;
+    const ours = by === "client" ? oursFor(apdu) : null;
+    if (ours === null) {
+      at++;
+      continue;
+    }
+    const exchange = ours(means());
+    let step = exchange.next(undefined as never);
+    const answers: Apdu[] = [];
+    while (!step.done) {
+      const recorded = all[at]!;
+      if (essence(step.value) !== essence(recorded.apdu)) {
+        replayed.differing.push(`${octets.toString("hex")}: ${essence(step.value)}`);
+        break;
+      }
+      const answer = all[at + 1];
+      if (answer?.by !== "meter") break;
+      answers.push(answer.apdu);
+      at += 2;
+      step = exchange.next(answer.apdu);
+    }
+    if (!step.done) {
+      at++;
+      continue;
+    }
+    replayed.exchanges++;
+    replayed.blocks += answers.length - 1;
+    const values = step.value.filter(({ kind }) => kind === "data" || kind === "done").length;
+    const counted = { values, refusals: step.value.length - values };
+    expect(counted, octets.toString("hex")).toEqual(told(answers) ?? { values: 1, refusals: 0 });
+  }
+  return replayed;
+}
+
+describe("services of recorded conversations, run by our client", () => {
+  let exchanges = 0;
+  let blocks = 0;
+
+  it.each(recordings)("$name", (stream) => {
+    const replayed = replay(stream);
+    expect(replayed.differing).toEqual([]);
+    exchanges += replayed.exchanges;
+    blocks += replayed.blocks;
+  });
+
+  it("were many, of which some came in blocks", () => {
+    expect(exchanges).toBeGreaterThan(500);
+    expect(blocks).toBeGreaterThan(20);
+  });
+});
