@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
 import { importKeys } from "../storage/key-import.ts";
 import { type ListedKey, listKeys } from "../storage/reference-lists.ts";
+import { skipSentCounters } from "../storage/sent-counters.ts";
 import { findSharedKeys } from "../storage/shared-keys.ts";
 import { readText } from "./input.ts";
 import type { Program } from "./program.ts";
@@ -18,6 +19,7 @@ export function keysCommand(program: Program): Command {
     listCommand(program),
     rotateCommand(program),
     rekeyCommand(program),
+    skipCountersCommand(program),
   ]) {
     command.addCommand(sub);
   }
@@ -44,6 +46,19 @@ function importCommand(program: Program): Command {
         const done = options.dryRun ? "would be imported" : "imported";
         program.print(`${report.associations} associations ${done}, ${report.keysStored} keys of them new.`);
         for (const warning of sharedKeyWarnings(report.sharedKeys)) program.complain(warning);
+      }),
+    );
+}
+
+function skipCountersCommand(program: Program): Command {
+  return new Command("skip-counters")
+    .description(
+      "After a copy of PostgreSQL's files was put back: skip the invocation counters that may have been used since. Other restores are noticed",
+    )
+    .action(() =>
+      withSession(program, async ({ database }) => {
+        const keys = await skipSentCounters(database);
+        program.print(`Counters of ${keys} keys were skipped.`);
       }),
     );
 }

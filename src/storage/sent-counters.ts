@@ -18,6 +18,8 @@ export async function reserveCounters(
   count: number,
   above = 0,
 ): Promise<ReservedCounters | null> {
+  // A database that was restored knows less than was used.
+  await database.query("SELECT skip_counters_after_restore()");
   const [row] = await database.query(
     `INSERT INTO sent_counters AS s (key_id, reserved)
        SELECT $1::int, $3::bigint + $2 WHERE $3::bigint + $2 <= ${COUNTER_MAX}
@@ -29,6 +31,12 @@ export async function reserveCounters(
   if (row === undefined) return null;
   const until = row["reserved"] as number;
   return { after: until - count, until };
+}
+
+/** Skips as many counters of every key as can have been used since any backup; answers of how many keys. */
+export async function skipSentCounters(database: Database): Promise<number> {
+  const [row] = await database.query("SELECT skip_sent_counters() AS keys");
+  return row!["keys"] as number;
 }
 
 /** Whether counters of the key were ever reserved: else the meter may know more of it than we do. */

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openDatabase } from "../../src/storage/database.ts";
 import {
   isCounterKnown,
   noteReceivedCounter,
   receivedCounter,
   reserveCounters,
+  skipSentCounters,
 } from "../../src/storage/sent-counters.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
@@ -43,6 +45,47 @@ describe("counters that we send", () => {
       until: 4_294_967_295,
     });
     expect(await reserveCounters(database, keyId, 1)).toBeNull();
+  });
+});
+
+describe("a database that was restored", () => {
+  const reserved = async (database: TestDatabase["database"]) =>
+    (await reserveCounters(database, keyId, 10))!.after;
+
+  it("never reserves a counter that was used since its backup, and says so once", async () => {
+    const original = await createTestDatabase();
+    await original.database.query(
+      "INSERT INTO public.meters (meter_number, meter_type) SELECT 'M', min(name) FROM meter_types",
+    );
+    await original.database.query(
+      `INSERT INTO meter_keys (id, meter_id, kind, envelope) SELECT ${keyId}, id, 'guek', '\\x00' FROM public.meters WHERE meter_number = 'M'`,
+    );
+    await reserveCounters(original.database, keyId, 50);
+    await original.database.close();
+    // A backup, and what was used since.
+    const backup = await createTestDatabase({ template: original.name });
+    const used = openDatabase({ url: original.url, schema: "hes" });
+    for (let block = 0; block < 20; block++) await reserveCounters(used, keyId, 1_000);
+    const last = (await reserveCounters(used, keyId, 1))!.until;
+    await used.close();
+
+    expect(await reserved(backup.database)).toBeGreaterThan(last);
+    const next = await reserved(backup.database);
+    expect(await reserved(backup.database)).toBe(next + 10);
+    const events = await backup.database.query(
+      "SELECT level, component, data FROM event_logs WHERE component = 'keys'",
+    );
+    expect(events).toEqual([{ level: "warn", component: "keys", data: { keys: 1 } }]);
+
+    // A backup that was recovered to a point in time goes on as another timeline of the same server.
+    await backup.database.query("UPDATE database_identity SET timeline = '00000000'");
+    expect(await reserved(backup.database)).toBeGreaterThan(next + 4_000_000);
+    // Files that were put back can't be told from a crash: the operator says so.
+    const before = await reserved(backup.database);
+    expect(await skipSentCounters(backup.database)).toBe(1);
+    expect(await reserved(backup.database)).toBeGreaterThan(before + 4_000_000);
+    await backup.drop();
+    await original.drop();
   });
 });
 

@@ -4,26 +4,30 @@ import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { urlOfDatabase } from "./postgres-server.ts";
 
 export interface TestDatabase {
+  readonly name: string;
   readonly url: string;
   readonly database: Database;
   drop(): Promise<void>;
 }
 
-/** A database of this test's own, cloned from the migrated template. `empty`: without the migrations. */
-export async function createTestDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+/** A database of this test's own, cloned from the migrated template. `empty`: without the migrations; `template`: from another one. */
+export async function createTestDatabase(
+  options: { empty?: boolean; template?: string } = {},
+): Promise<TestDatabase> {
   const serverUrl = inject("postgresUrl");
   const name = `test_${randomBytes(6).toString("hex")}`;
-  const template = options.empty ? "template1" : inject("postgresTemplate");
+  const template = options.empty ? "template1" : (options.template ?? inject("postgresTemplate"));
   const admin = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
   await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   await admin.close();
   const url = urlOfDatabase(serverUrl, name);
   const database = openDatabase({ url, schema: "hes" });
   return {
+    name,
     url,
     database,
     drop: async () => {
-      await database.close();
+      await database.close().catch(() => undefined);
       const last = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
       await last.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await last.close();
