@@ -16,7 +16,7 @@ export interface DrainLimits extends AdmissionLimits {
   readonly warmMax: number;
   /** Entries read from the log at once. */
   readonly readMax: number;
-  /** Entries mapped before sockets have their turn. */
+  /** Entries mapped before sockets have their turn; those of different meters at the same time. */
   readonly turnMax: number;
   /** After a batch that could not be stored for a fault of ours. */
   readonly retryMs: number;
@@ -173,20 +173,41 @@ export class Drain {
       const entries = await durableLog.read(this.limits.readMax);
       if (entries.length === 0) return;
       if (durableLog.isShared) this.found(entries);
-      let turn = 0;
-      for (const entry of entries) {
+      for (let from = 0; from < entries.length; from += this.limits.turnMax) {
+        const turn = entries.slice(from, from + this.limits.turnMax);
         await this.roomInMemory();
         if (patience.stop.aborted) return;
-        const warm = this.warm.get(entry.position);
-        this.warm.delete(entry.position);
-        if (warm === undefined && ++turn % this.limits.turnMax === 0) {
-          await new Promise<void>((resolve) => patience.clock.soon(resolve));
-        }
-        const mapped = warm ?? (await this.map(entry));
-        if (warm === undefined) this.cold--;
-        if (mapped !== null) this.store(entry, mapped);
+        await this.takeTurn(turn);
       }
     }
+  }
+
+  /**
+   * Stores some entries, in their order. Those that aren't mapped are mapped at once where they are of different meters, because each may have to
+   * wait for look-ups of its own; one meter's follow each other.
+   */
+  private async takeTurn(entries: readonly LogEntry[]): Promise<void> {
+    const pushes: (MappedPush | null)[] = [];
+    const mapping: Promise<void>[] = [];
+    const lastOf = new Map<string, Promise<void>>();
+    for (const [index, entry] of entries.entries()) {
+      const warm = this.warm.get(entry.position);
+      this.warm.delete(entry.position);
+      const acceptance = warm === undefined ? this.read(entry) : null;
+      pushes.push(warm ?? null);
+      if (acceptance === null) continue;
+      const { meterId } = acceptance;
+      const mapped = (lastOf.get(meterId) ?? Promise.resolve()).then(async () => {
+        pushes[index] = await this.map(acceptance, entry);
+      });
+      lastOf.set(meterId, mapped);
+      mapping.push(mapped);
+    }
+    await Promise.all(mapping);
+    this.cold -= mapping.length;
+    for (const [index, mapped] of pushes.entries()) if (mapped !== null) this.store(entries[index]!, mapped);
+    const { clock } = this.parts.patience;
+    if (mapping.length > 0) await new Promise<void>((resolve) => clock.soon(resolve));
   }
 
   private async roomInMemory(): Promise<void> {
@@ -194,16 +215,21 @@ export class Drain {
     while (batcher.isLoaded && !this.parts.patience.stop.aborted) await batcher.settledOne();
   }
 
-  /** null for a record that this version can't read: it stays in the log. Whatever else goes wrong, the push is kept aside. */
-  private async map({ payload, again, epoch }: LogEntry): Promise<MappedPush | null> {
-    const { receiver, log } = this.parts;
-    let acceptance: Acceptance;
+  /** null for a record that this version can't read: it stays in the log. */
+  private read({ payload }: LogEntry): Acceptance | null {
     try {
-      acceptance = readAcceptedRecord(payload);
+      return readAcceptedRecord(payload);
     } catch (error) {
-      log.error({ err: error }, "a record of the durable log can't be read by this version; it stays there");
+      this.cold--;
+      const text = "a record of the durable log can't be read by this version; it stays there";
+      this.parts.log.error({ err: error }, text);
       return null;
     }
+  }
+
+  /** Whatever goes wrong but a stop, the push is kept aside. */
+  private async map(acceptance: Acceptance, { again, epoch }: LogEntry): Promise<MappedPush> {
+    const { receiver, log } = this.parts;
     this.forgetOldWords(acceptance.meterId, epoch);
     try {
       return await new Promise((resolve, reject) => run(receiver.reopen(acceptance, again), resolve, reject));

@@ -78,6 +78,8 @@ class RunningIngest implements Ingest {
   private cancelTick: () => void = () => undefined;
   /** By meter, the connection on which it was last heard. */
   private readonly sessionOf = new Map<string, PushSession>();
+  /** Of each connection, the meters that were heard on it; a concentrator passes on those of many. */
+  private readonly metersOf = new Map<PushSession, Set<string>>();
   private writing: Promise<unknown> = Promise.resolve();
   private releasing = false;
 
@@ -132,7 +134,7 @@ class RunningIngest implements Ingest {
       clock,
       paused: new Set(),
       released,
-      identified: (meterId, session) => this.sessionOf.set(meterId, session),
+      identified: (meterId, session) => this.identified(meterId, session),
     };
     this.tickLater();
   }
@@ -144,7 +146,10 @@ class RunningIngest implements Ingest {
     connection.onClose(() => {
       session.finish();
       this.sessions.delete(session);
-      for (const [meterId, of] of this.sessionOf) if (of === session) this.sessionOf.delete(meterId);
+      for (const meterId of this.metersOf.get(session) ?? []) {
+        if (this.sessionOf.get(meterId) === session) this.sessionOf.delete(meterId);
+      }
+      this.metersOf.delete(session);
       this.around.paused.delete(session);
       this.around.observer.connectionClosed();
     });
@@ -165,6 +170,14 @@ class RunningIngest implements Ingest {
 
   connectedMeters(): readonly string[] {
     return [...this.sessionOf.keys()];
+  }
+
+  private identified(meterId: string, session: PushSession): void {
+    if (this.sessionOf.get(meterId) === session) return;
+    this.sessionOf.set(meterId, session);
+    const meters = this.metersOf.get(session);
+    if (meters === undefined) this.metersOf.set(session, new Set([meterId]));
+    else meters.add(meterId);
   }
 
   observe(occurrence: Occurrence): void {

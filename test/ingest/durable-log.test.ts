@@ -90,6 +90,33 @@ describe("a push that is in the spool", () => {
     expect(disk.open).toBe(0);
   });
 
+  it("is mapped beside those of other meters when it is read from there: each look-up waits for the database alone", async () => {
+    const disk = new FaultyDisk();
+    const title = "4f54480000000001";
+    const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: title };
+    // Nothing is mapped when it is accepted, as behind a flood.
+    const { around } = await start(disk, { meters: [meter, other], drainLimits: { warmMax: 0 } });
+    const sync = heldBack();
+    disk.beforeSync = () => sync.promise;
+    const otherBody = body(1).replace(wire.text(meter.meterNumber), wire.text("OTHER1"));
+    const otherKeys = { ...keys, systemTitle: Buffer.from(title, "hex") };
+    around.connect().receive(push(1));
+    around
+      .connect()
+      .receive(wire.wrapped(wire.ciphered(wire.notification(1, otherBody), 0x30, 1, otherKeys)));
+    await expect.poll(() => around.lookUps).toBe(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = around.lookUps;
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    sync.release();
+    await expect.poll(() => around.lookUps - before).toBeGreaterThanOrEqual(2);
+    expect(around.committed).toEqual([]);
+    slow.release();
+    await around.ingest.drain();
+    expect(around.committed.map(({ meterId }) => meterId)).toEqual([meter.id, "another"]);
+  });
+
   it("is stored with the others, in order, when a database comes back that was away", async () => {
     const disk = new FaultyDisk();
     const drainLimits = { warmMax: 30, behindMax: 20, readMax: 10, turnMs: 75 };
