@@ -36,6 +36,8 @@ export interface FleetOptions {
   readonly onSent?: (frame: Buffer) => void;
   /** Sent again on the same connection when no confirmation has come for so long. */
   readonly repeatMs: number;
+  /** Whether it dials again for that. */
+  readonly dialsAgain?: boolean;
 }
 
 /**
@@ -51,7 +53,8 @@ export class ConfirmingMeters {
   /** Times a push was sent again. */
   repeated = 0;
   private readonly meters: ConfirmingMeter[];
-  private port = 0;
+  private ports: readonly number[] = [];
+  private dialled = 0;
 
   constructor(options: FleetOptions) {
     const model = loadModels(loadCatalogue()).D1;
@@ -63,7 +66,7 @@ export class ConfirmingMeters {
     this.keysCsv = keysCsv(plans);
     const startMs = (Math.floor(Date.now() / 60_000) - options.pushesPerMeter - 2) * 60_000;
     const around = {
-      port: () => this.port,
+      port: () => this.ports[this.dialled++ % this.ports.length]!,
       made: (digest: string) => void this.sent.add(digest),
       repeated: () => void this.repeated++,
       confirmed: (confirmed: Confirmed) => {
@@ -83,9 +86,9 @@ export class ConfirmingMeters {
     );
   }
 
-  /** Resolves when every push of every meter is confirmed. */
-  async run(port: number): Promise<void> {
-    this.port = port;
+  /** Resolves when every push of every meter is confirmed. With several ports, a meter that dials again takes the next. */
+  async run(...ports: readonly number[]): Promise<void> {
+    this.ports = ports;
     await Promise.all(this.meters.map((meter) => meter.run()));
   }
 
@@ -187,10 +190,15 @@ class ConfirmingMeter {
     if (this.frame === null || this.socket === null || this.socket.connecting) return;
     this.socket.write(this.frame);
     if (this.repeat !== null) clearTimeout(this.repeat);
-    this.repeat = setTimeout(() => {
+    this.repeat = setTimeout(() => this.sendAgain(), this.around.repeatMs);
+  }
+
+  private sendAgain(): void {
+    if (this.around.dialsAgain) this.socket?.destroy();
+    else {
       this.around.repeated();
       this.send();
-    }, this.around.repeatMs);
+    }
   }
 
   private dial(): void {

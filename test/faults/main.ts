@@ -1,12 +1,16 @@
 import { parseArgs } from "node:util";
+import { hasNatsServer } from "../support/nats-servers.ts";
 import { type Figure, printFigures } from "./figures.ts";
 import { kills } from "./kills.ts";
+import { clustered, spools } from "./machines.ts";
 import { outage } from "./outage.ts";
 
 const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options of one]
-  --only     kills, outage
+  --only     kills, outage (both where nothing is said), spools, jetstream; with commas between them
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
              and times are held to what is promised of them. Without it a minute in all, and times are only told
+  --pushes, --meters, --losses   of spools and jetstream: two daemons on one database of which one is killed in turn, and with JetStream loses its
+             disk together with one broker of three (nats-server on the PATH; skipped where it isn't)
   --pushes, --meters, --daemon-kills, --database-kills, --backend-kills   of kills
   --seconds, --rate                                                      of outage
 `;
@@ -21,6 +25,7 @@ const { values } = parseArgs({
     "daemon-kills": { type: "string" },
     "database-kills": { type: "string" },
     "backend-kills": { type: "string" },
+    losses: { type: "string" },
     seconds: { type: "string" },
     rate: { type: "string" },
     help: { type: "boolean", default: false },
@@ -31,6 +36,9 @@ const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const { long } = values;
 const count = (text: string | undefined, short: number, whole: number) =>
   Number(text ?? (long ? whole : short));
+
+/** Without --only; the others need several daemons and brokers at once, and a machine that has room for them. */
+const ALWAYS = ["kills", "outage"];
 
 const scenarios: Record<string, () => Promise<Figure[]>> = {
   kills: () =>
@@ -43,6 +51,11 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       restartMs: long ? 2_000 : null,
       ...{ seed, random: randomOf(seed) },
     }),
+  spools: () => spools(machinesOptions()),
+  jetstream: async () =>
+    hasNatsServer()
+      ? clustered(machinesOptions())
+      : [{ name: "SKIPPED", value: "no nats-server on the PATH" }],
   outage: () =>
     outage({
       meters: count(values.meters, 100, 1_000),
@@ -51,6 +64,15 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       ...{ seed, latencyMs: long ? 100 : null, drainFactor: long ? 4 : null },
     }),
 };
+
+function machinesOptions() {
+  const losses = count(values.losses, 2, 10);
+  return {
+    pushes: count(values.pushes, 3_000, 50_000),
+    meters: count(values.meters, 50, 200),
+    ...{ losses, seed },
+  };
+}
 
 /** The same kills at the same pushes for the same seed (mulberry32). */
 function randomOf(start: number): () => number {
@@ -65,7 +87,7 @@ function randomOf(start: number): () => number {
 
 if (values.help) process.stdout.write(USAGE);
 else {
-  const chosen = values.only === undefined ? Object.keys(scenarios) : values.only.split(",");
+  const chosen = values.only === undefined ? ALWAYS : values.only.split(",");
   process.stdout.write(`seed ${seed}\n`);
   for (const name of chosen) {
     const scenario = scenarios[name];

@@ -32,6 +32,26 @@ interface Node {
   process: ChildProcess | null;
 }
 
+interface StreamDetail {
+  readonly name: string;
+  readonly cluster: {
+    readonly leader?: string;
+    readonly replicas?: readonly { readonly current: boolean; readonly offline?: boolean }[];
+  };
+}
+
+async function streamsOf(monitor: number): Promise<readonly StreamDetail[]> {
+  const answer = await fetch(`http://127.0.0.1:${monitor}/jsz?streams=true&accounts=true`)
+    .then(
+      (response) => response.json() as Promise<{ account_details?: { stream_detail?: StreamDetail[] }[] }>,
+    )
+    .catch(() => null);
+  return answer?.account_details?.flatMap(({ stream_detail }) => stream_detail ?? []) ?? [];
+}
+
+const followersOf = ({ cluster }: StreamDetail) =>
+  (cluster.replicas ?? []).filter(({ current, offline }) => current && offline !== true).length;
+
 /** NATS servers on loopback with JetStream, as processes of this test. */
 export class NatsServers {
   private readonly folder: string;
@@ -78,6 +98,28 @@ export class NatsServers {
       if (answer?.ok) return;
       if (performance.now() > deadline) throw new Error(`${url} isn't healthy after a minute`);
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Resolves when every stream has a leader, and its followers are current; `without`: a node that is not there. */
+  async settled(without: number | null): Promise<void> {
+    const living = this.nodes.filter((_, index) => index !== without);
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const led = new Set<string>();
+      const all = new Set<string>();
+      for (const { name, monitor } of living) {
+        for (const stream of await streamsOf(monitor)) {
+          all.add(stream.name);
+          // Only the leader knows of its followers.
+          if (stream.cluster.leader === name && followersOf(stream) >= living.length - 1)
+            led.add(stream.name);
+        }
+      }
+      if (all.size > 0 && all.size === led.size) return;
+      if (performance.now() > deadline)
+        throw new Error(`without a leader: ${[...all].filter((one) => !led.has(one))}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 

@@ -32,7 +32,7 @@ export async function openJetStreamLog(options: JetStreamLogOptions): Promise<Du
   const { access, layout, daemon } = options;
   const connection = await connectBrokers(access, `dlms-hes ${daemon}`);
   try {
-    const manager = await jetstreamManager(connection, { timeout: CONNECT_MS });
+    const manager = await jetstreamManager(connection, { timeout: CONNECT_MS, checkAPI: false });
     const readers = await prepareLayout(connection, manager, layout);
     return new JetStreamLog(options, connection, manager, readers);
   } catch (error) {
@@ -217,7 +217,7 @@ class JetStreamLog implements DurableLog {
         records: infos.reduce((sum, { state }) => sum + state.messages, 0),
         bytes: infos.reduce((sum, { state }) => sum + state.bytes, 0),
       };
-      for (const [partition, own] of this.partitions) own.expect(infos[partition]!.state.last_seq);
+      for (const [partition, own] of this.partitions) own.expect(infos[partition]!.state);
       this.note("holding", null);
     } catch (error) {
       this.note("holding", `JetStream doesn't say what it holds: ${textOf(error)}`, error);

@@ -32,6 +32,8 @@ export const streamOf = ({ prefix }: Layout, partition: number) => `${prefix}_${
 export const subjectOf = ({ prefix }: Layout, partition: number) => `${prefix}.${partition}`;
 
 const NAME_IN_USE = 10058;
+/** Each takes as long as an answer may. */
+const ATTEMPTS_MAX = 6;
 /** What was not written again for so long is of no daemon that lives. */
 const READERS_KEPT_MS = 120_000;
 
@@ -42,17 +44,26 @@ export async function prepareLayout(
   layout: Layout,
 ): Promise<KV> {
   for (let partition = 0; partition < layout.partitions; partition++) {
-    await prepareStream(manager, layout, partition);
+    await whileElecting(() => prepareStream(manager, layout, partition));
   }
   const bucket = `${layout.prefix}_READERS`;
   try {
-    return await new Kvm(connection).create(bucket, {
-      replicas: layout.replicas,
-      history: 1,
-      ttl: READERS_KEPT_MS,
-    });
+    const how = { replicas: layout.replicas, history: 1, ttl: READERS_KEPT_MS };
+    return await whileElecting(() => new Kvm(connection).create(bucket, how));
   } catch (error) {
     throw new BrokerError(`JetStream doesn't give us the bucket ${bucket}: ${textOf(error)}`, error);
+  }
+}
+
+/** A broker that was just lost led some streams: for a few seconds nobody answers for them. */
+async function whileElecting<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || !/timeout|not available|no responders/i.test(textOf(error)))
+        throw error;
+    }
   }
 }
 

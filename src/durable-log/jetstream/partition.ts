@@ -77,12 +77,13 @@ export class Partition {
   }
 
   /**
-   * The stream ends with this message: where that isn't delivered, and nothing else is, delivery is asked for anew. A broker that fails may
+   * What the stream holds: where its last message isn't delivered, and nothing else is, delivery is asked for anew. A broker that fails may
    * take the delivery with it without anybody noticing.
    */
-  expect(lastSequence: number): void {
+  expect({ messages, last_seq }: { readonly messages: number; readonly last_seq: number }): void {
     const now = this.with.clock.monotonic();
-    if (lastSequence <= this.last || this.waiting.length > 0 || now - this.movedAt < STALLED_MS) return;
+    if (messages === 0 || last_seq <= this.last || this.waiting.length > 0) return;
+    if (now - this.movedAt < STALLED_MS) return;
     this.movedAt = now;
     this.messages?.stop();
   }

@@ -66,6 +66,8 @@ export class Readers {
   private readonly ended: Promise<void>;
   private watcher: { stop(): void } | null = null;
   private watchedAt = 0;
+  /** Rounds that came to nothing, one after the other. */
+  private failures = 0;
   private cancelRound: () => void = () => undefined;
   private round: Promise<void> = Promise.resolve();
   private closed = false;
@@ -109,8 +111,14 @@ export class Readers {
     this.cancelRound = this.clock.after(ms, () => {
       this.round = this.once()
         .then(
-          () => this.hooks.problem(null),
-          (error: unknown) => this.hooks.problem("who reads what in JetStream isn't settled", error),
+          () => {
+            this.failures = 0;
+            this.hooks.problem(null);
+          },
+          (error: unknown) => {
+            // A leader that is being elected is no trouble yet.
+            if (++this.failures > 1) this.hooks.problem("who reads what in JetStream isn't settled", error);
+          },
         )
         .finally(() => {
           if (!this.closed) this.next(this.timing.renewMs);
