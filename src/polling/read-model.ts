@@ -170,7 +170,7 @@ async function readBuffer(
   const entries = profileValue(attributes, "entriesInUse");
   const isWhole = entries !== null && entries <= rowsMax;
   const newestFirst = entries === null || profileValue(attributes, "sortMethod") === "lifo";
-  const selection = newestFirst ? entriesFromTo(1, rowsMax) : entriesFromTo(entries - rowsMax + 1, 0);
+  const selection = newestFirst ? entriesFromTo(1, rowsMax) : entriesFromTo(entries - rowsMax + 1, entries);
   const [outcome] = await association.read([
     { ...requestOf(object, BUFFER), selection: isWhole ? null : selection },
   ]);

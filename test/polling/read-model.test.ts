@@ -98,7 +98,7 @@ describe("reading a model", () => {
     [
       "the last of 2,880, the oldest first",
       {},
-      "7/1.0.99.1.0.255/2 0204060000 0ae106 00000000 120001 120000",
+      "7/1.0.99.1.0.255/2 0204 0600000ae1 0600000b40 120001 120000",
     ],
     [
       "the first, the newest first",
