@@ -10,9 +10,9 @@ const SECRET_ATTRIBUTE = 7;
 
 /** Bits of an access mode. */
 export function attributeRights(object: DeviceObject, index: number, clientSap: number): number {
-  if (isTrialClient(clientSap)) return attributeRights(object, index, UTILITY_CLIENT);
   const { classId, isPublic, writable, logicalName, rights } = object;
   if (rights !== undefined) return rights.get(clientSap)?.attributes.get(index) ?? 0;
+  if (isTrialClient(clientSap)) return attributeRights(object, index, UTILITY_CLIENT);
   if (classId === 15 && index === SECRET_ATTRIBUTE) {
     return clientSap === UTILITY_CLIENT && logicalName !== "0.0.40.0.0.255" ? ACCESS.write : 0;
   }
@@ -24,10 +24,10 @@ export function attributeRights(object: DeviceObject, index: number, clientSap: 
 }
 
 export function methodRights(object: DeviceObject, index: number, clientSap: number): number | null {
-  if (isTrialClient(clientSap)) return methodRights(object, index, UTILITY_CLIENT);
   const { classId, methods, rights } = object;
   if (!methods.includes(index)) return null;
   if (rights !== undefined) return rights.get(clientSap)?.methods.get(index) ?? 0;
+  if (isTrialClient(clientSap)) return methodRights(object, index, UTILITY_CLIENT);
   if (clientSap === FIRMWARE_CLIENT) return classId === 18 ? ACCESS.access : 0;
   return clientSap === UTILITY_CLIENT && classId !== 18 ? ACCESS.access : 0;
 }

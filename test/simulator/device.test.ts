@@ -3,7 +3,7 @@ import { type DeviceModel, indianDevice } from "../../simulator/device/device-mo
 import { type DeviceHost, MeterDevice } from "../../simulator/device/meter-device.ts";
 import { MeterServer } from "../../simulator/device/meter-server.ts";
 import { playedDevice } from "../../simulator/device/played-model.ts";
-import { methodRights } from "../../simulator/device/rights.ts";
+import { attributeRights, methodRights } from "../../simulator/device/rights.ts";
 import { TRIAL_CLIENTS, withTrialClients } from "../../simulator/device/trial-clients.ts";
 import { protectionKeys } from "../../simulator/envelope.ts";
 import { keysCsv, planMeter } from "../../simulator/identity.ts";
@@ -333,6 +333,12 @@ describe("trial clients of a simulated meter", () => {
       const relay = objects.get("70/0.0.96.3.10.255")!;
       expect(methodRights(relay, 1, clientSap)).toBe(ACCESS.access);
     }
+    // Meters that were read may have clients of these numbers, with rights of their own.
+    const attributes = new Map([[3, ACCESS.read]]);
+    const relay = objects.get("70/0.0.96.3.10.255")!;
+    const read = { ...relay, rights: new Map([[102, { attributes, methods: new Map([[1, 0]]) }]]) };
+    expect([attributeRights(read, 3, 102), attributeRights(read, 4, 102)]).toEqual([ACCESS.read, 0]);
+    expect(methodRights(read, 1, 102)).toBe(0);
     expect(associations.map(({ logicalName }) => logicalName)).toHaveLength(
       new Set(associations.map(({ logicalName }) => logicalName)).size,
     );
