@@ -18,6 +18,7 @@ const frameName = ({ keyId, counter, digest }: Pick<CounterMove, "keyId" | "coun
 interface Group {
   readonly name: string;
   readonly first: CounterMove;
+  low: number;
   high: number;
   readonly moves: CounterMove[];
 }
@@ -40,11 +41,10 @@ export class CounterMoves {
   statement(moves: readonly CounterMove[]): string | null {
     if (moves.length === 0) return null;
     const groups = groupMoves(moves);
-    const list = (of: (group: Group) => number | string) => `'{${groups.map(of).join(",")}}'`;
-    const titles = list(({ first }) => `"${hexOnly(first.systemTitle)}"`);
-    const keys = list(({ first }) => first.keyId);
-    const saps = list(({ first }) => first.clientSap);
-    return `SELECT move_counters(${keys}, ${titles}, ${saps}, ${list(({ high }) => high)})`;
+    // Each frame must be above what the database has, and not only the last of its counter.
+    const lowest = moveStatement(groups, ({ low }) => low);
+    const several = groups.filter(({ low, high }) => low < high);
+    return several.length === 0 ? lowest : `${lowest};\n${moveStatement(several, ({ high }) => high)}`;
   }
 
   /**
@@ -58,28 +58,12 @@ export class CounterMoves {
   ): Promise<ReadonlyMap<CounterMove, RaceVerdict>> {
     if (moves.length === 0) return new Map();
     const groups = groupMoves(moves);
-    const { rows } = await client.query({
-      name: "move-counters",
-      // Sorted, so that batches lock in the same order. Several counters of one key go together: the highest decides.
-      text: `INSERT INTO invocation_counters AS c (key_id, system_title, client_sap, counter)
-             SELECT k, t, s, high FROM unnest($1::int[], $2::text[], $3::smallint[], $4::bigint[]) AS x(k, t, s, high)
-             ON CONFLICT (key_id, system_title, client_sap) DO UPDATE SET counter = excluded.counter
-               WHERE c.counter < excluded.counter
-             RETURNING key_id, system_title, client_sap`,
-      values: [
-        groups.map(({ first }) => first.keyId),
-        groups.map(({ first }) => first.systemTitle),
-        groups.map(({ first }) => first.clientSap),
-        groups.map(({ high }) => high),
-      ],
-    });
-    if (rows.length === groups.length) return new Map();
-    const moved = new Set(rows.map(rowName));
-    return this.judge(
-      client,
-      groups.filter(({ name }) => !moved.has(name)),
-      ownIds,
-    );
+    const moved = await raise(client, groups, ({ low }) => low);
+    const others = groups.filter(({ name }) => !moved.has(name));
+    const verdicts = others.length === 0 ? new Map() : await this.judge(client, others, ownIds);
+    const several = groups.filter(({ low, high }) => low < high);
+    if (several.length > 0) await raise(client, several, ({ high }) => high);
+    return verdicts;
   }
 
   private async judge(
@@ -107,7 +91,10 @@ export class CounterMoves {
     for (const group of groups) {
       for (const move of group.moves) {
         if (seen.has(frameName(move))) verdicts.set(move, "retransmission");
-        else verdicts.set(move, isForeign(group) && !move.isFinal ? "replay" : "accepted");
+        else {
+          const isOvertaken = isForeign(group) && move.counter <= (inDatabase.get(group.name) ?? -1);
+          verdicts.set(move, isOvertaken && !move.isFinal ? "replay" : "accepted");
+        }
       }
     }
     return verdicts;
@@ -140,6 +127,33 @@ export class CounterMoves {
   }
 }
 
+/** Raises counters that are lower; the names of those that were. Sorted, so that batches lock in the same order. */
+async function raise(client: Client, groups: readonly Group[], to: (group: Group) => number) {
+  const { rows } = await client.query({
+    name: "move-counters",
+    text: `INSERT INTO invocation_counters AS c (key_id, system_title, client_sap, counter)
+           SELECT * FROM unnest($1::int[], $2::text[], $3::smallint[], $4::bigint[])
+           ON CONFLICT (key_id, system_title, client_sap) DO UPDATE SET counter = excluded.counter
+             WHERE c.counter < excluded.counter
+           RETURNING key_id, system_title, client_sap`,
+    values: [
+      groups.map(({ first }) => first.keyId),
+      groups.map(({ first }) => first.systemTitle),
+      groups.map(({ first }) => first.clientSap),
+      groups.map(to),
+    ],
+  });
+  return new Set(rows.map(rowName));
+}
+
+function moveStatement(groups: readonly Group[], to: (group: Group) => number): string {
+  const list = (of: (group: Group) => number | string) => `'{${groups.map(of).join(",")}}'`;
+  const titles = list(({ first }) => `"${hexOnly(first.systemTitle)}"`);
+  const keys = list(({ first }) => first.keyId);
+  const saps = list(({ first }) => first.clientSap);
+  return `SELECT move_counters(${keys}, ${titles}, ${saps}, ${list(to)})`;
+}
+
 /** Those of `moves` that say what one before them says: the same frame, accepted by two daemons. */
 export function repeatedMoves(moves: readonly CounterMove[]): ReadonlySet<CounterMove> {
   const counters = new Map<string, CounterMove[]>();
@@ -166,9 +180,10 @@ function groupMoves(moves: readonly CounterMove[]): Group[] {
     const name = nameOf(move);
     const group = groups.get(name);
     if (!group) {
-      groups.set(name, { name, first: move, high: move.counter, moves: [move] });
+      groups.set(name, { name, first: move, low: move.counter, high: move.counter, moves: [move] });
       continue;
     }
+    group.low = Math.min(group.low, move.counter);
     group.high = Math.max(group.high, move.counter);
     group.moves.push(move);
   }

@@ -278,6 +278,9 @@ describe("counters", () => {
     expect(await verdicts(final(8, "eight"), final(8, "eight"))).toEqual(["applied", "retransmission"]);
     expect(await all("SELECT counter FROM invocation_counters")).toEqual([{ counter: 10 }]);
     expect(await count("push_history")).toBe(2);
+    // In front of one that is new.
+    expect(await verdicts(final(10, "ten"), final(11, "eleven"))).toEqual(["retransmission", "applied"]);
+    expect(await all("SELECT counter FROM invocation_counters")).toEqual([{ counter: 11 }]);
     // Two readers of the same partition for a moment.
     const elsewhere = await openStore();
     for (let counter = 20; counter < 40; counter++) {
@@ -289,8 +292,8 @@ describe("counters", () => {
           .sort(),
       ).toEqual(["applied", "retransmission"]);
     }
-    expect(await count("push_history")).toBe(22);
-    expect(await count("raw_frames")).toBe(22);
+    expect(await count("push_history")).toBe(23);
+    expect(await count("raw_frames")).toBe(23);
   });
 
   it("are loaded with the digests of the last frames", async () => {
