@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -7,6 +7,7 @@ import type { AppendOutcome, DurableLog } from "../../src/durable-log/durable-lo
 import { claimSpool } from "../../src/durable-log/spool/claim.ts";
 import { directoryFiles, type SpoolFiles } from "../../src/durable-log/spool/files.ts";
 import { openSpool, type SpoolOptions } from "../../src/durable-log/spool/spool.ts";
+import { processIdentity } from "../../src/process-identity.ts";
 import { FaultyDisk } from "../support/faulty-files.ts";
 
 const problems: string[] = [];
@@ -255,6 +256,23 @@ describe("the spool on a real disk", () => {
     await again.close();
     await release();
     expect(readdirSync(directory)).toEqual(["drained"]);
+    rmSync(directory, { recursive: true });
+  });
+
+  it("belongs to one living process, and is taken over from a dead one", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "hes-claim-"));
+    const owner = join(directory, "owner.pid");
+    writeFileSync(owner, `${processIdentity(process.ppid)}\n`);
+    await expect(claimSpool(directory)).rejects.toThrow(`in use by process ${process.ppid}`);
+    expect(readdirSync(directory)).toEqual(["owner.pid"]);
+    for (const dead of ["999999999 1", ""]) {
+      writeFileSync(owner, dead);
+      const release = await claimSpool(directory);
+      expect(readFileSync(owner, "utf8")).toBe(`${processIdentity(process.pid)}\n`);
+      expect(readdirSync(directory)).toEqual(["owner.pid"]);
+      await release();
+    }
+    expect(readdirSync(directory)).toEqual([]);
     rmSync(directory, { recursive: true });
   });
 });

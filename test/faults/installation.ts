@@ -75,8 +75,9 @@ export class Installation {
     }
   }
 
-  async startDaemon(): Promise<DaemonProcess> {
-    this.daemon = await startDaemonProcess(this.environment);
+  /** @param under what runs it, a tracer for instance */
+  async startDaemon(under: readonly string[] = []): Promise<DaemonProcess> {
+    this.daemon = await startDaemonProcess(this.environment, under);
     return this.daemon;
   }
 

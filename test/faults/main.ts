@@ -4,9 +4,10 @@ import { type Figure, printFigures } from "./figures.ts";
 import { kills } from "./kills.ts";
 import { clustered, spools } from "./machines.ts";
 import { outage } from "./outage.ts";
+import { canTrace, strace } from "./strace.ts";
 
 const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options of one]
-  --only     kills, outage (both where nothing is said), spools, jetstream; with commas between them
+  --only     kills, outage (both where nothing is said), spools, jetstream, strace; with commas between them
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
              and times are held to what is promised of them. Without it a minute in all, and times are only told
   --pushes, --meters, --losses   of spools and jetstream: two daemons on one database of which one is killed in turn, and with JetStream loses its
@@ -63,6 +64,8 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       seconds: count(values.seconds, 8, 600),
       ...{ seed, latencyMs: long ? 100 : null, drainFactor: long ? 4 : null },
     }),
+  strace: () =>
+    strace({ pushes: count(values.pushes, 1_000, 10_000), meters: count(values.meters, 20, 100), seed }),
 };
 
 function machinesOptions() {
@@ -90,6 +93,10 @@ else {
   const chosen = values.only === undefined ? ALWAYS : values.only.split(",");
   process.stdout.write(`seed ${seed}\n`);
   for (const name of chosen) {
+    if (name === "strace" && !canTrace()) {
+      process.stdout.write("\nstrace\n  SKIPPED: strace is not there, or may not trace\n");
+      continue;
+    }
     const scenario = scenarios[name];
     if (scenario === undefined) throw new Error(`no ${name}; there are ${Object.keys(scenarios).join(", ")}`);
     if (!printFigures(name, await scenario())) process.exitCode = 1;

@@ -27,9 +27,14 @@ export interface DaemonProcess {
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string };
 
 /** Starts `hes serve` as a process of its own, on ports that the system chooses, and waits until it says that it is ready. */
-export async function startDaemonProcess(environment: Record<string, string>): Promise<DaemonProcess> {
+export async function startDaemonProcess(
+  environment: Record<string, string>,
+  /** What runs it, in front of it: a tracer. */
+  under: readonly string[] = [],
+): Promise<DaemonProcess> {
   if (MAIN === undefined) throw new Error("dist/src/main.js is missing: npm run build (npm test does it)");
-  const child = spawn(process.execPath, [MAIN, "serve"], {
+  const [command, ...rest] = [...under, process.execPath, MAIN, "serve"];
+  const child = spawn(command!, rest, {
     env: {
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],

@@ -1,4 +1,4 @@
-import { open, readFile, unlink } from "node:fs/promises";
+import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { otherLiving, processIdentity } from "../../process-identity.ts";
 
@@ -17,20 +17,46 @@ export class SpoolTakenError extends Error {
   }
 }
 
-/** Makes the directory this process's: one drainer per spool. What it gives back lets go of it. Throws SpoolTakenError. */
+/**
+ * Makes the directory this process's: one drainer per spool. What it gives back lets go of it. The file appears with its content, so that
+ * nobody finds it empty; and what a dead owner left is moved aside before it is removed, so that nobody removes a new owner's.
+ * Throws SpoolTakenError.
+ */
 export async function claimSpool(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, NAME);
-  for (;;) {
-    try {
-      const file = await open(path, "wx", 0o600);
-      await file.writeFile(`${processIdentity(process.pid)}\n`).finally(() => file.close());
-      return () => unlink(path).catch(() => undefined);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  const own = `${path}.${process.pid}`;
+  await writeFile(own, `${processIdentity(process.pid)}\n`, { mode: 0o600 });
+  try {
+    while (!(await isMade(link(own, path)))) {
+      const pid = otherLiving(await ownerIn(path));
+      if (pid !== null) throw new SpoolTakenError(directory, pid);
+      const aside = `${own}.dead`;
+      if (!(await isMade(rename(path, aside)))) continue;
+      const moved = await ownerIn(aside);
+      // Between the look and the move another process may have come into possession.
+      if (otherLiving(moved) !== null) await isMade(link(aside, path));
+      await unlink(aside);
     }
-    const owner = (await readFile(path, "utf8").catch(() => "")).trim();
-    const pid = otherLiving(owner);
-    if (pid !== null) throw new SpoolTakenError(directory, pid);
-    await unlink(path).catch(() => undefined);
+  } finally {
+    await unlink(own);
+  }
+  return () => unlink(path).catch(() => undefined);
+}
+
+const ownerIn = (path: string) =>
+  readFile(path, "utf8").then(
+    (text) => text.trim(),
+    () => "",
+  );
+
+/** False where the name is taken, or what was to be named is gone. */
+async function isMade(work: Promise<void>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" || code === "ENOENT") return false;
+    throw error;
   }
 }
