@@ -4,6 +4,7 @@ import { type DataLimits, skipData } from "../dlms/encoding/data.ts";
 import { readLength } from "../dlms/encoding/length.ts";
 import { readApduFrom } from "../dlms/xdlms/apdu.ts";
 import { DATA_NOTIFICATION, readDataNotification } from "../dlms/xdlms/data-notification.ts";
+import { gatewayHeaderOctets } from "./gateway-header.ts";
 
 /** First octets of what stands in a wrapper PDU that a head-end is sent: APDUs, and the header of a gateway. */
 export const APDU_TAGS: ReadonlySet<number> = new Set([
@@ -135,13 +136,16 @@ const ZERO_HEADER_OCTETS = 8;
 export interface ApduPrefix {
   readonly framing: "bare" | "llc" | "plc-llc" | "zeroed-wrapper";
   readonly octets: number;
+  /** Behind them, of the header of a gateway, which belongs to the APDU. */
+  readonly gatewayOctets: number;
 }
 
-const NO_PREFIX: ApduPrefix = { framing: "bare", octets: 0 };
+const NO_PREFIX: ApduPrefix = { framing: "bare", octets: 0, gatewayOctets: 0 };
 
 /**
  * What stands in front of the APDU that may begin at `from`: nothing, the LLC header E6 E7 00 or E6 E6 00, that of power line
- * communication 90 xx xx, or eight zeros in place of a wrapper header. "need-more" where that can't be told yet, null where no APDU begins.
+ * communication 90 xx xx, eight zeros in place of a wrapper header, or a gateway's header. "need-more" where that can't be told yet, null
+ * where no APDU begins.
  */
 export function apduPrefix(octets: Buffer, from: number, to: number): ApduPrefix | "need-more" | null {
   const first = octets[from]!;
@@ -152,16 +156,16 @@ export function apduPrefix(octets: Buffer, from: number, to: number): ApduPrefix
     for (let at = from; at < end; at++) if (octets[at] !== 0) return null;
     return prefixed(octets, from, to, ZEROED);
   }
-  if (first !== 0xe6) return null;
-  const second = from + 1 < to ? octets[from + 1] : null;
-  const third = from + 2 < to ? octets[from + 2] : null;
-  if (second !== null && second !== 0xe6 && second !== 0xe7) return null;
-  return third !== null && third !== 0 ? null : prefixed(octets, from, to, LLC);
+  const gatewayOctets = gatewayHeaderOctets(octets, from, to);
+  if (gatewayOctets === "need-more") return "need-more";
+  if (gatewayOctets !== null) return prefixed(octets, from, to, { ...NO_PREFIX, gatewayOctets });
+  const isLlc = first === 0xe6 && (octets[from + 1] === 0xe6 || octets[from + 1] === 0xe7);
+  return isLlc && octets[from + 2] === 0 ? prefixed(octets, from, to, LLC) : null;
 }
 
-const LLC: ApduPrefix = { framing: "llc", octets: LLC_OCTETS };
-const PLC: ApduPrefix = { framing: "plc-llc", octets: LLC_OCTETS };
-const ZEROED: ApduPrefix = { framing: "zeroed-wrapper", octets: ZERO_HEADER_OCTETS };
+const LLC: ApduPrefix = { ...NO_PREFIX, framing: "llc", octets: LLC_OCTETS };
+const PLC: ApduPrefix = { ...NO_PREFIX, framing: "plc-llc", octets: LLC_OCTETS };
+const ZEROED: ApduPrefix = { ...NO_PREFIX, framing: "zeroed-wrapper", octets: ZERO_HEADER_OCTETS };
 
 function prefixed(
   octets: Buffer,
@@ -169,7 +173,7 @@ function prefixed(
   to: number,
   prefix: ApduPrefix,
 ): ApduPrefix | "need-more" | null {
-  const at = from + prefix.octets;
+  const at = from + prefix.octets + prefix.gatewayOctets;
   if (at >= to) return "need-more";
   return PUSHED_TAGS.has(octets[at]!) ? prefix : null;
 }

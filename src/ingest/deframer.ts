@@ -345,7 +345,13 @@ function fromWpdu({ payload, sourceWPort, destinationWPort }: Wpdu): ReceivedApd
 const MANAGEMENT_LOGICAL_DEVICE = 1;
 
 function fromLone({ framing, apdu, octets }: LoneApdu): ReceivedApdu {
-  return { framing, apdu, sourceAddress: MANAGEMENT_LOGICAL_DEVICE, destinationAddress: 0, octets };
+  return throughGateway({
+    framing,
+    apdu,
+    sourceAddress: MANAGEMENT_LOGICAL_DEVICE,
+    destinationAddress: 0,
+    octets,
+  });
 }
 
 function fromFrame(apdu: Buffer, frame: HdlcFrame, sent: number | null): ReceivedApdu {

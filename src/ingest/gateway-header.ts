@@ -25,6 +25,19 @@ export function toGateway({ networkId, physicalAddress }: Gateway, apdu: Buffer)
 
 /** Tag, network id, length of the address. */
 const FIELDS_OCTETS = 3;
+/** Longest address that is looked for where no frame says that a gateway's header is there. */
+const ADDRESS_OCTETS_MAX = 64;
+
+/**
+ * Octets of the gateway's header that may begin at `from`. With an address of no octets it can't be told from the LLC header and counts as
+ * none: null. "need-more" where its length isn't there yet.
+ */
+export function gatewayHeaderOctets(octets: Buffer, from: number, to: number): number | "need-more" | null {
+  if (octets[from] !== REQUEST && octets[from] !== RESPONSE) return null;
+  if (from + FIELDS_OCTETS > to) return "need-more";
+  const address = octets[from + 2]!;
+  return address === 0 || address > ADDRESS_OCTETS_MAX ? null : FIELDS_OCTETS + address;
+}
 
 /**
  * Takes the header of a gateway from in front of an APDU (Green Book 10.11): E6 or E7 · network id 1 · physical address, an octet-string

@@ -5,8 +5,12 @@ export interface LineRepair {
 
 const ESCAPE = 0x7d;
 const ESCAPED_BIT = 0x20;
+const FLAG = 0x7e;
 
-/** Octet stuffing of asynchronous HDLC (ISO 3309 4.5.2): 7D and the octet with bit 5 inverted stand for 7E and 7D. */
+/**
+ * Octet stuffing of asynchronous HDLC (ISO 3309 4.5.2): 7D and the octet with bit 5 inverted stand for 7E and 7D. 7D in front of a flag
+ * gives up the frame, and the flag is the next one's.
+ */
 export class Unstuffing implements LineRepair {
   #escaped = false;
 
@@ -15,7 +19,7 @@ export class Unstuffing implements LineRepair {
     let length = 0;
     for (const octet of chunk) {
       if (this.#escaped) {
-        octets[length++] = octet ^ ESCAPED_BIT;
+        octets[length++] = octet === FLAG ? FLAG : octet ^ ESCAPED_BIT;
         this.#escaped = false;
       } else if (octet === ESCAPE) this.#escaped = true;
       else octets[length++] = octet;

@@ -9,7 +9,7 @@ import { type ApduPrefix, apduEnd, apduPrefix } from "./apdu-start.ts";
 /** What came without any frame around it. */
 export interface LoneApdu {
   readonly framing: ApduPrefix["framing"] | "ascii-push" | "p1";
-  /** A view of what was received. */
+  /** A view of what was received; a gateway's header is still in front of it. */
   readonly apdu: Buffer;
   /** With what stood in front of it. */
   readonly octets: number;
@@ -57,7 +57,7 @@ export class LoneApdus {
     const start = from + (prefix?.octets ?? 0);
     const end =
       prefix !== null
-        ? apduEnd(octets, start, to, this.#limits)
+        ? apduEnd(octets, start + prefix.gatewayOctets, to, this.#limits)
         : octets[from] === TELEGRAM_START
           ? telegramEnd(octets, from, to, atEnd)
           : asciiPushEnd(octets, from, to, atEnd);

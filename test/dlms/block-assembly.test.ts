@@ -36,6 +36,30 @@ describe("blocks without acknowledgement", () => {
     expect(outcomes).toEqual([...Array(5).fill("need-more"), "complete"]);
   });
 
+  it("are counted once where the last comes twice", () => {
+    const blocks = assembly();
+    for (let times = 0; times < 2; times++) {
+      const kinds = [first, second, last, last].map((one) => blocks.receive(one, 0).kind);
+      expect(kinds).toEqual(["need-more", "need-more", "complete", "need-more"]);
+    }
+  });
+
+  it("come twice where a transfer of one block does", () => {
+    const blocks = assembly();
+    const only = block("E0 80 0001 0000 01 05");
+    for (let times = 0; times < 2; times++) expect(blocks.receive(only, 0).kind).toBe("complete");
+  });
+
+  it("begin anew where a transfer was left unfinished that began with the same octets", () => {
+    const blocks = assembly();
+    for (const one of [first, second, first]) blocks.receive(one, 0);
+    expect(blocks.receive(block("E0 40 0002 0000 02 1314"), 5)).toMatchObject({
+      kind: "discarded",
+      text: "block 1 came again after block 2",
+    });
+    expect(blocks.receive(last, 7)).toEqual({ kind: "complete", apdu: parseHex("0102131405") });
+  });
+
   it("only acknowledge where they have no data and nothing precedes", () => {
     const blocks = assembly();
     expect(blocks.receive(block("E0 85 0001 0001 00"), 0)).toEqual({ kind: "need-more" });

@@ -25,6 +25,16 @@ const deframe = (chunks: Iterable<Buffer>, deframer = create(), now = 0) =>
 
 const push = (framing: string) => `${framing} ${PUSH}`;
 
+describe("a line with octet stuffing", () => {
+  it("loses no frame behind one that was given up in the middle of an escape", () => {
+    // The frame of docs/reference/push-formats.md, "HDLC with octet stuffing".
+    const good = "7ea0220302231360bae6e7000f0000000100020209060100010800ff0600007d5e7d5d65377e";
+    const deframer = new StreamDeframer({ framing: "hdlc-stuffed", limits: DEFAULT_LIMITS });
+    const { frames } = deframe([hex(`7ea022030223137d${good}`)], deframer as ReturnType<typeof create>);
+    expect(frames).toEqual(["hdlc 0F0000000100020209060100010800FF0600007E7D"]);
+  });
+});
+
 describe("framing is told by the first octets", () => {
   it.each([
     ["wrapper", WRAPPED],

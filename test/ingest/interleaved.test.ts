@@ -35,7 +35,33 @@ function alert({ meter, keys }: (typeof meters)[number], counter: number): Buffe
     wire.clock(2026, 10, day, hour, minute),
     wire.bits("00".repeat(16)),
   );
-  return wire.wrapped(wire.ciphered(wire.notification(counter, body), 0x30, counter, keys));
+  return wire.ciphered(wire.notification(counter, body), 0x30, counter, keys);
+}
+
+/** The same in three blocks of a general-block-transfer: control (80 last, 40 streaming, window 1) · number · acknowledged · octets. */
+function inBlocks(apdu: Buffer): Buffer[] {
+  const third = Math.ceil(apdu.length / 3);
+  return [1, 2, 3].map((number) => {
+    const octets = apdu.subarray((number - 1) * third, number * third);
+    const head = Buffer.from([0xe0, number === 3 ? 0x81 : 0x41, 0, number, 0, 0, octets.length]);
+    return Buffer.concat([head, octets]);
+  });
+}
+
+/** A push of each meter on one connection: the second meter's is in blocks, between which and inside which those of the first stand. */
+function together(counter: number): Buffer {
+  const [mine, other] = meters.map((meter) => alert(meter, counter)) as [Buffer, Buffer];
+  const [one, two, three] = inBlocks(other).map((block) => wire.wrapped(block, 2)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  if (counter % 2 === 0) return Buffer.concat([one, wire.wrapped(mine), two, three]);
+  return Buffer.concat([
+    one,
+    ...inBlocks(mine).flatMap((block, index) => [wire.wrapped(block), index === 0 ? two : Buffer.alloc(0)]),
+    three,
+  ]);
 }
 
 /** A sequence that looks random, the same for the same seed. */
@@ -57,7 +83,7 @@ describe("two meters at the same time", () => {
     const connections = meters.map((_, index) => around.connect(`192.0.2.${index + 1}`));
     const cuts = numbers(7);
     for (let counter = 1; counter <= PUSHES; counter++) {
-      const frames = meters.map((meter) => alert(meter, counter));
+      const frames = meters.map((meter) => wire.wrapped(alert(meter, counter)));
       const at = frames.map((frame) => 1 + (cuts.next().value % (frame.length - 1)));
       for (const [index, frame] of frames.entries()) {
         connections[index]!.receive(frame.subarray(0, at[index]));
@@ -74,12 +100,16 @@ describe("two meters at the same time", () => {
   }, 60_000);
 });
 
-describe("a day of one meter", () => {
-  it("cut and merged at random gives the same rows as the clean run", async () => {
-    const [first] = meters;
-    const day = Array.from({ length: 288 }, (_, index) => alert(first!, index + 1));
+describe("a whole day", () => {
+  const [first] = meters;
+  it.each([
+    ["a meter in wrapper framing", 288, (counter: number) => wire.wrapped(alert(first!, counter))],
+    ["a meter in HDLC", 288, (counter: number) => wire.hdlcInformation(alert(first!, counter), counter % 8)],
+    ["two meters on one connection, whole and in blocks", 576, together],
+  ])("of %s, cut and merged at random gives the same rows as the clean run", async (_, pushes, traffic) => {
+    const day = Array.from({ length: 288 }, (_, index) => traffic(index + 1));
     const rowsOf = async (chunks: Iterable<Buffer>) => {
-      const around = new Surroundings([], { meters: [first!.meter] });
+      const around = new Surroundings([], { meters: meters.map(({ meter }) => meter) });
       const connection = around.connect();
       for (const chunk of chunks) connection.receive(chunk);
       await around.ingest.drain();
@@ -87,15 +117,15 @@ describe("a day of one meter", () => {
       return around.committed.map(({ rows }) => rows.map(({ table, cells }) => [table.name, cells]));
     };
     const clean = await rowsOf(day);
-    expect(clean).toHaveLength(day.length);
+    expect(clean).toHaveLength(pushes);
     expect(clean.every((rows) => rows.length > 0)).toBe(true);
-    const traffic = Buffer.concat(day);
+    const octets = Buffer.concat(day);
     for (const seed of [1, 2, 3]) {
       const sizes = numbers(seed);
       const chunks: Buffer[] = [];
-      for (let from = 0; from < traffic.length; ) {
-        const to = Math.min(traffic.length, from + 1 + (sizes.next().value % 700));
-        chunks.push(traffic.subarray(from, to));
+      for (let from = 0; from < octets.length; ) {
+        const to = Math.min(octets.length, from + 1 + (sizes.next().value % 700));
+        chunks.push(octets.subarray(from, to));
         from = to;
       }
       expect(await rowsOf(chunks)).toEqual(clean);

@@ -58,9 +58,10 @@ export function ciphered(plain: Buffer, control: 0x20 | 0x30, counter: number, k
   return Buffer.concat([head, inner]);
 }
 
-/** Wrapper from logical device 1 to the push client, SAP 64. */
-export function wrapped(apdu: Buffer): Buffer {
-  const header = Buffer.from("0001000100400000", "hex");
+/** Wrapper from a logical device, 1 unless given, to the push client, SAP 64. */
+export function wrapped(apdu: Buffer, source = 1): Buffer {
+  const header = Buffer.from("0001000000400000", "hex");
+  header.writeUInt16BE(source, 2);
   header.writeUInt16BE(apdu.length, 6);
   return Buffer.concat([header, apdu]);
 }

@@ -7,6 +7,7 @@ import { readAsciiPush } from "../../dlms/text/ascii-push.ts";
 import { TELEGRAM_START } from "../../dlms/text/p1-telegram.ts";
 import { apduName } from "../../dlms/xdlms/apdu.ts";
 import { StreamDeframer } from "../../ingest/deframer.ts";
+import { gatewayHeaderOctets } from "../../ingest/gateway-header.ts";
 import type { Limits } from "../../limits.ts";
 import type { LineFraming } from "../../line-framing.ts";
 import type { Problem } from "./result.ts";
@@ -96,7 +97,7 @@ export class Unframer {
       case "cosem-datetime":
         return { contents: [{ kind: "date-time", octets }], problems: [] };
       default:
-        return { contents: bareApdus(octets), problems: [] };
+        return { contents: bareApdus(withoutGateway(octets)), problems: [] };
     }
   }
 
@@ -163,6 +164,13 @@ function endOfBlock(octets: Buffer, from: number): number | null {
   }
 }
 
+function withoutGateway(octets: Buffer): Buffer {
+  const header = gatewayHeaderOctets(octets, 0, octets.length);
+  return typeof header === "number" && apduName(octets[header] ?? 0) !== null
+    ? octets.subarray(header)
+    : octets;
+}
+
 function withoutLlc(octets: Buffer): Buffer {
   return octets[0] === 0xe6 && (octets[1] === 0xe6 || octets[1] === 0xe7) ? octets.subarray(3) : octets;
 }
@@ -185,6 +193,7 @@ export function framingOf(octets: Buffer): Framing {
     return looksLikeInitiate(octets) ? "raw-apdu" : "axdr";
   if (first === 0x90 && second !== undefined && octets.length > 3) return "plc-llc";
   if (first !== undefined && (apduName(first) !== null || isAcseTag(first))) return "raw-apdu";
+  if (withoutGateway(octets) !== octets) return "raw-apdu";
   if (octets.length === 12 && first === 0x07) return "cosem-datetime";
   return "hdlc";
 }

@@ -19,7 +19,8 @@ const BLOCKS_MAX = 4_096;
 /**
  * Puts the blocks of one unacknowledged general-block-transfer together. Over UI frames and pushes nothing can be asked
  * for again, so what arrives is all there is: a block that comes twice is passed over, a first block with other octets
- * begins anew, and where a block is missing or comes out of order the whole transfer is given up.
+ * begins anew, as do the same first blocks with others behind them, and where a block is missing or comes out of order the
+ * whole transfer is given up. All blocks are of one sender.
  *
  * Knows no clock: who calls it says `now` with each block and asks for `deadline()`.
  */
@@ -30,11 +31,20 @@ export class BlockAssembly {
   #blocks: Buffer[] = [];
   #bytes = 0;
   #startedAt: number | null = null;
+  /** So many of the first blocks have come a second time, one behind the other. */
+  #again = 0;
+  /** The last block of the transfer before. */
+  #previous: { readonly blockNumber: number; readonly blockData: Buffer } | null = null;
 
   /** `bytesMax`: octets of the whole APDU. `timeoutMs`: from the first block to the last. */
   constructor(limits: { readonly bytesMax: number; readonly timeoutMs: number }) {
     this.#bytesMax = limits.bytesMax;
     this.#timeoutMs = limits.timeoutMs;
+  }
+
+  /** Octets collected. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** When what has been collected is to be given up; null while nothing is. */
@@ -55,7 +65,14 @@ export class BlockAssembly {
     // Without data it only acknowledges what the other side sent.
     if (blockData.length === 0 && collected === 0) return { kind: "need-more" };
     const repeated = blockNumber > 0 && this.#blocks[blockNumber - 1]?.equals(blockData) === true;
-    if (repeated) return { kind: "need-more" };
+    if (repeated) {
+      if (blockNumber === this.#again + 1) this.#again++;
+      return { kind: "need-more" };
+    }
+    if (collected === 0 && this.#isPreviousLast(block)) return { kind: "need-more" };
+    if (this.#again > 0 && blockNumber === this.#again + 1 && blockNumber <= collected) {
+      return this.#beginAnewBehind(this.#again, block, now);
+    }
     if (blockNumber !== 1 && blockNumber !== collected + 1) {
       const wanted = collected === 0 ? "which none precedes" : `where block ${collected + 1} was to come`;
       return this.#discard("malformed", `block ${blockNumber} came ${wanted}`, blockData.length);
@@ -71,12 +88,33 @@ export class BlockAssembly {
     return this.#add(block, now) ?? given ?? { kind: "need-more" };
   }
 
-  #add({ blockData, lastBlock }: Omit<GeneralBlockTransfer, "apdu">, now: number): BlockOutcome | null {
+  /** A transfer of one block may well come twice; a last block behind others that comes twice is a repetition. */
+  #isPreviousLast({ blockNumber, blockData }: Omit<GeneralBlockTransfer, "apdu">): boolean {
+    const previous = this.#previous;
+    return blockNumber > 1 && previous?.blockNumber === blockNumber && previous.blockData.equals(blockData);
+  }
+
+  /** The first `same` blocks came again, and now another one than before: the transfer before was left unfinished. */
+  #beginAnewBehind(same: number, block: Omit<GeneralBlockTransfer, "apdu">, now: number): BlockOutcome {
+    const kept = this.#blocks.slice(0, same);
+    const text = `block 1 came again after block ${this.#blocks.length}`;
+    const given = this.#discard("malformed", text, 0);
+    this.#blocks = kept;
+    this.#bytes = kept.reduce((sum, { length }) => sum + length, 0);
+    return this.#add(block, now) ?? given;
+  }
+
+  #add(
+    { blockNumber, blockData, lastBlock }: Omit<GeneralBlockTransfer, "apdu">,
+    now: number,
+  ): BlockOutcome | null {
+    this.#again = 0;
     this.#startedAt ??= now;
     this.#blocks.push(Buffer.from(blockData));
     this.#bytes += blockData.length;
     if (!lastBlock) return null;
     const apdu = Buffer.concat(this.#blocks);
+    this.#previous = { blockNumber, blockData: this.#blocks.at(-1)! };
     this.#clear();
     return { kind: "complete", apdu };
   }
@@ -91,5 +129,6 @@ export class BlockAssembly {
     this.#blocks = [];
     this.#bytes = 0;
     this.#startedAt = null;
+    this.#again = 0;
   }
 }
