@@ -165,9 +165,14 @@ class Directory implements CachedMeterDirectory {
       const { generation } = this;
       try {
         const values = batch.map(([value]) => value);
-        const records = await this.records(by, values);
+        const { records, away } = await this.records(by, values);
         for (const [value, waiters] of batch) {
           const record = choose(by, value, records);
+          // It may have been imported a moment before the database went: what has its title waits to be stored.
+          if (record === null && away !== null && by === "system_title") {
+            for (const { reject } of waiters) reject(away);
+            continue;
+          }
           if (generation === this.generation) this.remember(`${by}|${value}`, record);
           for (const { resolve } of waiters) resolve(record);
         }
@@ -178,17 +183,26 @@ class Directory implements CachedMeterDirectory {
     this.running.delete(by);
   }
 
-  /** What is found while the database is away is looked for again when it is back: the listener tells of a gap then. */
-  private async records(by: By, values: readonly string[]): Promise<MeterRecord[]> {
+  /**
+   * What is found while the database is away (`away`: why) is looked for again when it is back: the listener tells of a gap then.
+   */
+  private async records(
+    by: By,
+    values: readonly string[],
+  ): Promise<{ records: MeterRecord[]; away: StorageError | null }> {
     try {
-      return await this.database.withClient((client) =>
+      const records = await this.database.withClient((client) =>
         findMeters(client, this.ring, by, values, this.onUnusableKey),
       );
+      return { records, away: null };
     } catch (error) {
       if (!(error instanceof StorageError && error.retryable)) throw error;
       const found = await this.meanwhile(by, values);
       if (found === null) throw error;
-      return found.map((stored) => openMeter(stored, this.ring, this.onUnusableKey));
+      return {
+        records: found.map((stored) => openMeter(stored, this.ring, this.onUnusableKey)),
+        away: error,
+      };
     }
   }
 

@@ -6,6 +6,7 @@ import { importKeys } from "../../src/storage/key-import.ts";
 import { openMeterDirectory } from "../../src/storage/meter-directory.ts";
 import { guessCategory, importMeters } from "../../src/storage/meter-import.ts";
 import { listMeters, recordSeen, showMeter } from "../../src/storage/meters.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 let test: TestDatabase;
@@ -168,6 +169,18 @@ describe("the directory", () => {
     await untilNot(null, () => directory.byIdentifier("M2"));
     expect(directory.peekBySystemTitle("4142430000000001")).toBe(meter);
     expect((await showMeter(test.database, "M1"))?.lastSeenAt).toBe(Date.UTC(2026, 0, 1));
+    await directory.close();
+  });
+
+  it("lets what has a title wait for a database that is away, where the snapshot doesn't know the meter", async () => {
+    const away = {
+      ...test.database,
+      withClient: () => Promise.reject(new StorageError("unavailable", "it is away")),
+    };
+    const directory = await openMeterDirectory(away, ring, { meanwhile: async () => [] });
+    await expect(directory.bySystemTitle("4142430000000009")).rejects.toThrow("it is away");
+    // A body may name its meter several times, and not every name is known.
+    expect(await directory.byIdentifier("M9")).toBeNull();
     await directory.close();
   });
 });

@@ -1,5 +1,5 @@
 import type { Label } from "./explain-lines.ts";
-import { type Framing, framingOf } from "./framing.ts";
+import { type Framing, framingOf, withoutGateway } from "./framing.ts";
 
 /** What the octets around the APDUs are. Empty where there are none. */
 export function framingLabels(octets: Buffer, named: Framing): Label[] {
@@ -20,9 +20,22 @@ export function framingLabels(octets: Buffer, named: Framing): Label[] {
       return [label(0, 8, "zeros in place of a wrapper header"), label(8, octets.length, "APDU")];
     case "plc-llc":
       return [label(0, 3, "LLC of power line communication"), label(3, octets.length, "APDU")];
+    case "raw-apdu":
+      return gatewayLabels(octets, octets.length - withoutGateway(octets).length);
     default:
       return [];
   }
+}
+
+function gatewayLabels(octets: Buffer, end: number): Label[] {
+  if (end === 0) return [];
+  return [
+    label(0, 1, octets[0] === 0xe6 ? "gateway request" : "gateway response"),
+    label(1, 2, `network ${octets[1]}`),
+    label(2, 3, `length ${octets[2]}`),
+    label(3, end, "address of the meter behind the gateway"),
+    label(end, octets.length, "APDU"),
+  ];
 }
 
 function label(from: number, to: number, text: string, depth = 0): Label {

@@ -164,7 +164,8 @@ function endOfBlock(octets: Buffer, from: number): number | null {
   }
 }
 
-function withoutGateway(octets: Buffer): Buffer {
+/** Without the header of a gateway, where one stands in front of an APDU. */
+export function withoutGateway(octets: Buffer): Buffer {
   const header = gatewayHeaderOctets(octets, 0, octets.length);
   return typeof header === "number" && apduName(octets[header] ?? 0) !== null
     ? octets.subarray(header)
