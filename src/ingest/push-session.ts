@@ -31,6 +31,8 @@ export interface SessionSurroundings {
 
 /** Octets that belong to nothing on a wrapper connection: some meters append a few, a header's worth is no accident. */
 const STRAY_OCTETS_MAX = 7;
+/** What a connection sends while one of its APDUs waits for a look-up is read up to here; a meter's burst is a fraction of it. */
+const WAITING_OCTETS_MAX = 16_384;
 
 /**
  * One connection: octets → frames → APDUs, each taken in before the next is looked at, so that a meter's order holds. What goes wrong on
@@ -72,8 +74,10 @@ export class PushSession {
   read(chunk: Buffer): void {
     this.lastReadAt = this.around.clock.monotonic();
     if (this.borrower !== null) this.borrower(chunk);
-    else if (this.waiting) this.chunks.push(chunk);
-    else if (this.chunks.length > 0) {
+    else if (this.waiting) {
+      this.chunks.push(chunk);
+      this.holdUp();
+    } else if (this.chunks.length > 0) {
       // Reading was paused before what came earlier was taken: it stays in front.
       this.chunks.push(chunk);
       this.work();
@@ -163,11 +167,18 @@ export class PushSession {
     });
     working = false;
     if (!this.waiting) return;
-    // Most look-ups are answered from memory before anything else is read: only a long one stops the reading.
-    this.around.clock.soon(() => {
-      this.heldUp = this.waiting;
-      this.regulate();
-    });
+    this.holdUp();
+  }
+
+  /**
+   * What is sent meanwhile is read still, up to a limit: what is left in the socket when the meter hangs up and calls again would be
+   * overtaken by the next connection.
+   */
+  private holdUp(): void {
+    const octets = this.chunks.reduce((sum, { length }) => sum + length, 0);
+    if (octets <= WAITING_OCTETS_MAX) return;
+    this.heldUp = true;
+    this.regulate();
   }
 
   private arrival(received: ReceivedApdu): Arrival {
