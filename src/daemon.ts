@@ -1,8 +1,9 @@
 import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
-import { type DaemonDatabase, openDaemonDatabase } from "./daemon-database.ts";
+import { openDaemonDatabase } from "./daemon-database.ts";
 import { awaitDatabase } from "./database-arrival.ts";
 import { watchDatabase } from "./database-watch.ts";
+import { DatabaseWork } from "./database-work.ts";
 import { type LogObserver, WARN_SHARE } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -11,9 +12,6 @@ import { type Journal, openJournal } from "./journal.ts";
 import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
-import type { MeterRoads } from "./polling/meter-association.ts";
-import { openRoads } from "./polling/open-roads.ts";
-import { openPolls, type Polls } from "./polls.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
@@ -38,8 +36,6 @@ export interface Daemon {
 }
 
 const MINUTE_MS = 60_000;
-/** Connections for schedules, polls and gaps; their rows go through those of the pushes. */
-const POLL_CONNECTIONS = 4;
 
 /**
  * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners, HTTP.
@@ -105,7 +101,7 @@ async function start(
   started.push(() => pipeline.close());
   const duty = duties(config, housekeeping, pipeline, journal, spooled, () => watchLog(spooled, health));
   const heart = startHeartbeat(duty, log);
-  const work = new PollsAndSnapshot(config, base, pipeline, spooled, { metrics, journal, log });
+  const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });
   started.push(() => work.close());
   started.push(async () => {
     await heart.stop();
@@ -148,68 +144,6 @@ async function start(
       log.info({}, "stopped");
     },
   };
-}
-
-/** What a daemon does only while the database is there: polls, and the snapshot for when it isn't. */
-class PollsAndSnapshot {
-  private readonly config: Config;
-  private readonly base: DaemonDatabase;
-  private readonly pipeline: Pipeline;
-  private readonly spooled: ConfiguredLog;
-  private readonly report: { readonly metrics: Metrics; readonly journal: Journal; readonly log: Log };
-  private readonly database: Database;
-  private polls: Polls | null = null;
-
-  constructor(
-    config: Config,
-    base: DaemonDatabase,
-    pipeline: Pipeline,
-    spooled: ConfiguredLog,
-    report: PollsAndSnapshot["report"],
-  ) {
-    this.config = config;
-    this.base = base;
-    this.pipeline = pipeline;
-    this.spooled = spooled;
-    this.report = report;
-    this.database = base.open(POLL_CONNECTIONS);
-  }
-
-  /** Once the database is there; again after an attempt that failed. */
-  async begin(now: () => number): Promise<readonly Duty[]> {
-    const { config, pipeline, report, database } = this;
-    this.polls ??= await openPolls(config, database, pipeline, report, {
-      roads: roadsOf(config, database, pipeline, report.log),
-      connectedMeters: () => pipeline.ingest.connectedMeters(),
-      now,
-    });
-    const { snapshot, counterLog } = this.spooled;
-    snapshot
-      .write(this.base.housekeeping, counterLog, Date.now())
-      .catch((error: unknown) => report.log.warn({ err: error }, "the snapshot can't be written yet"));
-    return this.polls.duties;
-  }
-
-  async close(): Promise<void> {
-    await this.polls?.close();
-    await this.spooled.snapshot.settled();
-    await this.database.close();
-  }
-}
-
-/** What a meter pushes while it is polled goes the way of every push. */
-function roadsOf(config: Config, database: Database, { ingest, ring }: Pipeline, log: Log): MeterRoads {
-  return openRoads({
-    config,
-    database,
-    ring,
-    lent: ingest,
-    onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),
-    onNotification: (_, { apdu, framing, source, destination, peer }) => {
-      const from = { clientSap: destination, serverSap: source, peer, receivedAtMs: Date.now() };
-      void ingest.adopt({ apdu, framing, ...from, lastMeter: null, counterRule: "live" });
-    },
-  });
 }
 
 function noteDatabase(

@@ -3,6 +3,7 @@ import { checkPushConfiguration, type ObjectCheck } from "../commands/push-check
 import { type PushConfiguration, PushConfigurationError } from "../commands/push-configuration.ts";
 import { type AttributeWrite, writePushConfiguration } from "../commands/push-write.ts";
 import { EXIT, UserError } from "../exit.ts";
+import type { MeterAssociation } from "../polling/meter-association.ts";
 import { ObjectListUnreadable } from "../polling/object-list.ts";
 import { storedCommandLog } from "../storage/meter-commands.ts";
 import { loadPushConfiguration } from "../storage/push-setups.ts";
@@ -17,50 +18,74 @@ interface Options {
 
 const CLIENT = ["--client <sap>", "client SAP of the association that may set it", "48"] as const;
 
+/** What a command is given: the meter's association, what is configured for it, and where its result goes. */
+interface Given {
+  readonly association: MeterAssociation;
+  readonly configuration: PushConfiguration;
+  readonly session: MeterSession;
+  /** Prints the one or the other; `isWell` false ends the command with 65. */
+  readonly tell: (json: () => unknown, text: () => string, isWell: boolean) => void;
+}
+
 export function checkCommand(program: Program): Command {
-  return new Command("check")
-    .description(
-      "Compare a meter's push setups and schedules with the database, object by object; 65 where they differ",
-    )
-    .argument("<meter>", "number, id, system title or logical device name")
-    .option(...CLIENT)
-    .option("--json", "for scripts")
-    .action((name: string, options: Options) =>
-      withMeter(program, name, async (session) => {
-        const configuration = await configurationOf(session);
-        const association = await session.associate(clientSapOf(options.client));
-        const checks = await readable(() => checkPushConfiguration(association, configuration));
-        program.print(options.json ? JSON.stringify(checks.map(checkJson)) : checkText(checks));
-        if (checks.some(({ state }) => state !== "same")) program.finish(EXIT.data);
-      }),
-    );
+  return meterCommand(
+    program,
+    "check",
+    "Compare a meter's push setups and schedules with the database, object by object; 65 where they differ",
+    async ({ association, configuration, tell }) => {
+      const checks = await readable(() => checkPushConfiguration(association, configuration));
+      const isWell = checks.every(({ state }) => state === "same");
+      tell(
+        () => checks.map(checkJson),
+        () => checkText(checks),
+        isWell,
+      );
+    },
+  );
 }
 
 export function writeCommand(program: Program): Command {
-  return new Command("write")
-    .description(
-      "Write what differs from the database to a meter's push setups and schedules, and read it back; 65 where it doesn't hold",
-    )
+  return meterCommand(
+    program,
+    "write",
+    "Write what differs from the database to a meter's push setups and schedules, and read it back; 65 where it doesn't hold",
+    async ({ association, configuration, session, tell }) => {
+      const log = storedCommandLog(session.database);
+      const { checks, writes } = await readable(() =>
+        writePushConfiguration(association, configuration, log),
+      );
+      const isWell =
+        writes.every(({ end }) => end.state === "verified") &&
+        checks.every(({ state }) => state === "same" || state === "differs");
+      tell(
+        () => ({ checks: checks.map(checkJson), writes: writes.map(writeJson) }),
+        () => writeText(checks, writes),
+        isWell,
+      );
+    },
+  );
+}
+
+function meterCommand(
+  program: Program,
+  name: string,
+  description: string,
+  act: (given: Given) => Promise<void>,
+): Command {
+  return new Command(name)
+    .description(description)
     .argument("<meter>", "number, id, system title or logical device name")
     .option(...CLIENT)
     .option("--json", "for scripts")
-    .action((name: string, options: Options) =>
-      withMeter(program, name, async (session) => {
+    .action((meter: string, options: Options) =>
+      withMeter(program, meter, async (session) => {
         const configuration = await configurationOf(session);
         const association = await session.associate(clientSapOf(options.client));
-        const log = storedCommandLog(session.database);
-        const { checks, writes } = await readable(() =>
-          writePushConfiguration(association, configuration, log),
-        );
-        program.print(
-          options.json
-            ? JSON.stringify({ checks: checks.map(checkJson), writes: writes.map(writeJson) })
-            : writeText(checks, writes),
-        );
-        const isWell =
-          writes.every(({ end }) => end.state === "verified") &&
-          checks.every(({ state }) => state === "same" || state === "differs");
-        if (!isWell) program.finish(EXIT.data);
+        const tell: Given["tell"] = (json, text, isWell) => {
+          program.print(options.json ? JSON.stringify(json()) : text());
+          if (!isWell) program.finish(EXIT.data);
+        };
+        await act({ association, configuration, session, tell });
       }),
     );
 }

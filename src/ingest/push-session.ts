@@ -31,7 +31,10 @@ export interface SessionSurroundings {
 
 /** Octets that belong to nothing on a wrapper connection: some meters append a few, a header's worth is no accident. */
 const STRAY_OCTETS_MAX = 7;
-/** What a connection sends while one of its APDUs waits for a look-up is read up to here; a meter's burst is a fraction of it. */
+/**
+ * What a connection sends while one of its APDUs waits for a look-up is read up to here; a meter's burst is a fraction of it. What is left in
+ * the socket when the meter hangs up and calls again would be overtaken by the next connection.
+ */
 const WAITING_OCTETS_MAX = 16_384;
 
 /**
@@ -45,9 +48,8 @@ export class PushSession {
   private readonly blocks: ReceivedBlocks;
   /** Arrived while an APDU waits for a look-up. */
   private readonly chunks: Buffer[] = [];
+  private chunkOctets = 0;
   private waiting = false;
-  /** It waits so long that nothing more is read. */
-  private heldUp = false;
   private finishing = false;
   private heldBytes = 0;
   private paused = false;
@@ -75,11 +77,11 @@ export class PushSession {
     this.lastReadAt = this.around.clock.monotonic();
     if (this.borrower !== null) this.borrower(chunk);
     else if (this.waiting) {
-      this.chunks.push(chunk);
-      this.holdUp();
+      this.keep(chunk);
+      this.regulate();
     } else if (this.chunks.length > 0) {
       // Reading was paused before what came earlier was taken: it stays in front.
-      this.chunks.push(chunk);
+      this.keep(chunk);
       this.work();
     } else {
       this.deframer.push(chunk, this.lastReadAt);
@@ -138,8 +140,7 @@ export class PushSession {
       const next = this.deframer.next(this.around.clock.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
-      else if (this.chunks.length > 0)
-        this.deframer.push(this.chunks.shift()!, this.around.clock.monotonic());
+      else if (this.chunks.length > 0) this.pushKept();
       else if (!this.finishing || this.deframer.deadline() === null) break;
       // No octet will complete what was begun: a start that was none hides what stands behind it no longer.
       else this.deframer.handleTimeout(Number.POSITIVE_INFINITY);
@@ -161,24 +162,21 @@ export class PushSession {
     let working = true;
     this.around.intake.take(this.arrival(received), this.sender(received), () => {
       this.waiting = false;
-      this.heldUp = false;
       // After a wait: go on with what arrived meanwhile, all of it, before anybody else's turn comes.
       if (!working) this.work(true);
     });
     working = false;
-    if (!this.waiting) return;
-    this.holdUp();
   }
 
-  /**
-   * What is sent meanwhile is read still, up to a limit: what is left in the socket when the meter hangs up and calls again would be
-   * overtaken by the next connection.
-   */
-  private holdUp(): void {
-    const octets = this.chunks.reduce((sum, { length }) => sum + length, 0);
-    if (octets <= WAITING_OCTETS_MAX) return;
-    this.heldUp = true;
-    this.regulate();
+  private keep(chunk: Buffer): void {
+    this.chunks.push(chunk);
+    this.chunkOctets += chunk.length;
+  }
+
+  private pushKept(): void {
+    const chunk = this.chunks.shift()!;
+    this.chunkOctets -= chunk.length;
+    this.deframer.push(chunk, this.around.clock.monotonic());
   }
 
   private arrival(received: ReceivedApdu): Arrival {
@@ -253,7 +251,8 @@ export class PushSession {
   /** Reads no more than can be held, and reads on when it is held no longer. */
   regulate(): void {
     const { limits, intake } = this.around;
-    const full = this.heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull();
+    const heldUp = this.waiting && this.chunkOctets > WAITING_OCTETS_MAX;
+    const full = heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull();
     if (full === this.paused || this.connection.closed) return;
     this.paused = full;
     if (full) {
