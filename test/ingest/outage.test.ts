@@ -25,6 +25,26 @@ describe("while the database is away", () => {
     expect(connection.paused).toBe(false);
   });
 
+  it("no more is read than so many octets behind a push that waits, and nothing of it is lost", async () => {
+    const around = new Surroundings(many);
+    around.databaseAway = true;
+    const connection = around.connect();
+    const all = Buffer.concat(many.map(({ hex }) => Buffer.from(hex, "hex")));
+    connection.receive(many[0]!.hex);
+    for (let octets = 0; octets <= 16_384; octets += all.length) {
+      expect(connection.paused).toBe(false);
+      connection.receive(all);
+    }
+    expect(connection.paused).toBe(true);
+    around.databaseAway = false;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(connection.paused).toBe(false);
+    // What came again is known by its counter where it has one, and is the same rows where it has none.
+    const stored = around.committed.map(({ meterId }) => meterId);
+    expect(new Set(stored)).toEqual(new Set(many.map((v) => meterOf(v).id)));
+    expect(around.refused).toEqual([]);
+  });
+
   it("a batch that fails half way is tried again as it was", async () => {
     const around = new Surroundings(many);
     const connection = around.connect();

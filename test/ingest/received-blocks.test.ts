@@ -101,6 +101,10 @@ describe("a gateway's header in front of an APDU without a frame", () => {
     expect(receive(blocked)).toMatchObject({ pushes: [`M042 ${P}`], refused: [] });
   });
 
+  it("may name the meter in octets that are no text: then by its hex digits", () => {
+    expect(receive(`e60003ff00a1${P}`)).toMatchObject({ pushes: [`ff00a1 ${P}`], refused: [] });
+  });
+
   it("is not seen in an LLC header", () => {
     expect(receive(`e6e700${P}e6e600${Q}`)).toMatchObject({ pushes: [`1 ${P}`, `1 ${Q}`], refused: [] });
   });
