@@ -7,10 +7,13 @@ import { type MigrationReport, migrate, pendingMigrations } from "./storage/migr
 import { StorageError } from "./storage/storage-error.ts";
 import type { StoragePolicies } from "./storage/storage-policies.ts";
 
+/** What a connection is for, and by that which role it has. */
+export type DatabaseUse = "pushes" | "keys" | "structure";
+
 export interface ConfiguredDatabase {
   readonly database: Database;
   /** Another pool on the same database, for what must not wait behind the main one; its opener closes it. */
-  open(poolMax: number): Database;
+  open(poolMax: number, use: DatabaseUse): Database;
   /** Why it can't be used now; null: it can. */
   readonly away: UserError | null;
   /** True for the embedded PostgreSQL. */
@@ -21,8 +24,12 @@ export interface ConfiguredDatabase {
   close(): Promise<void>;
 }
 
+/** Migrating does one thing after the other, and looks at partitions meanwhile. */
+const STRUCTURE_CONNECTIONS = 2;
+
 export interface ConfiguredDatabaseOptions {
   readonly log: EmbeddedLog;
+  readonly use: DatabaseUse;
   readonly poolMax?: number;
   readonly onIdleError?: (error: StorageError) => void;
   readonly onEmbeddedExit?: (reason: string) => void;
@@ -39,14 +46,14 @@ export async function openConfiguredDatabase(
   const server =
     url === "" ? await startEmbeddedPostgres({ dataDir: config.dataDir, log: options.log }) : null;
   if (server && options.onEmbeddedExit) server.onExit(options.onEmbeddedExit);
-  const open = (connections: number) =>
+  const open = (connections: number, use: DatabaseUse) =>
     openDatabase({
-      url: server?.url ?? url,
+      url: server?.url ?? urlFor(config, use),
       schema,
       poolMax: connections,
       ...(options.onIdleError ? { onIdleError: options.onIdleError } : {}),
     });
-  const database = open(options.poolMax ?? poolMax);
+  const database = open(options.poolMax ?? poolMax, options.use);
   const close = async () => {
     await database.close();
     await server?.stop();
@@ -65,6 +72,12 @@ export async function openConfiguredDatabase(
   return { database, open, away, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
 }
 
+/** The URL of a use, or of the nearest one that has less. */
+function urlFor({ database: { url, keysUrl, migrateUrl } }: Config, use: DatabaseUse): string {
+  if (use === "pushes") return url;
+  return (use === "structure" && migrateUrl) || keysUrl || url;
+}
+
 function unreachable(url: string, error: StorageError): UserError {
   const where = URL.canParse(url) ? ` at ${new URL(url).host}` : "";
   return new UserError(
@@ -77,17 +90,44 @@ function unreachable(url: string, error: StorageError): UserError {
 }
 
 /** An empty database gets its tables; one that an older version made is left for `hes migrate`, which its operator runs. */
-export async function requireMigrated(config: Config, database: Database): Promise<void> {
-  const pending = await pendingMigrations(database);
+export async function requireMigrated(config: Config, opened: ConfiguredDatabase): Promise<void> {
+  const pending = await pendingMigrations(opened.database);
   if (pending.length === 0) return;
-  if (await isFresh(database)) {
-    await migrateConfigured(config, database);
+  if (await isFresh(opened.database)) {
+    await withStructure(opened, (database) => migrateConfigured(config, database));
     return;
   }
   throw new UserError(
     EXIT.unavailable,
-    `The database lacks ${pending.join(", ")}: run \`hes migrate\` first (\`hes serve\` does it by itself).`,
+    `The database lacks ${pending.join(", ")}: run \`hes migrate\` first (\`hes serve\` does it by itself where its role owns the tables).`,
   );
+}
+
+/** Brings the structure up to date where a role that owns it is configured; otherwise it must be. Null: nothing was to be done. */
+export async function bringUpToDate(
+  config: Config,
+  opened: ConfiguredDatabase,
+): Promise<MigrationReport | null> {
+  return withStructure(opened, async (database) => {
+    const [found] = await database.query(
+      "SELECT pg_has_role(relowner, 'USAGE') AS owns FROM pg_class WHERE oid = to_regclass('schema_migrations')",
+    );
+    if (found?.["owns"] !== false) return migrateConfigured(config, database);
+    await requireMigrated(config, opened);
+    return null;
+  });
+}
+
+async function withStructure<R>(
+  opened: ConfiguredDatabase,
+  work: (database: Database) => Promise<R>,
+): Promise<R> {
+  const database = opened.open(STRUCTURE_CONNECTIONS, "structure");
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
 }
 
 async function isFresh(database: Database): Promise<boolean> {

@@ -1,4 +1,9 @@
-import { type ConfiguredDatabase, migrateConfigured, openConfiguredDatabase } from "./configured-database.ts";
+import {
+  bringUpToDate,
+  type ConfiguredDatabase,
+  type DatabaseUse,
+  openConfiguredDatabase,
+} from "./configured-database.ts";
 import type { UserError } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Config } from "./settings.ts";
@@ -7,6 +12,9 @@ import { DatabaseGate } from "./storage/database-gate.ts";
 
 /** For what is small and must not wait behind pushes: events, refusals, the snapshot. */
 const HOUSEKEEPING_CONNECTIONS = 2;
+
+/** Opened when something is due. */
+const UPKEEP_CONNECTIONS = 2;
 
 /** The daemon's database, which may be away when it starts: until its structure is current, nothing passes the gate. */
 export interface DaemonDatabase {
@@ -18,10 +26,12 @@ export interface DaemonDatabase {
   readonly database: Database;
   /** For the rest, with connections of its own. */
   readonly housekeeping: Database;
-  /** The same past the gate, to ask whether it is there. */
+  /** For partitions, retention and aggregates, as the role that may. */
+  readonly upkeep: Database;
+  /** Those of housekeeping past the gate, to ask whether it is there. */
   readonly pings: Database;
   /** Another pool behind the gate; its opener closes it. */
-  open(poolMax: number): Database;
+  open(poolMax: number, use: DatabaseUse): Database;
   /** Brings its structure up to date and opens the gate. Rejects with StorageError while it is away. */
   bring(): Promise<void>;
   close(): Promise<void>;
@@ -34,16 +44,18 @@ export async function openDaemonDatabase(
   look: () => void,
 ): Promise<DaemonDatabase> {
   const opened = await openConfiguredDatabase(config, {
-    ...{ log, onIdleError: look, onEmbeddedExit: look, mayBeAway: true },
+    ...{ log, use: "pushes", onIdleError: look, onEmbeddedExit: look, mayBeAway: true },
   });
   const gate = new DatabaseGate();
-  const pings = opened.open(HOUSEKEEPING_CONNECTIONS);
+  const pings = opened.open(HOUSEKEEPING_CONNECTIONS, "pushes");
+  const upkeep = opened.open(UPKEEP_CONNECTIONS, "structure");
   const close = async () => {
+    await upkeep.close();
     await pings.close();
     await opened.close();
   };
   const bring = async () => {
-    await bringUpToDate(config, opened, log);
+    await bringAndTell(config, opened, log);
     await gate.open();
   };
   try {
@@ -56,18 +68,20 @@ export async function openDaemonDatabase(
     ...{ opened, gate, pings, bring, close, away: opened.away },
     database: gate.around(opened.database),
     housekeeping: gate.around(pings),
-    open: (poolMax) => gate.around(opened.open(poolMax)),
+    upkeep: gate.around(upkeep),
+    open: (poolMax, use) => gate.around(opened.open(poolMax, use)),
   };
 }
 
-async function bringUpToDate(config: Config, opened: ConfiguredDatabase, log: Log): Promise<void> {
+async function bringAndTell(config: Config, opened: ConfiguredDatabase, log: Log): Promise<void> {
   if (opened.embedded) {
     log.info(
       {},
       "database.url is empty: values go into an embedded PostgreSQL, which is for trying out and small sites",
     );
   }
-  const report = await migrateConfigured(config, opened.database);
+  const report = await bringUpToDate(config, opened);
+  if (report === null) return log.info({}, "the database's structure is current; its owner keeps it so");
   log.info(
     { engine: report.engine, applied: report.applied, catalogueSeeded: report.catalogueSeeded },
     "the database's structure is current",

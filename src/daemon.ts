@@ -1,6 +1,6 @@
 import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
-import { openDaemonDatabase } from "./daemon-database.ts";
+import { type DaemonDatabase, openDaemonDatabase } from "./daemon-database.ts";
 import { awaitDatabase } from "./database-arrival.ts";
 import { watchDatabase } from "./database-watch.ts";
 import { DatabaseWork } from "./database-work.ts";
@@ -15,7 +15,6 @@ import { openPipeline, type Pipeline } from "./pipeline.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
-import type { Database } from "./storage/database.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
@@ -99,7 +98,7 @@ async function start(
   const pipeline = await openPipeline(config, base.database, metrics.observer(), log, Date.now, spooled);
   line = pipeline;
   started.push(() => pipeline.close());
-  const duty = duties(config, housekeeping, pipeline, journal, spooled, () => watchLog(spooled, health));
+  const duty = duties(config, base, pipeline, journal, spooled, () => watchLog(spooled, health));
   const heart = startHeartbeat(duty, log);
   const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });
   started.push(() => work.close());
@@ -202,7 +201,7 @@ function patient(duty: Duty): Duty {
 
 function duties(
   config: Config,
-  database: Database,
+  { housekeeping, upkeep }: DaemonDatabase,
   pipeline: Pipeline,
   journal: Journal,
   { snapshot, counterLog }: ConfiguredLog,
@@ -212,14 +211,14 @@ function duties(
     patient({ name, everyMs, run: async (now) => void (await work(now)) });
   return [
     duty("durable log", 1_000, async () => watchLog()),
-    duty("snapshot", 1_000, (now) => snapshot.write(database, counterLog, now)),
+    duty("snapshot", 1_000, (now) => snapshot.write(housekeeping, counterLog, now)),
     duty("last seen", 10_000, () => pipeline.flush()),
     duty("journal", 10_000, () => journal.flush()),
     duty("daily load profile", MINUTE_MS, () =>
-      refreshDailyLoadProfile(database, { timeZone: config.time.zone }),
+      refreshDailyLoadProfile(upkeep, { timeZone: config.time.zone }),
     ),
     duty("partitions and retention", 60 * MINUTE_MS, async (now) => {
-      const report = await keepUp(database, pipeline.partitions, now);
+      const report = await keepUp(upkeep, pipeline.partitions, now);
       if (report.partitionsDropped.length > 0 || Object.keys(report.rowsDeleted).length > 0) {
         journal.record("info", "storage", "what was past its retention was dropped", { ...report });
       }

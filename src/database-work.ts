@@ -36,7 +36,7 @@ export class DatabaseWork {
     this.pipeline = pipeline;
     this.spooled = spooled;
     this.report = report;
-    this.database = base.open(POLL_CONNECTIONS);
+    this.database = base.open(POLL_CONNECTIONS, "keys");
   }
 
   /** Once the database is there; again after an attempt that failed. */

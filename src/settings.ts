@@ -106,6 +106,18 @@ export const OWN_SETTINGS = {
     secret: true,
     fallbackText: "the one in database.url, if any",
   }),
+  "database.keys_url": setting(
+    DATABASE_URL,
+    "",
+    "The same database as a role that may read keys and secrets: for polls, and for all commands but migrate. See docs/operating/security.md.",
+    { secret: true, fallbackText: "database.url" },
+  ),
+  "database.migrate_url": setting(
+    DATABASE_URL,
+    "",
+    "The same database as the role that owns its tables: for migrations, partitions and retention.",
+    { secret: true, fallbackText: "database.keys_url, whose role can't migrate where it isn't the owner" },
+  ),
   "database.schema": setting(
     IDENTIFIER,
     "hes",

@@ -18,7 +18,7 @@ export function migrateCommand(program: Program): Command {
     .action(async (options: { adoptTimescaledb?: true; json?: true }) => {
       const { config } = loadConfig(program.configFile());
       const log = createLog({ ...config.log, level: "warn" });
-      const opened = await openConfiguredDatabase(config, { log, poolMax: 3 });
+      const opened = await openConfiguredDatabase(config, { log, use: "structure", poolMax: 3 });
       try {
         const report = await migrateConfigured(config, opened.database, { changeZone: true });
         const adoption = options.adoptTimescaledb
@@ -34,12 +34,16 @@ export function migrateCommand(program: Program): Command {
         program.print(
           `The database (${report.engine}) has ${report.current.length} migrations, ${report.applied.length} of them new.`,
         );
+        if (report.rolesMissing.length > 0) program.complain(rolesLine(report.rolesMissing));
         if (adoption) program.print(adoptionLine(adoption));
       } finally {
         await opened.close();
       }
     });
 }
+
+const rolesLine = (missing: readonly string[]) =>
+  `The roles ${missing.join(", ")} are missing, and this one may not make them: see "Roles" in docs/operating/security.md.`;
 
 function progressLine(progress: AdoptionProgress): string {
   if (progress.step === "swapped") return "the copies have taken the place of their originals";

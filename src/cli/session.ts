@@ -29,9 +29,9 @@ export async function withSession(
     level: config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format,
   });
-  const opened = await openConfiguredDatabase(config, { log, poolMax: POOL_MAX });
+  const opened = await openConfiguredDatabase(config, { log, use: "keys", poolMax: POOL_MAX });
   try {
-    await requireMigrated(config, opened.database);
+    await requireMigrated(config, opened);
     await work({
       config,
       database: opened.database,

@@ -21,6 +21,8 @@ const TOO_LONG = rejection("an APDU without a frame is longer than the limit", "
 /** Up to here every octet that arrives is reason for another look; above, a part of what is there. */
 const OFTEN_OCTETS = 4_096;
 const SHARE_BITS = 5;
+/** A few octets of a compact-array can describe very many elements, and here they are looked at again and again. */
+const ELEMENTS_PER_OCTET = 4;
 
 /**
  * Finds the end of APDUs, and of pushes as text, that stand in the stream without a frame: what they are made of says how long they are.
@@ -47,6 +49,11 @@ export class LoneApdus {
     return asciiPushEnd(octets, from, to, false) !== null;
   }
 
+  #limitsOf(available: number): DataLimits {
+    const { depthMax, elementsMax } = this.#limits;
+    return { depthMax, elementsMax: Math.min(elementsMax, available * ELEMENTS_PER_OCTET) };
+  }
+
   /** `atEnd`: nothing more comes. */
   attempt(atEnd = false): Attempt<LoneApdu> {
     const { octets, from, to } = this.#pending;
@@ -57,7 +64,7 @@ export class LoneApdus {
     const start = from + (prefix?.octets ?? 0);
     const end =
       prefix !== null
-        ? apduEnd(octets, start + prefix.gatewayOctets, to, this.#limits)
+        ? apduEnd(octets, start + prefix.gatewayOctets, to, this.#limitsOf(available))
         : octets[from] === TELEGRAM_START
           ? telegramEnd(octets, from, to, atEnd)
           : asciiPushEnd(octets, from, to, atEnd);

@@ -7,6 +7,7 @@ import { type Catalogue, loadCatalogue } from "../catalogue/catalogue.ts";
 import { ensureDays } from "./daily-load-days.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
 import { openPartitions } from "./partitions.ts";
+import { grantRoles } from "./roles.ts";
 import { seedCatalogue } from "./seed-catalogue.ts";
 import { StorageError } from "./storage-error.ts";
 import { applyStoragePolicies, type StoragePolicies } from "./storage-policies.ts";
@@ -43,6 +44,8 @@ export interface MigrationReport {
   readonly catalogueSeeded: boolean;
   /** The zone that the days of daily_load_profile are cut in. */
   readonly dayZone: string;
+  /** Roles that the migrating role may not make, and that nothing could be granted to. */
+  readonly rolesMissing: readonly string[];
 }
 
 interface Migration {
@@ -137,7 +140,9 @@ async function applyAll(
     ? await ensureDays(client, engine === "timescaledb" ? timescale : null, zone, options.changeZone ?? false)
     : { timeZone: zone, remade: false };
   if (applied.length > 0 || days.remade) await makeCompatibilityViews(client, schema);
-  return { engine, applied, current: migrations.map(({ name }) => name), dayZone: days.timeZone };
+  const rolesMissing = (await hasTable(client, "meter_keys")) ? await grantRoles(client, schema) : [];
+  const current = migrations.map(({ name }) => name);
+  return { engine, applied, current, dayZone: days.timeZone, rolesMissing };
 }
 
 /** False for a database of a test's own migrations. */

@@ -18,7 +18,6 @@ interface Range {
 interface PartitionedTable {
   /** Qualified and quoted. */
   readonly qualified: string;
-  readonly schema: string;
   readonly name: string;
   readonly widthMs: number;
   readonly retentionMs: number | null;
@@ -33,8 +32,8 @@ export interface Partitions {
   ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void>;
   /** The current partition of every table, the one before and those ahead. */
   ensureAround(now: number): Promise<void>;
-  /** Drops partitions that are older than their table's retention; answers their names. */
-  dropExpired(now: number): Promise<string[]>;
+  /** Drops partitions that are older than their table's retention, by a connection that may; answers their names. */
+  dropExpired(by: Database, now: number): Promise<string[]>;
   /** Looks again at what there is; for when another daemon dropped some. */
   refresh(): Promise<void>;
 }
@@ -83,7 +82,6 @@ class NativePartitions implements Partitions {
         row["name"] as string,
         {
           qualified: `${quoteIdentifier(row["schema"])}.${quoteIdentifier(row["name"])}`,
-          schema: row["schema"] as string,
           name: row["name"] as string,
           widthMs: row["days"] * DAY_MS,
           retentionMs: row["kept"] === null ? null : row["kept"] * DAY_MS,
@@ -122,32 +120,17 @@ class NativePartitions implements Partitions {
     }
   }
 
-  async dropExpired(now: number): Promise<string[]> {
+  async dropExpired(by: Database, now: number): Promise<string[]> {
     await this.refresh();
     const dropped: string[] = [];
     for (const table of this.tables.values()) {
       if (table.retentionMs === null) continue;
       for (const range of table.ranges.filter(({ to }) => to <= now - table.retentionMs!)) {
-        const name = partitionName(table, range.from);
-        if (await this.drop(table, name)) dropped.push(name);
+        if (await drop(by, table, range)) dropped.push(partitionName(table, range.from));
       }
     }
     if (dropped.length > 0) await this.refresh();
     return dropped;
-  }
-
-  /** Dropping locks the table and `meters` for a moment. Where somebody reads them for long it waits for the next time. */
-  private async drop({ schema }: PartitionedTable, name: string): Promise<boolean> {
-    try {
-      await this.database.transaction(async (client) => {
-        await client.query(`SET LOCAL lock_timeout TO ${DROP_LOCK_MS}`);
-        await client.query(`DROP TABLE IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof StorageError && error.sqlState === LOCK_NOT_AVAILABLE) return false;
-      throw error;
-    }
   }
 
   /** One daemon makes it, the others wait for it and find it. */
@@ -158,15 +141,25 @@ class NativePartitions implements Partitions {
       const table = this.tables.get(name);
       if (!table || this.covers(name, time)) return;
       const range = freeRange(table, time);
-      const partition = `${quoteIdentifier(table.schema)}.${quoteIdentifier(partitionName(table, range.from))}`;
-      // LIKE and ATTACH let writers go on; CREATE … PARTITION OF would lock them out.
-      await client.query(`CREATE TABLE ${partition} (LIKE ${table.qualified} INCLUDING ALL)`);
-      await client.query(
-        `ALTER TABLE ${table.qualified} ATTACH PARTITION ${partition}
-           FOR VALUES FROM ('${instant(range.from)}') TO ('${instant(range.to)}')`,
-      );
+      await client.query("SELECT make_partition($1, $2, $3)", [
+        ...[table.qualified, instant(range.from), instant(range.to)],
+      ]);
     });
     await this.refresh();
+  }
+}
+
+/** Dropping locks the table and `meters` for a moment. Where somebody reads them for long it waits for the next time. */
+async function drop(database: Database, { qualified }: PartitionedTable, { from }: Range): Promise<boolean> {
+  try {
+    await database.transaction(async (client) => {
+      await client.query(`SET LOCAL lock_timeout TO ${DROP_LOCK_MS}`);
+      await client.query("SELECT drop_partition($1, $2)", [qualified, instant(from)]);
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof StorageError && error.sqlState === LOCK_NOT_AVAILABLE) return false;
+    throw error;
   }
 }
 

@@ -10,6 +10,7 @@ import {
 import { keepHistory } from "./daily-load-days.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
 import { setAsideViews } from "./dependent-views.ts";
+import { grantRoles } from "./roles.ts";
 import {
   HYPERTABLES,
   makeCompatibilityViews,
@@ -106,6 +107,7 @@ async function adopt(
     throw error;
   }
   onProgress({ step: "swapped", tables: tables.map(({ name }) => name) });
+  await grantRoles(client, database.schema);
   await followPolicies(database, Date.now());
   if (daily) {
     await refreshAllDays(client, options.timeZone, ({ to, until }) =>

@@ -7,12 +7,13 @@ const POLICY_LOCK = 0x706f6c69;
 
 /**
  * Makes hypertables follow storage_policies: width of new chunks, columnstore and its policy, retention. With the Apache licence, which has
- * neither columnstore nor policies, expired chunks are dropped here. Does nothing without TimescaleDB. Answers the chunks dropped.
+ * neither columnstore nor policies, expired chunks are dropped here. Does nothing without TimescaleDB, nor for a role that doesn't own the tables.
+ * Answers the chunks dropped.
  */
 export async function followPolicies(database: Database, now: number): Promise<string[]> {
   return database.withClient(async (client) => {
     const timescale = await timescaleCapabilities(client);
-    if (!timescale) return [];
+    if (!timescale || !(await ownsTables(client))) return [];
     const { rows: locked } = await client.query("SELECT pg_try_advisory_lock($1) AS mine", [POLICY_LOCK]);
     if (!locked[0]?.mine) return [];
     try {
@@ -27,6 +28,14 @@ export async function followPolicies(database: Database, now: number): Promise<s
       await client.query("SELECT pg_advisory_unlock($1)", [POLICY_LOCK]).catch(() => undefined);
     }
   });
+}
+
+/** Policies are their owner's: where the daemon's role is another one, `hes migrate` follows. */
+async function ownsTables(client: Client): Promise<boolean> {
+  const { rows } = await client.query(
+    "SELECT pg_has_role(relowner, 'USAGE') AS owns FROM pg_class WHERE oid = 'public.meter_readings'::regclass",
+  );
+  return rows[0]!.owns as boolean;
 }
 
 const HYPERTABLES_AND_POLICIES = `

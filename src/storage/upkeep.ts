@@ -21,7 +21,7 @@ export async function keepUp(database: Database, partitions: Partitions, now: nu
         AND (dropped_before IS NULL OR dropped_before < to_timestamp($1 / 1000.0) - make_interval(days => retention_days))`,
     [now],
   );
-  const dropped = await partitions.dropExpired(now);
+  const dropped = await partitions.dropExpired(database, now);
   const chunks = await followPolicies(database, now);
   return { partitionsDropped: [...dropped, ...chunks], rowsDeleted: await deleteExpired(database, now) };
 }

@@ -79,7 +79,7 @@ export async function withDaemon(
     ...(databaseUrl === "" ? {} : { HES_DATABASE__URL: databaseUrl }),
   });
   const daemon = await startDaemon(config, createLog(config.log));
-  const database = daemon.database.open(4);
+  const database = daemon.database.open(4, "keys");
   try {
     await work({ daemon, database, config });
   } finally {

@@ -89,6 +89,12 @@ function framed(content: Buffer): Buffer {
   return frame;
 }
 
+/** Found in 2026: compact-arrays of null-data, which an APDU without a frame was read for again with every octet. */
+const ARRAYS_OF_NOTHING = Buffer.from(
+  "0005da12ae0047001e00250507ff0f1d02160000020501120309060100350700000000020500000d0700ff0f02020213020205010906010001000593bf0100010012030906ff0f02020213023a135ece6203c30912030309060100200700ff0f02120000020412000309060100340700ff0f02120000020412000309060100",
+  "hex",
+);
+
 function runHdlc(octets: Buffer): void {
   const deframer = new StreamDeframer({ framing: "hdlc", limits: SMALL_LIMITS });
   const blocks = new ReceivedBlocks(SMALL_LIMITS);
@@ -207,7 +213,11 @@ const HDLC_SEEDS = [
 ];
 
 export const TARGETS: readonly Target[] = [
-  { name: "stream", seeds: withPrefix(Buffer.of(0, 0), recordedStreams()), run: runStream },
+  {
+    name: "stream",
+    seeds: [...withPrefix(Buffer.of(0, 0), recordedStreams()), ARRAYS_OF_NOTHING],
+    run: runStream,
+  },
   { name: "hdlc", seeds: HDLC_SEEDS, run: runHdlc },
   { name: "blocks", seeds: BLOCK_SEEDS, run: runBlocks },
   { name: "data", seeds: recordedNotifications().map((apdu) => apdu.subarray(18)), run: runData },

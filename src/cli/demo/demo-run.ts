@@ -72,7 +72,7 @@ async function withDaemon(config: Config, log: Log, options: DemoOptions): Promi
   // Schedules are fired, and captures missed, by the time of the meters.
   const meterTime = { now: Date.now };
   const daemon = await startDaemon(config, log, () => meterTime.now());
-  const database = daemon.database.open(2);
+  const database = daemon.database.open(2, "keys");
   try {
     const before = await loadOverview(database, 0);
     const { fleet, clock } = demoFleet({

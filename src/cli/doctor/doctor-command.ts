@@ -56,7 +56,7 @@ async function lookInside(config: Config, meter: string | undefined): Promise<Fi
   const log = createLog({ ...config.log, level: "error" });
   let opened: Awaited<ReturnType<typeof openConfiguredDatabase>>;
   try {
-    opened = await openConfiguredDatabase(config, { log, poolMax: 2 });
+    opened = await openConfiguredDatabase(config, { log, use: "keys", poolMax: 2 });
   } catch (error) {
     return [
       wrong(

@@ -1,0 +1,116 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { openDatabase } from "../../src/storage/database.ts";
+import { type DaemonProcess, eventually, sendOnce, startDaemonProcess } from "../support/daemon.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { type CommandLine, commandLine } from "../support/hes.ts";
+import { notification, structure, u32, wrapped } from "../support/wire.ts";
+
+/** A process that starts on a busy machine takes its time. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
+
+/*
+ * A daemon whose logins own nothing: pushes as hes_ingest, the rest as hes_keys, and the migration done by somebody else before.
+ */
+let test: TestDatabase;
+let cli: CommandLine;
+let daemon: DaemonProcess;
+const urls = { ingest: "", keys: "" };
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  for (const role of ["ingest", "keys"] as const) {
+    await test.database.query(
+      `CREATE ROLE ${test.name}_${role} LOGIN PASSWORD 'only here' IN ROLE hes_${role}`,
+    );
+    const url = new URL(test.url);
+    url.username = `${test.name}_${role}`;
+    url.password = "only here";
+    urls[role] = url.toString();
+  }
+  cli = commandLine(urls.keys);
+  daemon = await startDaemonProcess({
+    HES_DATABASE__URL: urls.ingest,
+    HES_DATABASE__KEYS_URL: urls.keys,
+    HES_DATA_DIR: join(cli.folder, "data"),
+  });
+});
+afterAll(async () => {
+  await daemon?.end("SIGTERM");
+  cli?.remove();
+  for (const role of ["ingest", "keys"]) {
+    await test.database.query(`DROP ROLE IF EXISTS ${test.name}_${role}`);
+  }
+  await test.drop();
+});
+
+const complaints = () =>
+  daemon.log.filter((line) => /permission denied|must be owner/.test(JSON.stringify(line)));
+
+it("stores what a fleet with faults pushes, makes and drops partitions, polls, writes days and events", async () => {
+  // Something to drop, and partitions to be made for captures long ago.
+  await test.database.query(
+    "SELECT make_partition('push_history', '2001-01-01 00:00Z', '2001-01-08 00:00Z')",
+  );
+  const { code, stdout, stderr } = await cli.hes(
+    ...[
+      "simulate",
+      "--to",
+      `127.0.0.1:${daemon.port}`,
+      "--speed",
+      "1800",
+      "--verify",
+      test.url,
+      "--import",
+      "--json",
+    ],
+    ...["--meters", "6", "--for", "3s", "--seed", "7", "--start", "2026-03-01T00:00:00Z"],
+    ...["--faults", "duplicate=10%,split=10%"],
+  );
+  expect(stderr + stdout).not.toMatch(/permission denied/);
+  const { verification } = JSON.parse(stdout);
+  expect(verification.problems).toEqual([]);
+  expect(code).toBe(0);
+
+  // A stranger: a security event, and a frame kept for adoption.
+  await sendOnce(daemon.port, wrapped(notification(1, structure(u32(1)))));
+  // A poll that finds nobody: it is taken, noted as failed and kept for a retry, or given up.
+  await test.database.query(
+    `INSERT INTO poll_tasks (purpose, meter_id, push_object_id, due_at, start_at, priority, retry_max)
+     SELECT 'on-demand', (SELECT id FROM public.meters LIMIT 1), (SELECT min(id) FROM push_objects), now(), now(), 0, 0`,
+  );
+  // At its first tick the daemon does what is due every minute and every hour.
+  const [dropped, days, events, refused] = await eventually(
+    async () => {
+      const [found] = await test.database.query(
+        `SELECT to_regclass('push_history_20010101') IS NULL AS dropped, (SELECT count(*) FROM daily_load_profile) AS days,
+              (SELECT count(*) FROM event_logs WHERE message = 'started') AS events, (SELECT count(*) FROM security_events) AS refused, (SELECT count(*) FROM poll_tasks) AS polls`,
+      );
+      return found!["dropped"] && found!["days"] > 0 && found!["events"] > 0 && found!["polls"] === 0
+        ? Object.values(found!)
+        : null;
+    },
+    "the duties of the first tick",
+    90_000,
+  );
+  expect([dropped, days, events, refused]).toEqual([true, expect.anything(), 1, expect.anything()]);
+  expect(complaints()).toEqual([]);
+});
+
+it("says who has to migrate where neither login owns the tables", async () => {
+  await test.database.query("CREATE TABLE gone AS SELECT * FROM schema_migrations WHERE name LIKE '0025%'");
+  await test.database.query("DELETE FROM schema_migrations WHERE name LIKE '0025%'");
+  const answer = await cli.hes("meters", "list");
+  await test.database.query("INSERT INTO schema_migrations SELECT * FROM gone; DROP TABLE gone");
+  expect(answer).toMatchObject({
+    code: 69,
+    stderr: expect.stringContaining("The database lacks 0025_roles.sql: run `hes migrate` first"),
+  });
+});
+
+it("leaves nothing of the master keys to the login that pushes come in by", async () => {
+  const pushes = openDatabase({ url: urls.ingest, schema: "hes", poolMax: 1 });
+  const kinds = await pushes.query("SELECT DISTINCT kind FROM meter_keys ORDER BY 1");
+  await pushes.close();
+  expect(kinds.map(({ kind }) => kind)).not.toContain("master");
+});
