@@ -1,4 +1,5 @@
 import type { Sample } from "./grid.ts";
+import { alarmRegister } from "./incidents.ts";
 import type { Registers } from "./registers.ts";
 
 /** Everything that a meter can be asked for at the instant of a capture. */
@@ -42,6 +43,8 @@ export interface Identity {
   readonly currentRating: string;
   readonly year: number;
   readonly logicalDeviceName: string;
+  readonly ctRatio: number;
+  readonly vtRatio: number;
 }
 
 /** How the value of one attribute is found in a capture. Times are epoch ms, null where there is none yet. */
@@ -72,6 +75,8 @@ const SINGLE: Readonly<Record<string, Source>> = {
   "0.0.94.91.14.255": number((c) => c.counts.powerOnMin),
   "0.0.94.91.13.255": number((c) => c.counts.billingPowerOnMin),
   "0.0.96.10.1.255": number(() => 0),
+  "0.0.96.10.2.255": number(() => 0),
+  "0.0.97.98.0.255": number((c) => alarmRegister(c.statusWord)),
   "0.1.96.12.5.255": number((c) => c.counts.signalDbm),
   "0.0.96.3.10.255": { kind: "flag", of: (c) => c.counts.relayConnected },
   "0.0.17.0.0.255/3": number((c) => c.counts.loadLimitW),
@@ -85,8 +90,8 @@ const SINGLE: Readonly<Record<string, Source>> = {
   "0.0.94.91.9.255": number((c) => c.identity.meterType),
   "0.0.94.91.11.255": text((i) => i.category),
   "0.0.94.91.12.255": text((i) => i.currentRating),
-  "1.0.0.4.2.255": number(() => 1),
-  "1.0.0.4.3.255": number(() => 1),
+  "1.0.0.4.2.255": number((c) => c.identity.ctRatio),
+  "1.0.0.4.3.255": number((c) => c.identity.vtRatio),
   "1.0.13.0.0.255": number((c) => c.counts.averagePowerFactor),
   "1.0.94.91.14.255": number((c) => c.sample.currentA[0]!),
   "1.0.81.7.1.255": number(() => 120),
@@ -97,12 +102,15 @@ const SINGLE: Readonly<Record<string, Source>> = {
 /** Row of the tariff registers by group C of the code. */
 const TARIFF_ROW: Readonly<Record<number, number>> = { 1: 0, 2: 1, 9: 2, 10: 3 };
 
-/** @throws Error where no simulated meter has such an object */
-export function sourceOf(code: string, attribute: number): Source {
+/**
+ * @param signed powers are one signed value; else each direction has an object of its own
+ * @throws Error where no simulated meter has such an object
+ */
+export function sourceOf(code: string, attribute: number, signed = true): Source {
   const single = SINGLE[attribute === 2 ? code : `${code}/${attribute}`];
   if (single !== undefined) return single;
   const groups = code.split(".").map(Number);
-  const source = groups[0] === 1 ? electrical(groups, attribute) : eventObject(groups);
+  const source = groups[0] === 1 ? electrical(groups, attribute, signed) : eventObject(groups);
   if (source === null) throw new Error(`simulated meters have no ${code} attribute ${attribute}`);
   return source;
 }
@@ -113,7 +121,7 @@ function eventObject([, , c, d]: readonly number[]): Source | null {
   return d === 15 ? number((capture) => capture.eventSequence) : null;
 }
 
-function electrical(groups: readonly number[], attribute: number): Source | null {
+function electrical(groups: readonly number[], attribute: number, signed: boolean): Source | null {
   const [, , c = 0, d = 0, e = 0] = groups;
   const row = TARIFF_ROW[c];
   if (d === 8 || d === 29) return energy(c, d, e, row);
@@ -122,7 +130,7 @@ function electrical(groups: readonly number[], attribute: number): Source | null
     if (attribute === 5) return time(({ registers }) => registers.demandAtMs[place] || null);
     return number(({ registers }) => registers.demand[place]!);
   }
-  if (d === 7) return instantaneous(c);
+  if (d === 7) return signed ? instantaneous(c) : (direction(c) ?? instantaneous(c));
   return d === 27 ? blockAverage(c) : null;
 }
 
@@ -132,7 +140,13 @@ function energy(c: number, d: number, e: number, row: number | undefined): Sourc
       ? number(({ registers }) => registers.energy[row * 9 + e]!)
       : number(({ registers }) => registers.block.energy[row]!);
   }
-  if (c < 5 || c > 8 || e !== 0) return null;
+  if (e !== 0) return null;
+  // Reactive import is that of the quadrants 1 and 2, export that of 3 and 4.
+  if ((c === 3 || c === 4) && d === 8) {
+    const first = (c - 3) * 2;
+    return number(({ registers: { quadrants } }) => quadrants[first]! + quadrants[first + 1]!);
+  }
+  if (c < 5 || c > 8) return null;
   return d === 8
     ? number(({ registers }) => registers.quadrants[c - 5]!)
     : number(({ registers }) => registers.block.reactive[c - 5]!);
@@ -141,6 +155,14 @@ function energy(c: number, d: number, e: number, row: number | undefined): Sourc
 /** C = 11, 12, 13 are a single phase's current, voltage and power factor; 20 more for each phase of three. */
 function phaseOf(c: number): number {
   return c < 20 ? 0 : Math.floor((c - 31) / 20);
+}
+
+/** Powers whose directions are told apart: active and reactive, import and export. */
+function direction(c: number): Source | null {
+  if (c === 1) return number(({ sample }) => Math.max(0, sample.activeW));
+  if (c === 2) return number(({ sample }) => Math.max(0, -sample.activeW));
+  if (c === 3) return number(({ sample }) => Math.max(0, sample.reactiveVar));
+  return c === 4 ? number(({ sample }) => Math.max(0, -sample.reactiveVar)) : null;
 }
 
 function instantaneous(c: number): Source | null {

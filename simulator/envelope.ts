@@ -1,11 +1,9 @@
 import { createSecretKey } from "node:crypto";
-import { dateTimeAt } from "../src/dlms/encoding/date-time.ts";
 import { type ProtectionKeys, protect } from "../src/dlms/security/protection.ts";
 import { writeApdu } from "../src/dlms/xdlms/apdu.ts";
 import { frame } from "./framing.ts";
 import type { Habits } from "./habits.ts";
-import { OFFSET_MINUTES } from "./local-time.ts";
-import type { SentDeviation } from "./row-writer.ts";
+import { meterTime, type TimeStyle } from "./local-time.ts";
 
 /** How one meter's APDUs are protected and framed. */
 export interface Envelope {
@@ -31,13 +29,13 @@ export function notification(
   body: Buffer,
   invokeId: number,
   atMs: number | null,
-  deviation: SentDeviation,
+  time: TimeStyle,
   habits: Habits = {},
 ): Buffer {
   return writeApdu({
     apdu: "data-notification",
     longInvokeId: ((invokeId & INVOKE_ID_MAX) | (habits.invokeBits ?? 0)) >>> 0,
-    dateTime: atMs === null ? null : dateTimeAt(atMs, deviation, OFFSET_MINUTES),
+    dateTime: atMs === null ? null : meterTime(time, atMs),
     dateTimeTagged: habits.timeTagged ?? false,
     body,
   });

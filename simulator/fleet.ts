@@ -3,7 +3,7 @@ import type { SocketAddress } from "../src/transports/address.ts";
 import { TcpListener } from "../src/transports/tcp-listener.ts";
 import type { Clock } from "./clock.ts";
 import type { ClockErrors } from "./clock-error.ts";
-import { type DeviceModel, indianDevice } from "./device/device-model.ts";
+import { type DeviceModel, deviceOf } from "./device/device-model.ts";
 import { withTrialClients } from "./device/trial-clients.ts";
 import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
@@ -261,9 +261,9 @@ function stationsOf(
   const { meters, models = ["D1", "D2", "D3"], seed, choices, target, connection, dial } = options;
   const known = loadModels(loadCatalogue());
   const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
-  const deviceOf = (model: Model) =>
-    choices?.trialClients ? withTrialClients(indianDevice(model)) : indianDevice(model);
-  const devices = new Map(Object.values(known).map((model) => [model, deviceOf(model)]));
+  const deviceFor = (model: Model) =>
+    choices?.trialClients ? withTrialClients(deviceOf(model)) : deviceOf(model);
+  const devices = new Map(Object.values(known).map((model) => [model, deviceFor(model)]));
   const own = (salt: number, index: number) => fraction(mix(seed, salt), index);
   return Array.from({ length: meters }, (_, index) => {
     const model = known[models[index % models.length]!];

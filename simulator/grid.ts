@@ -33,6 +33,8 @@ export function emptySample(phases: number): Sample {
 }
 
 const SLOT_MS = 60_000;
+/** The nominal voltage that the curve of voltages is told for. */
+const CALM_V = 230;
 /** Relative load at which the voltage has sagged by its full share. */
 const HEAVY = 3;
 
@@ -54,7 +56,7 @@ export function measure(site: Site, epochMs: number, sample: Sample): void {
   for (let phase = 0; phase < phases; phase++) {
     const share = phaseShare(site, phase, phases);
     const noise = between(mix(site.seed, 22 + phase), slot, -1.5, 1.5);
-    const voltage = 241 - 14 * sag * (0.6 + share * phases * 0.4) + noise;
+    const voltage = (241 - 14 * sag * (0.6 + share * phases * 0.4) + noise) * (site.nominalV / CALM_V);
     const current = (sample.apparentVa * share) / voltage;
     sample.voltageV[phase] = voltage;
     sample.currentA[phase] = current;

@@ -5,6 +5,7 @@ import { TRIAL_CLIENTS } from "./device/trial-clients.ts";
 import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
 import type { Model } from "./model.ts";
 import type { BodyStyle, Layout } from "./push-body.ts";
+import { fraction, mix } from "./random.ts";
 
 /** What a meter is called, how it protects and how it sends. */
 export interface MeterPlan {
@@ -23,10 +24,16 @@ export interface MeterPlan {
   readonly habits: Habits;
   readonly style: BodyStyle;
   readonly deviationSign: "standard" | "reversed";
+  readonly clients: readonly PlannedClient[];
   /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
   readonly secrets: ReadonlyMap<number, string>;
-  /** Whether it has associations for every mechanism besides those of its model. */
-  readonly trialClients: boolean;
+}
+
+/** An association that a head-end can be told of. */
+export interface PlannedClient {
+  readonly sap: number;
+  readonly mechanism: (typeof MECHANISM_NAMES)[number];
+  readonly context: string;
 }
 
 /** Fixed for all meters, or null: meters differ, each by its number. */
@@ -42,30 +49,24 @@ export interface PlanChoices {
   readonly trialClients?: boolean;
 }
 
-const DEVIATION = 330;
-
-/** Clients that have to prove who they are, and how: meter reader, utility setting, firmware upgrade. */
-const MECHANISMS = [
-  [32, "lls"],
-  [48, "hls2"],
-  [80, "hls2"],
-] as const;
-
-/** Client SAPs with a password or secret, the mechanism of each, and how the keys' file names its context. */
-function secretClients(
-  trialClients: boolean,
-): (readonly [sap: number, mechanism: string, context: string])[] {
-  const own = MECHANISMS.map(([sap, mechanism]) => [sap, mechanism, "auto"] as const);
-  if (!trialClients) return own;
-  const trial = TRIAL_CLIENTS.map(
-    ({ clientSap, mechanism, ciphered }) =>
-      [clientSap, MECHANISM_NAMES[mechanism], ciphered ? "ciphered" : "plain"] as const,
-  );
-  return [...own, ...trial];
-}
-
 const MECHANISM_NAMES = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6"] as const;
 const WITHOUT_SECRET: ReadonlySet<string> = new Set(["none", "hls5"]);
+
+/** Every client of a meter, its mechanism, and how the keys' file names its context. */
+function clientsOf(model: Model, trialClients: boolean): PlannedClient[] {
+  const own = model.clients.map(({ sap, mechanism }) => ({
+    sap,
+    mechanism: MECHANISM_NAMES[mechanism],
+    context: "auto",
+  }));
+  if (!trialClients) return own;
+  const trial = TRIAL_CLIENTS.map(({ clientSap, mechanism, ciphered }) => ({
+    sap: clientSap,
+    mechanism: MECHANISM_NAMES[mechanism],
+    context: ciphered ? "ciphered" : "plain",
+  }));
+  return [...own, ...trial];
+}
 
 function secretOf(seed: number, meterNumber: string, clientSap: number): string {
   return keyOf(seed, meterNumber, `secret ${clientSap}`).toString("hex").slice(0, 16);
@@ -83,11 +84,16 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   const systemTitle = Buffer.alloc(8);
   systemTitle.write("SIM", "latin1");
   systemTitle.writeUInt32BE(10_000_001 + index, 4);
-  // Every fifth meter tells no deviation, every fifth its sign the other way round.
+  // Every fifth meter tells no deviation where its zone needs none, every fifth its sign the other way round.
   const sign = index % 5;
+  const isUntold = sign === 3 && !model.zone.hasSummer;
+  const deviation = isUntold ? "absent" : sign === 4 ? "reversed" : "standard";
   const quirk = quirkOf(choices.quirks ?? [], index);
   const { suite = 0, trialClients = false } = choices;
   const keyOctets = suite === 2 ? 32 : 16;
+  const clients = clientsOf(model, trialClients);
+  const one = (of: readonly number[], salt: number) =>
+    of[Math.floor(fraction(mix(seed, salt), index) * of.length)]!;
   return {
     index,
     meterNumber,
@@ -97,10 +103,12 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       manufacturer: "Simulated Meters",
       firmware: "1.0.0",
       meterType: model.typeCode,
-      category: model.name,
+      category: model.category,
       currentRating: model.currentRating,
       year: 2026,
       logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
+      ctRatio: one(model.ctRatios, 65),
+      vtRatio: one(model.vtRatios, 66),
     },
     systemTitle,
     suite,
@@ -110,16 +118,15 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     framing: quirk?.framing ?? choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
     habits: quirk?.habits ?? {},
     style: {
-      layout: choices.layout ?? (index % 2 === 1 ? "nested" : "flat"),
-      deviation: sign === 3 ? null : sign === 4 ? DEVIATION : -DEVIATION,
+      layout: model.layout ?? choices.layout ?? (index % 2 === 1 ? "nested" : "flat"),
+      time: { zone: model.zone, deviation },
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
-    deviationSign: sign === 4 ? "reversed" : "standard",
-    trialClients,
+    deviationSign: deviation === "reversed" ? "reversed" : "standard",
+    clients,
     get secrets() {
-      return new Map(
-        secretClients(trialClients).map(([sap]) => [sap, secretOf(seed, meterNumber, sap)] as const),
-      );
+      const proven = clients.filter(({ mechanism }) => mechanism !== "none");
+      return new Map(proven.map(({ sap }) => [sap, secretOf(seed, meterNumber, sap)] as const));
     },
   };
 }
@@ -144,7 +151,13 @@ export function importCsv(
         plan.guek.toString("hex"),
         plan.gak.toString("hex"),
       ],
-      ...[plan.framing, listen === null ? "listen" : "dial", plan.deviationSign, "Asia/Kolkata", "simulated"],
+      ...[
+        plan.framing,
+        listen === null ? "listen" : "dial",
+        plan.deviationSign,
+        plan.style.time.zone.name,
+        "simulated",
+      ],
       ...(listen === null ? [] : [listen.host, String(listen.port + plan.index), "1"]),
     ].join(","),
   );
@@ -155,13 +168,11 @@ export function importCsv(
 
 /** A file for `hes keys import`: every association of each meter, with the meter's own keys. */
 export function keysCsv(plans: readonly MeterPlan[]): string {
-  const lines = plans.flatMap(({ meterNumber, secrets, trialClients }) => [
-    `${meterNumber},64,none,,auto`,
-    `${meterNumber},16,none,,auto`,
-    ...secretClients(trialClients).map(([sap, mechanism, context]) => {
+  const lines = plans.flatMap(({ meterNumber, secrets, clients }) =>
+    clients.map(({ sap, mechanism, context }) => {
       const secret = WITHOUT_SECRET.has(mechanism) ? "" : `text:${secrets.get(sap)}`;
       return [meterNumber, sap, mechanism, secret, context].join(",");
     }),
-  ]);
+  );
   return `${["meter_number,client_sap,mechanism,secret,context", ...lines].join("\n")}\n`;
 }

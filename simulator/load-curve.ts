@@ -1,10 +1,13 @@
-import { isWeekend, localDay, localHour } from "./local-time.ts";
+import { isWeekend, type LocalZone, localDay, localHour, offsetMinutes, partOfYear } from "./local-time.ts";
 import { between, fraction, mix } from "./random.ts";
 
 /** What stands behind a meter. */
 export interface Site {
   readonly seed: number;
   readonly kind: "household" | "factory";
+  readonly zone: LocalZone;
+  /** Between a phase and neutral, V. */
+  readonly nominalV: number;
   /** Average consumption in W. */
   readonly averageW: number;
   /** Installed solar power in W, 0 without. */
@@ -37,9 +40,9 @@ const SLOT_MS = 300_000;
 
 /** Consumption in W at an instant: the hour's curve, this day's mood and appliances that go on and off in slots of 5 min. */
 export function consumptionW(site: Site, epochMs: number): number {
-  const day = localDay(epochMs);
+  const day = localDay(site.zone, epochMs);
   const curve = CURVES[site.kind][isWeekend(day) ? "weekend" : "workday"];
-  const hour = localHour(epochMs);
+  const hour = localHour(site.zone, epochMs);
   const from = curve[Math.floor(hour)]!;
   const to = curve[(Math.floor(hour) + 1) % 24]!;
   const shape = from + (to - from) * (hour % 1);
@@ -48,21 +51,45 @@ export function consumptionW(site: Site, epochMs: number): number {
   const flutter = between(mix(site.seed, 12), slot, 0.75, 1.25);
   // A kettle, a pump, a motor: something large now and then.
   const appliance = fraction(mix(site.seed, 13), slot) < 0.06 ? site.averageW * 1.2 : 0;
-  return site.averageW * shape * mood * flutter + appliance;
+  return site.averageW * shape * season(site, epochMs) * mood * flutter + appliance;
 }
 
-/** Generation in W at an instant: from six to six, less under the day's clouds. */
+/** Where in the year it is hottest, the monsoon's relief left aside, or coldest and darkest. */
+const HOTTEST = 0.38;
+const DARKEST = 0.97;
+const SOLSTICE = 0.47;
+const SEASON_SHARE = { household: 0.3, factory: 0.08 } as const;
+
+/** The season's share of consumption: fans and air conditioning where there is no summer time, heating and light where there is. */
+export function season(site: Site, epochMs: number): number {
+  const highest = site.zone.hasSummer ? DARKEST : HOTTEST;
+  const turn = Math.cos(2 * Math.PI * (partOfYear(site.zone, epochMs) - highest));
+  return 1 + SEASON_SHARE[site.kind] * turn;
+}
+
+/** Hours of light, and how high the sun rises of its highest: little changes in the tropics, much in the north. */
+function daylight(zone: LocalZone, epochMs: number): { readonly hours: number; readonly height: number } {
+  const turn = Math.cos(2 * Math.PI * (partOfYear(zone, epochMs) - SOLSTICE));
+  return zone.hasSummer
+    ? { hours: 12 + 4 * turn, height: 0.65 + 0.35 * turn }
+    : { hours: 12 + 1.2 * turn, height: 0.9 + 0.1 * turn };
+}
+
+/** Generation in W at an instant: while it is light, less under the day's clouds. */
 export function solarW(site: Site, epochMs: number): number {
-  const hour = localHour(epochMs);
-  if (site.solarPeakW === 0 || hour <= 6 || hour >= 18) return 0;
-  const sky = between(mix(site.seed, 14), localDay(epochMs), 0.55, 1);
+  if (site.solarPeakW === 0) return 0;
+  const { hours, height } = daylight(site.zone, epochMs);
+  const noon = 12 + (offsetMinutes(site.zone, epochMs) - site.zone.standardMinutes) / 60;
+  const sinceRise = localHour(site.zone, epochMs) - (noon - hours / 2);
+  if (sinceRise <= 0 || sinceRise >= hours) return 0;
+  const sky = between(mix(site.seed, 14), localDay(site.zone, epochMs), 0.55, 1) * height;
   const cloud = between(mix(site.seed, 15), Math.floor(epochMs / SLOT_MS), 0.8, 1);
-  return site.solarPeakW * Math.sin(((hour - 6) / 12) * Math.PI) ** 1.3 * sky * cloud;
+  return site.solarPeakW * Math.sin((sinceRise / hours) * Math.PI) ** 1.3 * sky * cloud;
 }
 
 /** Tariff zone 1 … 8 of an instant: night, morning peak, day, evening peak. */
-export function tariffZone(epochMs: number): number {
-  const hour = localHour(epochMs);
+export function tariffZone(zone: LocalZone, epochMs: number): number {
+  const hour = localHour(zone, epochMs);
   if (hour < 6 || hour >= 22) return 1;
   if (hour < 10) return 2;
   return hour < 18 ? 3 : 4;

@@ -68,7 +68,7 @@ function pushesOf(plan: MeterPlan, model: Model, options: LoadOptions): Buffer[]
     for (const push of meter.next()) {
       if (push.kind !== kind || pushes.length === pushesPerMeter) continue;
       const counter = firstCounter + pushes.length;
-      pushes.push(seal(envelope, notification(push.body, counter, null, plan.style.deviation), counter));
+      pushes.push(seal(envelope, notification(push.body, counter, null, plan.style.time), counter));
     }
   }
   return pushes;

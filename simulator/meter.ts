@@ -1,19 +1,11 @@
 import type { Capture, Counts } from "./capture.ts";
 import { emptySample, measure } from "./grid.ts";
 import type { MeterPlan } from "./identity.ts";
-import {
-  type EventRow,
-  eventRows,
-  INCIDENTS,
-  LOAD_SWITCHED,
-  POWER_FAILURE,
-  STATUS_WORD_BITS,
-  setStatusBit,
-} from "./incidents.ts";
+import { type EventRow, eventRows, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
 import type { Site } from "./load-curve.ts";
 import { isLocalMidnight, monthStart } from "./local-time.ts";
 import type { Model, ModelList, PushKind } from "./model.ts";
-import { flatBody, nestedBody, type PushContent, rowOf } from "./push-body.ts";
+import { type PushContent, presentBody, rowOf, rowsBody } from "./push-body.ts";
 import { between, fraction, mix } from "./random.ts";
 import { Registers } from "./registers.ts";
 
@@ -86,7 +78,8 @@ export class SimulatedMeter {
     const own = mix(seed, plan.index + 1);
     const averageW = between(own, 1, model.averageW.from, model.averageW.to);
     const solarPeakW = fraction(own, 2) < 0.4 ? averageW * between(own, 3, 3, 6) : 0;
-    this.#site = { seed: own, kind: model.name === "D3" ? "factory" : "household", averageW, solarPeakW };
+    const { site: kind, zone, nominalV } = model;
+    this.#site = { seed: own, kind, zone, nominalV, averageW, solarPeakW };
     const boundary = Math.floor(startMs / this.#blockMs) * this.#blockMs;
     const { phases, resolution } = model;
     this.#registers = new Registers(
@@ -100,7 +93,7 @@ export class SimulatedMeter {
     const period = Math.max(1, schedule.instantSeconds) * 1_000;
     const offset = Math.floor(fraction(own, 4) * (period / 1_000)) * 1_000;
     this.#nextInstantMs =
-      schedule.instantSeconds === 0
+      schedule.instantSeconds === 0 || model.instant === null
         ? Number.POSITIVE_INFINITY
         : Math.ceil((startMs - offset) / period) * period + offset;
     this.#counts = this.#firstCounts(own, boundary);
@@ -119,7 +112,7 @@ export class SimulatedMeter {
 
   #firstCounts(own: number, boundary: number): Counts {
     const months = Math.floor(between(own, 5, 6, 30));
-    const begin = monthStart(boundary);
+    const begin = monthStart(this.#site.zone, boundary);
     const minutes = Math.floor((boundary - begin) / MS_PER_MINUTE);
     return {
       powerOnMin: months * 30 * 1_440 + minutes,
@@ -154,7 +147,7 @@ export class SimulatedMeter {
     this.#capture.atMs = now;
     if (!this.#greeted) {
       this.#greeted = true;
-      return [this.#flat("name-plate", this.model.namePlate)];
+      return [this.#present("name-plate", this.model.namePlate)];
     }
     const pushes: PushContent[] = [];
     if (now === this.#registers.atMs + this.#blockMs) this.#endBlock(now, pushes);
@@ -162,7 +155,7 @@ export class SimulatedMeter {
     if (now === this.#nextInstantMs) {
       this.#nextInstantMs += this.#schedule.instantSeconds * 1_000;
       this.#look(now);
-      pushes.push(this.#flat("instant", this.model.instant));
+      pushes.push(this.#present("instant", this.model.instant!));
     }
     return pushes;
   }
@@ -181,9 +174,10 @@ export class SimulatedMeter {
     if (this.#counts.relayConnected === connected) return [];
     this.disturbances.push({ kind: connected ? "reconnect" : "disconnect", atMs: nowMs });
     const pushes: PushContent[] = [];
-    const code = connected ? LOAD_SWITCHED.restoration! : LOAD_SWITCHED.code;
+    const { loadSwitched } = this.model.incidents;
+    const code = connected ? loadSwitched.restoration! : loadSwitched.code;
     this.#capture.atMs = nowMs;
-    this.#happen({ atMs: nowMs, incident: LOAD_SWITCHED, code, ends: connected }, pushes);
+    this.#happen({ atMs: nowMs, incident: loadSwitched, code, ends: connected }, pushes);
     return pushes;
   }
 
@@ -195,10 +189,10 @@ export class SimulatedMeter {
       ["alert", alert],
       ["name-plate", namePlate],
     ] as const;
-    const found = kinds.find(([, list]) => list.pushSetup === pushSetup);
+    const found = kinds.find(([, list]) => list?.pushSetup === pushSetup);
     if (found === undefined) return null;
     this.#look(nowMs);
-    return [this.#flat(found[0], found[1])];
+    return [this.#present(found[0], found[1]!)];
   }
 
   set loadLimitW(value: number) {
@@ -224,7 +218,8 @@ export class SimulatedMeter {
     const pushes: PushContent[] = [];
     this.disturbances.push({ kind: "power-fails", atMs: nowMs });
     this.#capture.atMs = nowMs;
-    this.#happen({ atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.code, ends: false }, pushes);
+    const { powerFailure } = this.model.incidents;
+    this.#happen({ atMs: nowMs, incident: powerFailure, code: powerFailure.code, ends: false }, pushes);
     // Its log it will tell when there is power again: the last gasp is the status word alone.
     this.#owed = pushes.filter(({ kind }) => kind === "event");
     return pushes.filter(({ kind }) => kind === "alert");
@@ -236,8 +231,9 @@ export class SimulatedMeter {
     this.disturbances.push({ kind: "power-returns", atMs: nowMs });
     this.#skip(nowMs);
     this.#capture.atMs = nowMs;
+    const { powerFailure } = this.model.incidents;
     this.#happen(
-      { atMs: nowMs, incident: POWER_FAILURE, code: POWER_FAILURE.restoration!, ends: true },
+      { atMs: nowMs, incident: powerFailure, code: powerFailure.restoration!, ends: true },
       pushes,
     );
     const [alerts, events] = [
@@ -284,23 +280,28 @@ export class SimulatedMeter {
     return this.#capture;
   }
 
-  #flat(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
+  /** Present values, or one row without an array around it. */
+  #present(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
     const { atMs } = this.#capture;
-    const body = flatBody(list, this.#capture, this.plan.style);
+    const body = presentBody(list, this.#capture, this.plan.style);
     const valueSum = eventCode ?? list.check(this.#capture);
     return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, valueSum, body };
   }
 
-  /** The row of a profile, flat, or alone in an array. */
-  #profileRow(kind: PushKind, list: ModelList, eventCode: number | null = null): PushContent {
-    const { style, identity } = this.plan;
+  /** The row of a profile: captured, and pushed where the model does so, flat or alone in an array. */
+  #profileRow(kind: PushKind, list: ModelList, pushes: PushContent[], eventCode: number | null = null): void {
     this.#onRow?.(kind, list, this.#capture);
-    if (style.layout === "flat") return this.#flat(kind, list, eventCode);
+    if (list.pushSetup === "") return;
+    const { style } = this.plan;
+    if (style.layout === "flat") {
+      pushes.push(this.#present(kind, list, eventCode));
+      return;
+    }
     const { atMs } = this.#capture;
-    const row = rowOf(list, this.#capture, style.deviation);
-    const body = nestedBody(list, identity.deviceId, [row], atMs, style);
+    const row = rowOf(list, this.#capture, style.time);
+    const body = rowsBody(list, this.#capture, [row], style);
     const valueSum = eventCode ?? list.check(this.#capture);
-    return { kind, pushSetup: list.pushSetup, times: [atMs], eventCode, valueSum, body };
+    pushes.push({ kind, pushSetup: list.pushSetup, times: [atMs], eventCode, valueSum, body });
   }
 
   #endBlock(now: number, pushes: PushContent[]): void {
@@ -310,13 +311,14 @@ export class SimulatedMeter {
     this.#registers.advance();
     this.#look(now);
     this.#pushBlock(now, pushes);
-    if (isLocalMidnight(now)) pushes.push(this.#profileRow("daily", this.model.daily));
-    if (now === monthStart(now)) this.#bill(now, pushes);
+    const { zone } = this.#site;
+    if (isLocalMidnight(zone, now)) this.#profileRow("daily", this.model.daily, pushes);
+    if (now === monthStart(zone, now)) this.#bill(now, pushes);
   }
 
   #pushBlock(now: number, pushes: PushContent[]): void {
     const list = this.model.block;
-    const { style, identity } = this.plan;
+    const { style } = this.plan;
     const { blockSeconds } = this.model;
     const rowsPerPush = (this.#schedule.blockPushSeconds ?? blockSeconds) / blockSeconds;
     if (rowsPerPush === 0) {
@@ -324,12 +326,12 @@ export class SimulatedMeter {
       return;
     }
     if (style.layout === "flat" || rowsPerPush <= 1) {
-      pushes.push(this.#profileRow("block", list));
+      this.#profileRow("block", list, pushes);
       return;
     }
     this.#onRow?.("block", list, this.#capture);
     const value = list.check(this.#capture);
-    this.#rows.push({ row: rowOf(list, this.#capture, style.deviation), atMs: now, value });
+    this.#rows.push({ row: rowOf(list, this.#capture, style.time), atMs: now, value });
     if (this.#rows.length < rowsPerPush) return;
     const rows = this.#rows;
     this.#rows = [];
@@ -339,11 +341,10 @@ export class SimulatedMeter {
       times: rows.map(({ atMs }) => atMs),
       eventCode: null,
       valueSum: rows.reduce((sum, { value }) => sum + value, 0),
-      body: nestedBody(
+      body: rowsBody(
         list,
-        identity.deviceId,
+        this.#capture,
         rows.map(({ row }) => row),
-        now,
         style,
       ),
     });
@@ -352,7 +353,7 @@ export class SimulatedMeter {
   #bill(now: number, pushes: PushContent[]): void {
     this.#counts.billings++;
     this.#counts.lastBillingMs = now;
-    pushes.push(this.#profileRow("billing", this.model.billing));
+    this.#profileRow("billing", this.model.billing, pushes);
     this.#counts.billingPowerOnMin = 0;
     this.#counts.billingTampers = 0;
     this.#registers.resetDemand();
@@ -362,7 +363,7 @@ export class SimulatedMeter {
   #planIncident(): void {
     const { incidentsPerDay } = this.#schedule;
     if (incidentsPerDay <= 0) return;
-    const kinds = INCIDENTS.filter(({ phases }) => phases <= this.model.phases);
+    const kinds = this.model.incidents.planned.filter(({ phases }) => phases <= this.model.phases);
     const incident = kinds[(this.plan.index + this.#incidents) % kinds.length]!;
     const gap = (MS_PER_DAY / incidentsPerDay) * between(mix(this.#site.seed, 52), this.#incidents, 0.5, 1.5);
     this.#incidents++;
@@ -381,18 +382,18 @@ export class SimulatedMeter {
       counts.tampers++;
       counts.billingTampers++;
     }
-    if (incident.code === 301) counts.relayConnected = ends;
-    if (incident.code === 101) {
+    if (incident.effect === "relay") counts.relayConnected = ends;
+    if (incident.effect === "power") {
       if (ends) counts.powerOffMin += Math.round(incident.seconds / 60);
       else counts.powerFailures++;
     }
-    if (incident.bit !== null) {
-      setStatusBit(capture.statusWord, incident.bit, !ends);
-      if (incident.endBit !== null) setStatusBit(capture.statusWord, incident.endBit, ends);
-      pushes.push(this.#flat("alert", this.model.alert));
-    }
-    pushes.push(this.#profileRow("event", this.model.events[incident.log]!, code));
-    const planned = incident !== POWER_FAILURE && incident !== LOAD_SWITCHED;
+    const { incidents, alert, events } = this.model;
+    if (incident.bit !== null) setStatusBit(capture.statusWord, incident.bit, !ends);
+    if (incident.endBit !== null) setStatusBit(capture.statusWord, incident.endBit, ends);
+    const alerts = incident.bit !== null || (ends && incident.endBit !== null);
+    if (alerts) pushes.push(this.#present("alert", alert));
+    this.#profileRow("event", events.get(incident.log)!, pushes, code);
+    const planned = incident !== incidents.powerFailure && incident !== incidents.loadSwitched;
     if (planned && (ends || incident.restoration === null)) this.#planIncident();
   }
 }

@@ -1,12 +1,17 @@
 import { Writer } from "../src/dlms/bytes/writer.ts";
 import { obisToOctets, parseObis } from "../src/dlms/cosem/obis-code.ts";
+import { type Data, writeData } from "../src/dlms/encoding/data.ts";
 import { writeLength } from "../src/dlms/encoding/length.ts";
 import type { Capture } from "./capture.ts";
-import type { ModelList, PushKind } from "./model.ts";
-import { type SentDeviation, writeTime } from "./row-writer.ts";
+import type { TimeStyle } from "./local-time.ts";
+import type { ModelColumn, ModelList, PushKind } from "./model.ts";
+import { writeTime } from "./row-writer.ts";
 
-/** flat: the columns of one row follow the push setup's name. nested: a clock, then an array of rows. */
-export type Layout = "flat" | "nested";
+/**
+ * flat: the columns of one row follow the push setup's name. nested: a clock, then an array of rows. object-list: the push object list, then
+ * the logical device name, a clock, and values or the buffer of a profile.
+ */
+export type Layout = "flat" | "nested" | "object-list";
 
 /** A push as a meter hands it to its communication: not yet an APDU. */
 export interface PushContent {
@@ -25,7 +30,7 @@ export interface PushContent {
 /** How one meter writes its bodies. */
 export interface BodyStyle {
   readonly layout: Layout;
-  readonly deviation: SentDeviation;
+  readonly time: TimeStyle;
   /** The device id as text (visible-string) or as octets. */
   readonly deviceIdType: "visible-string" | "octet-string";
 }
@@ -51,29 +56,43 @@ function writeHead(
 }
 
 /** The columns of one row, without the structure around them. */
-export function writeCells(
-  writer: Writer,
+export function writeCells(writer: Writer, list: ModelList, capture: Capture, time: TimeStyle): void {
+  for (const cell of list.cells) cell(writer, capture, time);
+}
+
+/** Present values, or one row. */
+export function presentBody(list: ModelList, capture: Capture, style: BodyStyle): Buffer {
+  return style.layout === "object-list"
+    ? objectListBody(list, capture, style, null)
+    : flatBody(list, capture, style);
+}
+
+/** Rows of a profile. */
+export function rowsBody(
   list: ModelList,
   capture: Capture,
-  deviation: SentDeviation,
-): void {
-  for (const cell of list.cells) cell(writer, capture, deviation);
+  rows: readonly Buffer[],
+  style: BodyStyle,
+): Buffer {
+  return style.layout === "object-list"
+    ? objectListBody(list, capture, style, rows)
+    : nestedBody(list, capture.identity.deviceId, rows, capture.atMs, style);
 }
 
 /** structure { device id, push setup, clock, column, column, … } */
 export function flatBody(list: ModelList, capture: Capture, style: BodyStyle): Buffer {
   const writer = new Writer(64 + list.cells.length * 14);
   writeHead(writer, 2 + list.cells.length, capture.identity.deviceId, list.pushSetup, style);
-  writeCells(writer, list, capture, style.deviation);
+  writeCells(writer, list, capture, style.time);
   return writer.finish();
 }
 
 /** A row on its own, as structure: what a nested body carries. */
-export function rowOf(list: ModelList, capture: Capture, deviation: SentDeviation): Buffer {
+export function rowOf(list: ModelList, capture: Capture, time: TimeStyle): Buffer {
   const writer = new Writer(8 + list.cells.length * 14);
   writer.unsigned8(STRUCTURE);
   writeLength(writer, list.cells.length);
-  writeCells(writer, list, capture, deviation);
+  writeCells(writer, list, capture, time);
   return writer.finish();
 }
 
@@ -87,9 +106,62 @@ export function nestedBody(
 ): Buffer {
   const writer = new Writer(64 + rows.reduce((sum, row) => sum + row.length, 0));
   writeHead(writer, 4, deviceId, list.pushSetup, style);
-  writeTime(writer, clockMs, style.deviation);
+  writeTime(writer, clockMs, style.time);
   writer.unsigned8(ARRAY);
   writeLength(writer, rows.length);
   for (const row of rows) writer.octets(row);
   return writer.finish();
+}
+
+const DEVICE_NAME = { classId: 1, code: "0.0.42.0.0.255", attribute: 2 };
+const CLOCK = { classId: 8, code: "0.0.1.0.0.255", attribute: 2 };
+const BUFFER = 2;
+
+/** What a push of this list names: itself, the meter, the time, and the values or the profile. */
+export function pushObjects(list: ModelList): readonly PushedObject[] {
+  const itself = { classId: 40, code: list.pushSetup, attribute: 2 };
+  const contents =
+    list.profile === null ? list.columns : [{ classId: 7, code: list.profile, attribute: BUFFER }];
+  return [itself, DEVICE_NAME, CLOCK, ...contents];
+}
+
+export type PushedObject = Pick<ModelColumn, "classId" | "code" | "attribute">;
+
+/** structure { push object list, logical device name, clock, array { row, … } or value, value, … } */
+function objectListBody(
+  list: ModelList,
+  capture: Capture,
+  style: BodyStyle,
+  rows: readonly Buffer[] | null,
+): Buffer {
+  const objects = pushObjects(list);
+  const writer = new Writer(256 + (rows ?? []).reduce((sum, row) => sum + row.length, 0));
+  writer.unsigned8(STRUCTURE);
+  writeLength(writer, objects.length);
+  writeData(writer, { type: "array", value: objects.map(pushObject) });
+  writeData(writer, {
+    type: "octet-string",
+    value: Buffer.from(capture.identity.logicalDeviceName, "latin1"),
+  });
+  writeTime(writer, capture.atMs, style.time);
+  if (rows === null) {
+    writeCells(writer, list, capture, style.time);
+  } else {
+    writer.unsigned8(ARRAY);
+    writeLength(writer, rows.length);
+    for (const row of rows) writer.octets(row);
+  }
+  return writer.finish();
+}
+
+function pushObject({ classId, code, attribute }: PushedObject): Data {
+  return {
+    type: "structure",
+    value: [
+      { type: "long-unsigned", value: classId },
+      { type: "octet-string", value: obisToOctets(parseObis(code)) },
+      { type: "integer", value: attribute },
+      { type: "long-unsigned", value: 0 },
+    ],
+  };
 }

@@ -71,7 +71,7 @@ export class Registers {
       neutralA: 0,
       powerFactor: 1,
     };
-    this.atMs = monthStart(atMs);
+    this.atMs = monthStart(site.zone, atMs);
     this.#openMonth();
     if (!history) this.atMs = atMs;
     while (this.atMs < atMs) this.advance();
@@ -79,7 +79,7 @@ export class Registers {
 
   /** What the meter had counted when the month began: as if every month had been like the average one. */
   #openMonth(): void {
-    const months = localMonth(this.atMs) - between(this.#site.seed, 41, 560, 640);
+    const months = localMonth(this.#site.zone, this.atMs) - between(this.#site.seed, 41, 560, 640);
     const monthly = this.#site.averageW * 24 * 31;
     const solar = this.#site.solarPeakW * 24 * 31 * 0.12;
     const parts = [0, 0.3, 0.15, 0.3, 0.25];
@@ -104,7 +104,7 @@ export class Registers {
   advance(): void {
     this.#accumulate();
     const { energy, reactive, endMs } = this.block;
-    const tariff = tariffZone(endMs - 1);
+    const tariff = tariffZone(this.#site.zone, endMs - 1);
     for (let quantity = 0; quantity < 4; quantity++) {
       const value = energy[quantity]!;
       this.energy[quantity * TARIFFS]! += value;

@@ -1,11 +1,8 @@
 import type { Writer } from "../src/dlms/bytes/writer.ts";
 import { type Data, writeData } from "../src/dlms/encoding/data.ts";
-import { dateTimeAt, writeDateTime } from "../src/dlms/encoding/date-time.ts";
+import { writeDateTime } from "../src/dlms/encoding/date-time.ts";
 import { type Capture, type Source, sourceOf } from "./capture.ts";
-import { OFFSET_MINUTES } from "./local-time.ts";
-
-/** How a meter tells its offset: minutes as sent, null: 8000, unspecified. */
-export type SentDeviation = number | null;
+import { meterTime, type TimeStyle } from "./local-time.ts";
 
 /** One column of a row: what it is, as what it is sent, and 10^scaler. */
 export interface RowColumn {
@@ -14,28 +11,26 @@ export interface RowColumn {
   /** Type in the Blue Book's spelling. */
   readonly dataType: string;
   readonly scaler: number;
+  /** See sourceOf; absent: signed. */
+  readonly signed?: boolean;
 }
 
 /** Writes the value of one column, tag included. */
-export type CellWriter = (writer: Writer, capture: Capture, deviation: SentDeviation) => void;
+export type CellWriter = (writer: Writer, capture: Capture, time: TimeStyle) => void;
 
-/** A time as octet-string of twelve octets, the way IS 15959 meters send them. */
-export function writeTime(writer: Writer, atMs: number | null, deviation: SentDeviation): void {
+/** A time as octet-string of twelve octets. */
+export function writeTime(writer: Writer, atMs: number | null, style: TimeStyle): void {
   writer.unsigned8(0x09);
   writer.unsigned8(12);
-  writer.octets(
-    atMs === null
-      ? Buffer.alloc(12, 0xff)
-      : writeDateTime({ ...dateTimeAt(atMs, deviation, OFFSET_MINUTES), dayOfWeek: null }),
-  );
+  writer.octets(atMs === null ? Buffer.alloc(12, 0xff) : writeDateTime(meterTime(style, atMs)));
 }
 
 /** @throws Error where no simulated meter has such an object, or not as such a type */
-export function cellWriter({ code, attribute, dataType, scaler }: RowColumn): CellWriter {
-  const source = sourceOf(code, attribute);
+export function cellWriter({ code, attribute, dataType, scaler, signed }: RowColumn): CellWriter {
+  const source = sourceOf(code, attribute, signed);
   switch (source.kind) {
     case "time":
-      return (writer, capture, deviation) => writeTime(writer, source.of(capture), deviation);
+      return (writer, capture, style) => writeTime(writer, source.of(capture), style);
     case "flag":
       return (writer, capture) => writeData(writer, { type: "boolean", value: source.of(capture) });
     case "text":
@@ -85,8 +80,14 @@ function integerOf(
 }
 
 /** The number that a column is sent with, in SI units: after rounding to what its type and scaler can say. */
-export function sentValue({ code, attribute, dataType, scaler }: RowColumn): (capture: Capture) => number {
-  const source = sourceOf(code, attribute);
+export function sentValue({
+  code,
+  attribute,
+  dataType,
+  scaler,
+  signed,
+}: RowColumn): (capture: Capture) => number {
+  const source = sourceOf(code, attribute, signed);
   if (source.kind !== "number") throw new Error(`${code} attribute ${attribute} is no number`);
   const raw = integerOf(source, dataType, scaler);
   return scaler < 0 ? (capture) => raw(capture) / 10 ** -scaler : (capture) => raw(capture) * 10 ** scaler;

@@ -194,7 +194,7 @@ export class Station implements DeviceHost {
     const counter = this.#counter++;
     // Meters of an odd number say when they notify, the others leave that to the clock in the body.
     const at = plan.index % 2 === 1 ? push.times.at(-1)! : null;
-    const plaintext = notification(push.body, counter, at, plan.style.deviation, plan.habits);
+    const plaintext = notification(push.body, counter, at, plan.style.time, plan.habits);
     const octets = seal(this.#envelope, plaintext, counter);
     const onSent = () => events.sent(this, push, counter);
     const number = counter - firstCounter;

@@ -1,7 +1,7 @@
 import { ACCESS } from "../../src/dlms/association/meter-objects.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
 import { type DeviceModel, type DeviceObject, lastAttributeOf } from "./device-model.ts";
-import { attributeRights, methodRights } from "./rights.ts";
+import { askingAs, attributeRights, methodRights } from "./rights.ts";
 
 const u16 = (value: number): Data => ({ type: "long-unsigned", value });
 const u8 = (value: number): Data => ({ type: "unsigned", value });
@@ -15,14 +15,13 @@ const array = (value: Data[]): Data => ({ type: "array", value });
 const modeOf = (bits: number) => bits & (ACCESS.read | ACCESS.write);
 
 /** attribute 2: every object that this client may do anything with. */
-export function objectListOf({ objects }: DeviceModel, clientSap: number): Data {
-  const elements = [...objects.values()].flatMap((object) => {
+export function objectListOf(model: DeviceModel, clientSap: number): Data {
+  const asking = askingAs(model, clientSap);
+  const elements = [...model.objects.values()].flatMap((object) => {
     const attributes = Array.from({ length: lastAttributeOf(object) }, (_, at) => at + 1).map(
-      (index) => [index, modeOf(attributeRights(object, index, clientSap))] as const,
+      (index) => [index, modeOf(attributeRights(object, index, asking))] as const,
     );
-    const methods = object.methods.map(
-      (index) => [index, methodRights(object, index, clientSap) ?? 0] as const,
-    );
+    const methods = object.methods.map((index) => [index, methodRights(object, index, asking) ?? 0] as const);
     const nothing = [...attributes, ...methods].every(([, mode]) => mode === 0);
     return nothing ? [] : [element(object, attributes, methods)];
   });

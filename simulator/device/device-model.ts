@@ -1,12 +1,11 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { catalogueFolder } from "../../src/catalogue/catalogue.ts";
 import type { Mechanism } from "../../src/dlms/association/mechanisms.ts";
 import { UNIT_NONE, unitFromSymbol } from "../../src/dlms/cosem/unit.ts";
 import { dataOfTree } from "../../src/dlms/encoding/data-tree.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
 import type { Model, ModelColumn, ModelList, PushKind } from "../model.ts";
+import { pushObjects } from "../push-body.ts";
 import { type CellWriter, cellWriter } from "../row-writer.ts";
+import type { DeviceFile, DeviceObjectEntry, DeviceProfileEntry, Role } from "./device-file.ts";
 
 /** An association that a meter offers. */
 export interface DeviceAssociation {
@@ -19,6 +18,8 @@ export interface DeviceAssociation {
   readonly required: number;
   readonly conformance: number;
   readonly preEstablished: boolean;
+  /** What its client may do; where rights were read from a meter they say so instead. */
+  readonly role: Role;
 }
 
 /** A profile whose rows the meter tells from its life. */
@@ -44,6 +45,8 @@ export interface DeviceObject {
   readonly profile: DeviceProfile | null;
   /** Whether the public client may read it. */
   readonly isPublic: boolean;
+  /** Client whose invocation counter it holds. */
+  readonly counterOf?: number;
   readonly writable: readonly number[];
   readonly methods: readonly number[];
   /** Where they were read from a meter: access modes by client SAP, in bits. They decide alone then. */
@@ -68,28 +71,6 @@ export interface DeviceModel {
 
 export const objectKey = (classId: number, logicalName: string) => `${classId}/${logicalName}`;
 
-interface File {
-  readonly associations: readonly (Omit<
-    DeviceAssociation,
-    "conformance" | "clientSap" | "logicalName" | "preEstablished"
-  > & {
-    client_sap: number;
-    logical_name: string;
-    conformance: string;
-    pre_established?: boolean;
-  })[];
-  readonly objects: readonly {
-    class: number;
-    version: number;
-    logical_name: string;
-    public?: boolean;
-    attributes?: Readonly<Record<string, unknown>>;
-    write?: readonly number[];
-    methods?: readonly number[];
-  }[];
-}
-
-const DAYS_OF_BLOCKS = 35;
 const SECONDS_PER_DAY = 86_400;
 /** Attributes of each class that an object list names, by class. */
 const ATTRIBUTES: Readonly<Record<number, number>> = {
@@ -116,31 +97,59 @@ const ATTRIBUTES: Readonly<Record<number, number>> = {
 };
 export const attributesOf = (classId: number): number => ATTRIBUTES[classId] ?? 1;
 
-/** The device behind one of the Indian models: objects of its capture lists, and what obis/device-models says of the rest. */
-export function indianDevice(model: Model): DeviceModel {
-  const path = join(catalogueFolder(), "device-models", "is15959.json");
-  const file = JSON.parse(readFileSync(path, "utf8")) as File;
+/** The device behind a model: objects of its capture lists, and what obis/device-models says of the rest. */
+export function deviceOf(model: Model): DeviceModel {
+  const { device: file } = model;
   const objects = new Map<string, DeviceObject>();
   const add = (object: DeviceObject) => objects.set(objectKey(object.classId, object.logicalName), object);
-  const profiles = profilesOf(model);
-  for (const { list } of profiles.values()) for (const column of list.columns) addColumn(objects, column);
+  const profiles = file.profiles.map((entry) => [entry, listOf(model, entry)] as const);
+  for (const list of listsOf(model)) for (const column of list.columns) addColumn(objects, column);
+  for (const one of file.objects) {
+    const column = registerColumn(model, one.class, one.logical_name);
+    if (column !== null) addColumn(objects, column);
+  }
   for (const one of file.objects) add(described(one, objects.get(objectKey(one.class, one.logical_name))));
-  for (const [logicalName, profile] of profiles) add(profileObject(logicalName, profile));
-  for (const [logicalName, list] of scalerProfiles(model)) add(scalerProfile(logicalName, list));
-  for (const list of pushLists(model)) add(pushSetup(list));
-  const associations = file.associations.map(
-    ({ client_sap, logical_name, conformance, pre_established, ...rest }) => ({
-      ...rest,
-      clientSap: client_sap,
-      logicalName: logical_name,
-      conformance: Number.parseInt(conformance, 16),
-      preEstablished: pre_established ?? false,
-    }),
-  );
-  for (const logicalName of ["0.0.40.0.0.255", ...associations.map((one) => one.logicalName)]) {
+  for (const [entry, list] of profiles) add(profileObject(entry, list, model));
+  for (const [logicalName, lists] of scalerProfiles(profiles)) add(scalerProfile(logicalName, lists));
+  for (const list of listsOf(model)) if (list.pushSetup !== "") add(pushSetup(list, model));
+  const associations = associationsOf(file);
+  for (const logicalName of [CURRENT_ASSOCIATION, ...associations.map((one) => one.logicalName)]) {
     add(plain(15, 1, logicalName, { isPublic: true, writable: [7], methods: [1, 2] }));
   }
   return { associations, objects };
+}
+
+const CURRENT_ASSOCIATION = "0.0.40.0.0.255";
+
+function associationsOf({ associations }: DeviceFile): DeviceAssociation[] {
+  return associations.map(({ client_sap, logical_name, conformance, pre_established, ...rest }) => ({
+    ...rest,
+    clientSap: client_sap,
+    logicalName: logical_name,
+    conformance: Number.parseInt(conformance, 16),
+    preEstablished: pre_established ?? false,
+  }));
+}
+
+function listOf(model: Model, { kind, log }: DeviceProfileEntry): ModelList {
+  const { instant, block, daily, billing, alert, namePlate, events } = model;
+  const lists = { instant, block, daily, billing, alert, "name-plate": namePlate };
+  const list = kind === "event" ? events.get(log!) : kind in lists ? lists[kind as keyof typeof lists] : null;
+  if (!list) throw new Error(`model ${model.name} has no list for its profile of kind ${kind}`);
+  return list;
+}
+
+/** Every list that a model captures or pushes. */
+function listsOf({ instant, block, daily, billing, alert, namePlate, events }: Model): ModelList[] {
+  return [
+    namePlate,
+    ...(instant === null ? [] : [instant]),
+    block,
+    daily,
+    billing,
+    ...events.values(),
+    alert,
+  ];
 }
 
 function plain(
@@ -160,13 +169,14 @@ function plain(
   return { classId, version, logicalName, ...nothing, ...more };
 }
 
-function described(one: File["objects"][number], known: DeviceObject | undefined): DeviceObject {
+function described(one: DeviceObjectEntry, known: DeviceObject | undefined): DeviceObject {
   const attributes = new Map(known?.attributes);
   for (const [index, tree] of Object.entries(one.attributes ?? {}))
     attributes.set(Number(index), dataOfTree(tree));
   return plain(one.class, one.version, one.logical_name, {
     attributes,
     cells: known?.cells ?? cellsOf(one.class, one.logical_name),
+    ...(one.counter_of === undefined ? {} : { counterOf: one.counter_of }),
     isPublic: one.public ?? false,
     writable: one.write ?? [],
     methods: one.methods ?? [],
@@ -181,6 +191,11 @@ function cellsOf(classId: number, code: string): Map<number, CellWriter> {
   } catch {
     return new Map();
   }
+}
+
+/** A register that no list captures: with the scaler that its meter type has. */
+function registerColumn(model: Model, classId: number, code: string): ModelColumn | null {
+  return classId === 3 ? model.column({ classId, code, attribute: 2 }) : null;
 }
 
 function addColumn(objects: Map<string, DeviceObject>, column: ModelColumn): void {
@@ -206,30 +221,6 @@ function scalerUnit(scaler: number, unit: string | null): Data {
   };
 }
 
-function profilesOf(model: Model): Map<string, DeviceProfile> {
-  const { blockSeconds } = model;
-  const profile = (
-    kind: PushKind,
-    list: ModelList,
-    periodSeconds: number,
-    entries: number,
-  ): DeviceProfile => ({
-    ...{ kind, list, periodSeconds, entries },
-    present: kind === "instant" || kind === "name-plate",
-  });
-  return new Map([
-    ["0.0.94.91.10.255", profile("name-plate", model.namePlate, 0, 1)],
-    ["1.0.94.91.0.255", profile("instant", model.instant, 0, 1)],
-    [
-      "1.0.99.1.0.255",
-      profile("block", model.block, blockSeconds, (DAYS_OF_BLOCKS * SECONDS_PER_DAY) / blockSeconds),
-    ],
-    ["1.0.99.2.0.255", profile("daily", model.daily, SECONDS_PER_DAY, 70)],
-    ["1.0.98.1.0.255", profile("billing", model.billing, 0, 13)],
-    ...model.events.map((list, log) => [`0.0.99.98.${log}.255`, profile("event", list, 0, 50)] as const),
-  ]);
-}
-
 export const captureObject = ({
   classId,
   code,
@@ -248,8 +239,12 @@ const NO_OBJECT = captureObject({ classId: 0, code: "0.0.0.0.0.0", attribute: 0 
 const u32 = (value: number): Data => ({ type: "double-long-unsigned", value });
 const FIFO: Data = { type: "enum", value: 1 };
 
-function profileObject(logicalName: string, profile: DeviceProfile): DeviceObject {
-  const { list, periodSeconds, entries } = profile;
+function profileObject(entry: DeviceProfileEntry, list: ModelList, model: Model): DeviceObject {
+  const { kind, logical_name, period = 0 } = entry;
+  const periodSeconds = period === "block" ? model.blockSeconds : period;
+  const entries = entry.entries ?? ((entry.days ?? 1) * SECONDS_PER_DAY) / periodSeconds;
+  const present = kind === "instant" || kind === "name-plate";
+  const profile = { list, kind, periodSeconds, entries, present };
   const clocked = list.columns.some(({ classId, attribute }) => classId === 8 && attribute === 2);
   const attributes = new Map<number, Data>([
     [3, { type: "array", value: list.columns.map(captureObject) }],
@@ -258,17 +253,17 @@ function profileObject(logicalName: string, profile: DeviceProfile): DeviceObjec
     [6, clocked ? CLOCK : NO_OBJECT],
     [8, u32(entries)],
   ]);
-  return plain(7, 1, logicalName, { attributes, profile, isPublic: false });
+  return plain(7, 1, logical_name, { attributes, profile, isPublic: false });
 }
 
-function scalerProfiles(model: Model): [string, readonly ModelList[]][] {
-  return [
-    ["1.0.94.91.3.255", [model.instant]],
-    ["1.0.94.91.4.255", [model.block]],
-    ["1.0.94.91.5.255", [model.daily]],
-    ["1.0.94.91.6.255", [model.billing]],
-    ["1.0.94.91.7.255", model.events],
-  ];
+function scalerProfiles(
+  profiles: readonly (readonly [DeviceProfileEntry, ModelList])[],
+): ReadonlyMap<string, readonly ModelList[]> {
+  const lists = new Map<string, ModelList[]>();
+  for (const [{ scalers }, list] of profiles) {
+    if (scalers !== undefined) lists.set(scalers, [...(lists.get(scalers) ?? []), list]);
+  }
+  return lists;
 }
 
 /** One row: the scaler and unit of every register among the columns. */
@@ -294,19 +289,17 @@ function scalerProfile(logicalName: string, lists: readonly ModelList[]): Device
   return plain(7, 1, logicalName, { attributes });
 }
 
-function pushLists(model: Model): ModelList[] {
-  const { instant, block, daily, billing, alert, namePlate, events } = model;
-  return [instant, block, daily, billing, alert, namePlate, ...events];
-}
-
 const RANDOMISED_SECONDS = 300;
 
-function pushSetup(list: ModelList): DeviceObject {
-  const named = [
-    { classId: 1, code: "0.0.96.1.2.255", attribute: 2 },
-    { classId: 40, code: list.pushSetup, attribute: 1 },
-    ...list.columns,
-  ];
+function pushSetup(list: ModelList, { layout }: Model): DeviceObject {
+  const named =
+    layout === "object-list"
+      ? pushObjects(list)
+      : [
+          { classId: 1, code: "0.0.96.1.2.255", attribute: 2 },
+          { classId: 40, code: list.pushSetup, attribute: 1 },
+          ...list.columns,
+        ];
   const destination: Data = {
     type: "structure",
     value: [

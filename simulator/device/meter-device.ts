@@ -12,18 +12,19 @@ import type {
 } from "../../src/dlms/cosem/attribute-descriptor.ts";
 import { DataMismatch, readExactly } from "../../src/dlms/cosem/classes/data-codec.ts";
 import { interfaceClassOf } from "../../src/dlms/cosem/classes/interface-classes.ts";
+import { scriptTable } from "../../src/dlms/cosem/classes/script-table.ts";
 import { formatObis } from "../../src/dlms/cosem/obis-code.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
-import { dateTimeAt, readEpochMs, writeDateTime } from "../../src/dlms/encoding/date-time.ts";
+import { readEpochMs, writeDateTime } from "../../src/dlms/encoding/date-time.ts";
 import type { ActionResult, DataAccessResult } from "../../src/dlms/xdlms/result-codes.ts";
-import { OFFSET_MINUTES } from "../local-time.ts";
+import { meterTime, type TimeStyle, zoneRuleOf } from "../local-time.ts";
 import type { SimulatedMeter } from "../meter.ts";
 import type { PushContent } from "../push-body.ts";
 import { associationAttribute, objectListOf } from "./association-objects.ts";
 import { type DeviceModel, type DeviceObject, lastAttributeOf, objectKey } from "./device-model.ts";
 import { ImageTransfer } from "./image-transfer.ts";
 import { entriesInUse, readBuffer, selectRows } from "./profile-buffer.ts";
-import { attributeRights, methodRights } from "./rights.ts";
+import { askingAs, attributeRights, methodRights } from "./rights.ts";
 
 /** What stands around a meter that is talked to: its clock, its line, its counters. */
 export interface DeviceHost {
@@ -61,13 +62,13 @@ export class MeterDevice implements MeterObjects {
   ): number | null {
     const object = this.#object(classId, formatObis(instanceId));
     if (object === null || attributeId < 1 || attributeId > lastAttributeOf(object)) return null;
-    return attributeRights(object, attributeId, by.clientSap);
+    return attributeRights(object, attributeId, askingAs(this.#model, by.clientSap));
   }
 
   methodAccess({ classId, instanceId, methodId }: CosemMethodDescriptor, by: Requester): number | null {
     const object = this.#object(classId, formatObis(instanceId));
     if (object === null) return null;
-    return methodRights(object, methodId, by.clientSap);
+    return methodRights(object, methodId, askingAs(this.#model, by.clientSap));
   }
 
   get(
@@ -157,7 +158,7 @@ export class MeterDevice implements MeterObjects {
     const cell = object.cells.get(index);
     if (cell !== undefined) {
       const writer = new Writer(32);
-      cell(writer, this.#meter.present(this.#host.now()), this.#meter.plan.style.deviation);
+      cell(writer, this.#meter.present(this.#host.now()), this.#meter.plan.style.time);
       return encoded(writer.finish());
     }
     const first = object.attributes.get(index);
@@ -167,17 +168,14 @@ export class MeterDevice implements MeterObjects {
     );
   }
 
-  #live({ classId, logicalName }: DeviceObject, index: number): Data | null {
+  #live({ classId, logicalName, counterOf }: DeviceObject, index: number): Data | null {
     const { plan, model } = this.#meter;
     switch (`${classId}/${index}`) {
       case "8/2":
-        return clockData(this.#host.now(), plan.style.deviation);
+        return clockData(this.#host.now(), plan.style.time);
       case "1/2":
-        if (logicalName.startsWith("0.0.43.1.")) {
-          return {
-            type: "double-long-unsigned",
-            value: this.#host.counterOf(Number(logicalName.split(".")[4]) * 16),
-          };
+        if (counterOf !== undefined) {
+          return { type: "double-long-unsigned", value: this.#host.counterOf(counterOf) };
         }
         return logicalName === "1.0.0.8.4.255" ? { type: "long-unsigned", value: model.blockSeconds } : null;
       case "64/5":
@@ -198,7 +196,7 @@ export class MeterDevice implements MeterObjects {
   }
 
   #setClock(value: Data): DataAccessResult {
-    const zone = { deviationSign: this.#meter.plan.deviationSign, offsetMinutesAt: () => OFFSET_MINUTES };
+    const zone = zoneRuleOf(this.#meter.plan.style.time);
     const epochMs = Buffer.isBuffer(value.value) ? readEpochMs(value.value, 0, zone) : null;
     if (epochMs === null) return "type-unmatched";
     this.#host.setClock(epochMs);
@@ -227,11 +225,11 @@ export class MeterDevice implements MeterObjects {
   }
 
   /** Script tables whose scripts are known: load limit, push, image activation; a demand reset is done at the next billing date. */
-  #execute({ logicalName }: DeviceObject, parameters: Data | null): InvokeAnswer {
+  #execute(object: DeviceObject, parameters: Data | null): InvokeAnswer {
+    const { logicalName } = object;
     const selector = typeof parameters?.value === "number" ? parameters.value : 0;
-    if (logicalName === "0.0.10.0.128.255") return this.#switch(selector === 2);
-    if (logicalName === "0.0.10.0.108.255")
-      return this.#push(selector === 1 ? "0.0.25.9.0.255" : "0.5.25.9.0.255");
+    if (SWITCH_SCRIPTS.has(logicalName)) return this.#switch(selector === 2);
+    if (logicalName === "0.0.10.0.108.255") return this.#push(pushSetupOfScript(object, selector));
     if (logicalName === "0.0.10.0.107.255") return answer(this.#imageTransfer().invoke(4, null));
     return answer(selector === 1 ? "success" : "object-unavailable");
   }
@@ -248,6 +246,20 @@ export class MeterDevice implements MeterObjects {
   }
 }
 
+/** Script tables of load limits and of the disconnector: 1 off, 2 on. */
+const SWITCH_SCRIPTS: ReadonlySet<string> = new Set(["0.0.10.0.128.255", "0.0.10.0.106.255"]);
+
+const SCRIPTS = scriptTable.attributes.scripts.codec;
+
+/** Logical name of the push setup whose push a script calls; empty: there is no such script. */
+function pushSetupOfScript({ attributes }: DeviceObject, selector: number): string {
+  const table = attributes.get(2);
+  const scripts = table === undefined ? [] : SCRIPTS.read(table);
+  const script = scripts.find(({ scriptIdentifier }) => scriptIdentifier === selector);
+  const name = script?.actions[0]?.logicalName;
+  return name === undefined ? "" : formatObis(name);
+}
+
 /** The association that an object of class 15 stands for: 0.0.40.0.0 is the one in which the question is asked. */
 function associationSap({ associations }: DeviceModel, logicalName: string, current: number): number {
   return associations.find((one) => one.logicalName === logicalName)?.clientSap ?? current;
@@ -259,9 +271,8 @@ const u32 = (value: number): GetAnswer => data({ type: "double-long-unsigned", v
 
 const nameOctets = ({ logicalName }: DeviceObject) => Buffer.from(logicalName.split(".").map(Number));
 
-function clockData(nowMs: number, deviation: number | null): Data {
-  const time = { ...dateTimeAt(nowMs, deviation, OFFSET_MINUTES), dayOfWeek: null, hundredths: 0 };
-  return { type: "octet-string", value: writeDateTime(time) };
+function clockData(nowMs: number, style: TimeStyle): Data {
+  return { type: "octet-string", value: writeDateTime({ ...meterTime(style, nowMs), hundredths: 0 }) };
 }
 
 function destination(address: string): Data {

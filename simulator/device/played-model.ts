@@ -80,6 +80,7 @@ function associationOf(
     required: ciphered ? ENCRYPTED : 0,
     conformance,
     preEstablished: false,
+    role: "utility",
   };
 }
 

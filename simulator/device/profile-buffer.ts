@@ -12,7 +12,7 @@ import {
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
 import { DATE_TIME_OCTETS, readEpochMs, type ZoneRule } from "../../src/dlms/encoding/date-time.ts";
 import { writeLength } from "../../src/dlms/encoding/length.ts";
-import { OFFSET_MINUTES } from "../local-time.ts";
+import { INDIA, zoneRuleOf } from "../local-time.ts";
 import type { SimulatedMeter } from "../meter.ts";
 import type { DeviceProfile } from "./device-model.ts";
 
@@ -33,7 +33,7 @@ export function readBuffer(
 ): Buffer {
   const wanted = selection === null ? null : readSelection(selection);
   const columns = columnsOf(profile, wanted);
-  const zone = { deviationSign: meter.plan.deviationSign, offsetMinutesAt: () => OFFSET_MINUTES };
+  const zone = zoneRuleOf(meter.plan.style.time);
   const range = wanted?.kind === "range" ? spanOf(wanted, zone) : null;
   const rows = rowsOf(meter, profile, columns, nowMs).filter(
     ({ atMs }) => range === null || (atMs >= range.fromMs && atMs <= range.toMs),
@@ -54,12 +54,12 @@ function rowsOf(
   nowMs: number,
 ): Row[] {
   const { list, kind, present } = profile;
-  const { deviation } = meter.plan.style;
+  const { time } = meter.plan.style;
   const rowOf = (capture: Parameters<Parameters<SimulatedMeter["recall"]>[1]>[2]): Row => {
     const writer = new Writer(16 + columns.length * 14);
     writer.unsigned8(STRUCTURE);
     writeLength(writer, columns.length);
-    for (const column of columns) list.cells[column]!(writer, capture, deviation);
+    for (const column of columns) list.cells[column]!(writer, capture, time);
     return { atMs: capture.atMs, octets: writer.finish() };
   };
   if (present) return [rowOf(meter.present(nowMs))];
@@ -151,4 +151,4 @@ export function selectRows(
 
 const CAPTURE_OBJECTS = profileGeneric.attributes.captureObjects.codec;
 
-const OWN_ZONE: ZoneRule = { deviationSign: "standard", offsetMinutesAt: () => OFFSET_MINUTES };
+const OWN_ZONE: ZoneRule = zoneRuleOf({ zone: INDIA, deviation: "standard" });

@@ -1,33 +1,45 @@
 import { ACCESS } from "../../src/dlms/association/meter-objects.ts";
-import type { DeviceObject } from "./device-model.ts";
-import { isTrialClient } from "./trial-clients.ts";
+import type { Role } from "./device-file.ts";
+import type { DeviceModel, DeviceObject } from "./device-model.ts";
 
-const FIRMWARE_CLIENT = 80;
-const UTILITY_CLIENT = 48;
-const READER_CLIENT = 32;
-const PUBLIC_CLIENT = 16;
 const SECRET_ATTRIBUTE = 7;
 
-/** Bits of an access mode. */
-export function attributeRights(object: DeviceObject, index: number, clientSap: number): number {
-  const { classId, isPublic, writable, logicalName, rights } = object;
-  if (rights !== undefined) return rights.get(clientSap)?.attributes.get(index) ?? 0;
-  if (isTrialClient(clientSap)) return attributeRights(object, index, UTILITY_CLIENT);
-  if (classId === 15 && index === SECRET_ATTRIBUTE) {
-    return clientSap === UTILITY_CLIENT && logicalName !== "0.0.40.0.0.255" ? ACCESS.write : 0;
-  }
-  const write = writable.includes(index) ? ACCESS.write : 0;
-  if (clientSap === UTILITY_CLIENT) return ACCESS.read | write;
-  if (clientSap === READER_CLIENT) return ACCESS.read;
-  if (clientSap === FIRMWARE_CLIENT) return classId === 18 ? ACCESS.read | write : isPublic ? ACCESS.read : 0;
-  return clientSap === PUBLIC_CLIENT && isPublic ? ACCESS.read : 0;
+/** Who asks: the client, and what it may do. */
+export interface Asking {
+  readonly clientSap: number;
+  /** null: the meter knows no such client. */
+  readonly role: Role | null;
 }
 
-export function methodRights(object: DeviceObject, index: number, clientSap: number): number | null {
+/** Bits of an access mode. */
+export function attributeRights(object: DeviceObject, index: number, { clientSap, role }: Asking): number {
+  const { classId, isPublic, writable, logicalName, rights } = object;
+  if (rights !== undefined) return rights.get(clientSap)?.attributes.get(index) ?? 0;
+  if (classId === 15 && index === SECRET_ATTRIBUTE) {
+    return mayWrite(role) && logicalName !== "0.0.40.0.0.255" ? ACCESS.write : 0;
+  }
+  const write = writable.includes(index) ? ACCESS.write : 0;
+  if (mayWrite(role)) return ACCESS.read | write;
+  if (role === "reader") return ACCESS.read;
+  if (role === "firmware") return classId === 18 ? ACCESS.read | write : isPublic ? ACCESS.read : 0;
+  return role === "public" && isPublic ? ACCESS.read : 0;
+}
+
+export function methodRights(
+  object: DeviceObject,
+  index: number,
+  { clientSap, role }: Asking,
+): number | null {
   const { classId, methods, rights } = object;
   if (!methods.includes(index)) return null;
   if (rights !== undefined) return rights.get(clientSap)?.methods.get(index) ?? 0;
-  if (isTrialClient(clientSap)) return methodRights(object, index, UTILITY_CLIENT);
-  if (clientSap === FIRMWARE_CLIENT) return classId === 18 ? ACCESS.access : 0;
-  return clientSap === UTILITY_CLIENT && classId !== 18 ? ACCESS.access : 0;
+  if (role === "firmware") return classId === 18 ? ACCESS.access : 0;
+  // Only where there is no client for firmware of its own the one who may do everything transfers images too.
+  return role === "manager" || (role === "utility" && classId !== 18) ? ACCESS.access : 0;
+}
+
+const mayWrite = (role: Role | null) => role === "utility" || role === "manager";
+
+export function askingAs({ associations }: DeviceModel, clientSap: number): Asking {
+  return { clientSap, role: associations.find((one) => one.clientSap === clientSap)?.role ?? null };
 }

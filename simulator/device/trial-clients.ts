@@ -8,6 +8,8 @@ const MECHANISMS: readonly Mechanism[] = [0, 1, 2, 3, 4, 5, 6];
 const CONFORMANCE = 0x607edf;
 const ENCRYPTED_AND_AUTHENTICATED = 0x30;
 const COUNTER = "0.0.43.1.0.255";
+/** The highest that any client has used. */
+const ANY_CLIENT = 0;
 
 /** Clients who try what meters of one kind don't all have: every mechanism, in clear (97 … 102) and ciphered (112 … 118). */
 export interface TrialClient {
@@ -21,8 +23,6 @@ export const TRIAL_CLIENTS: readonly TrialClient[] = MECHANISMS.flatMap((mechani
   { clientSap: CIPHERED + mechanism, mechanism, ciphered: true },
 ]);
 
-export const isTrialClient = (clientSap: number) => clientSap > CLEAR;
-
 /** The same meter with associations for all of them; they may do what the utility may. */
 export function withTrialClients(device: DeviceModel): DeviceModel {
   const associations = TRIAL_CLIENTS.map(
@@ -35,12 +35,13 @@ export function withTrialClients(device: DeviceModel): DeviceModel {
       required: ciphered ? ENCRYPTED_AND_AUTHENTICATED : 0,
       conformance: CONFORMANCE,
       preEstablished: false,
+      role: "utility",
     }),
   );
   const objects = new Map(device.objects);
   const add = (object: DeviceObject) => objects.set(objectKey(object.classId, object.logicalName), object);
   for (const { logicalName } of associations) add({ ...NOTHING, classId: 15, version: 1, logicalName });
-  add({ ...NOTHING, classId: 1, version: 0, logicalName: COUNTER });
+  add({ ...NOTHING, classId: 1, version: 0, logicalName: COUNTER, counterOf: ANY_CLIENT });
   return { associations: [...device.associations, ...associations], objects };
 }
 

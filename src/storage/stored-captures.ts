@@ -2,11 +2,16 @@ import type { Database } from "./database.ts";
 
 /** Where the rows of each kind of push stand, and which value of them is summed up. */
 const TABLES = {
-  instant: { table: "instant_profile", value: "active_import_wh", where: "" },
-  block: { table: "block_load_profile", value: "block_active_import_wh", where: "" },
-  daily: { table: "energy_measurements", value: "active_import_wh", where: "AND t.source = 'daily'" },
-  billing: { table: "billing_profile", value: "active_import_wh", where: "" },
-  event: { table: "public.meter_events", value: "code", where: "AND t.log <> 'status-word'" },
+  instant: { table: "instant_profile", value: "t.active_import_wh", where: "" },
+  // Meters that capture registers tell no energy of the block.
+  block: {
+    table: "block_load_profile",
+    value: "coalesce(t.block_active_import_wh, t.active_import_wh)",
+    where: "",
+  },
+  daily: { table: "energy_measurements", value: "t.active_import_wh", where: "AND t.source = 'daily'" },
+  billing: { table: "billing_profile", value: "t.active_import_wh", where: "" },
+  event: { table: "public.meter_events", value: "t.code", where: "AND t.log <> 'status-word'" },
 } as const;
 
 export type StoredKind = keyof typeof TABLES;
@@ -37,7 +42,7 @@ export async function storedCaptures(
   const { table, value, where } = TABLES[kind];
   const rows = await database.query(
     `SELECT m.meter_number, count(*) AS rows, sum(extract(epoch FROM t.time))::float8 AS seconds,
-            coalesce(sum(t.${value}), 0)::float8 AS value
+            coalesce(sum(${value}), 0)::float8 AS value
        FROM ${table} t JOIN public.meters m ON m.id = t.meter_id
       WHERE m.meter_number = ANY($1) AND t.time BETWEEN to_timestamp($2) AND to_timestamp($3) ${where}
       GROUP BY m.meter_number`,

@@ -173,7 +173,7 @@ class ConfirmingMeter {
   private push(): void {
     this.counter++;
     const body = this.instantBody();
-    const apdu = notification(body, this.counter, null, this.plan.style.deviation, { invokeBits: CONFIRMED });
+    const apdu = notification(body, this.counter, null, this.plan.style.time, { invokeBits: CONFIRMED });
     this.frame = seal(this.envelope, apdu, this.counter);
     const digest = createHash("sha256").update(this.frame.subarray(WRAPPER_OCTETS)).digest("hex");
     this.around.made(digest.slice(0, 2 * DIGEST_OCTETS));

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type DeviceModel, indianDevice } from "../../simulator/device/device-model.ts";
+import { type DeviceModel, deviceOf } from "../../simulator/device/device-model.ts";
 import { type DeviceHost, MeterDevice } from "../../simulator/device/meter-device.ts";
 import { MeterServer } from "../../simulator/device/meter-server.ts";
 import { playedDevice } from "../../simulator/device/played-model.ts";
-import { attributeRights, methodRights } from "../../simulator/device/rights.ts";
+import { askingAs, attributeRights, methodRights } from "../../simulator/device/rights.ts";
 import { TRIAL_CLIENTS, withTrialClients } from "../../simulator/device/trial-clients.ts";
 import { protectionKeys } from "../../simulator/envelope.ts";
 import { keysCsv, planMeter } from "../../simulator/identity.ts";
@@ -52,7 +52,7 @@ function meterOf(hours: number, played: DeviceModel | null = null) {
     counterOf: (clientSap: number) => server.counterOf(clientSap),
     destination: "127.0.0.1:4059",
   };
-  const model = played ?? indianDevice(models.D1);
+  const model = played ?? deviceOf(models.D1);
   const keys = protectionKeys(plan.guek, plan.gak);
   const server = new MeterServer({
     model,
@@ -327,18 +327,20 @@ describe("trial clients of a simulated meter", () => {
     const lines = keysCsv([plan]).trim().split("\n");
     expect(lines).toHaveLength(1 + 5 + TRIAL_CLIENTS.length);
     expect(lines).toContain(`${plan.meterNumber},101,hls5,,plain`);
-    const { associations, objects } = withTrialClients(indianDevice(models.D1));
+    const model = withTrialClients(deviceOf(models.D1));
+    const { associations, objects } = model;
     for (const { clientSap } of TRIAL_CLIENTS) {
       expect(associations.filter((one) => one.clientSap === clientSap)).toHaveLength(1);
       const relay = objects.get("70/0.0.96.3.10.255")!;
-      expect(methodRights(relay, 1, clientSap)).toBe(ACCESS.access);
+      expect(methodRights(relay, 1, askingAs(model, clientSap))).toBe(ACCESS.access);
     }
     // Meters that were read may have clients of these numbers, with rights of their own.
     const attributes = new Map([[3, ACCESS.read]]);
     const relay = objects.get("70/0.0.96.3.10.255")!;
     const read = { ...relay, rights: new Map([[102, { attributes, methods: new Map([[1, 0]]) }]]) };
-    expect([attributeRights(read, 3, 102), attributeRights(read, 4, 102)]).toEqual([ACCESS.read, 0]);
-    expect(methodRights(read, 1, 102)).toBe(0);
+    const asking = askingAs(model, 102);
+    expect([attributeRights(read, 3, asking), attributeRights(read, 4, asking)]).toEqual([ACCESS.read, 0]);
+    expect(methodRights(read, 1, asking)).toBe(0);
     expect(associations.map(({ logicalName }) => logicalName)).toHaveLength(
       new Set(associations.map(({ logicalName }) => logicalName)).size,
     );

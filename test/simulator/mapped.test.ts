@@ -25,11 +25,12 @@ const MIDNIGHT = Date.UTC(2026, 9, 31, 18, 30);
 
 function mappedLife(name: ModelName, index: number) {
   const model = models[name];
+  const category = name === "HT" ? "D4" : name;
   const plan = planMeter(5, index, model, { protection: null, framing: null, layout: null });
   const schedule = { instantSeconds: 900, blockPushSeconds: 5_400, incidentsPerDay: 30, history: true };
   const meter = new SimulatedMeter(5, plan, model, schedule, MIDNIGHT - 43_200_000);
-  const type = { name: model.meterType, category: name };
-  const lists = new CaptureLists(configuration).for({ id: "m", meterType: type.name, category: name });
+  const type = { name: model.meterType, category };
+  const lists = new CaptureLists(configuration).for({ id: "m", meterType: type.name, category });
   const how = {
     meterId: "m",
     zone: zoneRule("Asia/Kolkata", plan.deviationSign),
@@ -64,6 +65,8 @@ describe.each([
   ["D2", 3],
   ["D3", 2],
   ["D3", 5],
+  ["HT", 0],
+  ["HT", 1],
 ] as const)("what meter %s number %i pushes", (name, index) => {
   const pushes = mappedLife(name, index);
   const rowsOf = (kind: PushKind, table: string) =>
@@ -86,8 +89,10 @@ describe.each([
 
   it("is believable in SI units", () => {
     for (const row of rowsOf("instant", "instant_profile")) {
-      expect(cell(row, "voltage_l1_v")).toBeGreaterThan(200);
-      expect(cell(row, "voltage_l1_v")).toBeLessThan(260);
+      // 11 kV between phases, 6.35 kV to neutral; else 230 V.
+      const voltage = cell(row, "voltage_l1_v") / (name === "HT" ? 6_350 / 230 : 1);
+      expect(voltage).toBeGreaterThan(200);
+      expect(voltage).toBeLessThan(260);
       expect(Math.abs(cell(row, "frequency_hz") - 50)).toBeLessThan(0.5);
       expect(Math.abs(cell(row, "power_factor"))).toBeLessThanOrEqual(1);
       expect(cell(row, "apparent_import_va")).toBeGreaterThanOrEqual(
@@ -110,13 +115,13 @@ describe.each([
     const absent =
       /^(frame_id|extra|reactive_|active_export_t|apparent_export_t|clock_deviation_min|billing_count|max_demand_.*_at$)/;
     const single = name === "D1" ? /^max_demand_import_t/ : /^$/;
-    const ct = name === "D3" ? /^max_demand_export_/ : /^$/;
+    const ct = name === "D3" || name === "HT" ? /^max_demand_export_/ : /^$/;
     expect(
       empty.filter((column) => !absent.test(column) && !single.test(column) && !ct.test(column)),
     ).toEqual([]);
     const tariffs = [1, 2, 3, 4, 5, 6, 7, 8].map((zone) => Number(cell(row!, `active_import_t${zone}_wh`)));
     const total = Number(cell(row!, "active_import_wh"));
-    const step = name === "D3" ? 1_000 : 10;
+    const step = name === "D3" || name === "HT" ? 1_000 : 10;
     expect(Math.abs(tariffs.reduce((a, b) => a + b, 0) - total)).toBeLessThanOrEqual(4 * step);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { planMeter } from "../../simulator/identity.ts";
-import { beforeMonthEnd } from "../../simulator/local-time.ts";
+import { beforeMonthEnd, INDIA } from "../../simulator/local-time.ts";
 import { type MeterSchedule, SimulatedMeter } from "../../simulator/meter.ts";
 import { loadModels, type ModelName } from "../../simulator/model.ts";
 import type { PushContent } from "../../simulator/push-body.ts";
@@ -17,7 +17,7 @@ const SCHEDULE: MeterSchedule = {
 };
 const LIMITS = { depthMax: 8, elementsMax: 1_000 };
 const MIDNIGHT = Date.UTC(2026, 9, 31, 18, 30);
-const NAMES: readonly ModelName[] = ["D1", "D2", "D3"];
+const NAMES: readonly ModelName[] = ["D1", "D2", "D3", "HT"];
 
 function meterOf(
   name: ModelName,
@@ -58,7 +58,7 @@ describe.each(NAMES)("a simulated %s meter", (name) => {
   const pushes = live(meterOf(name, 1), MIDNIGHT + 3_600_000);
 
   it("pushes rows of exactly the columns of its lists", () => {
-    const lists = { block: model.block, daily: model.daily, billing: model.billing, instant: model.instant };
+    const lists = { block: model.block, daily: model.daily, billing: model.billing, instant: model.instant! };
     for (const [kind, list] of Object.entries(lists)) {
       const rows = pushes.filter((push) => push.kind === kind).flatMap(rowsOf);
       expect(rows.length, kind).toBeGreaterThan(0);
@@ -79,14 +79,14 @@ describe.each(NAMES)("a simulated %s meter", (name) => {
 
   it("has registers that never run backwards and that its blocks add up to", () => {
     for (const code of ["1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.9.8.0.255"]) {
-      const readings = values(pushes, "instant", model.instant, code);
+      const readings = values(pushes, "instant", model.instant!, code);
       expect(readings.every((reading, index) => index === 0 || reading >= readings[index - 1]!)).toBe(true);
     }
     const blocks = values(pushes, "block", model.block, "1.0.1.29.0.255");
     const perDay = 86_400 / model.blockSeconds;
     const sum = blocks.slice(0, perDay).reduce((total, value) => total + value, 0) * model.resolution;
-    const step = name === "D3" ? 1_000 : 10;
-    const before = values(pushes, "instant", model.instant, "1.0.1.8.0.255")[0]! * step;
+    const step = name === "D3" || name === "HT" ? 1_000 : 10;
+    const before = values(pushes, "instant", model.instant!, "1.0.1.8.0.255")[0]! * step;
     const after = values(pushes, "daily", model.daily, "1.0.1.8.0.255")[0]! * step;
     expect(sum).toBeGreaterThan(0);
     // Registers are sent in steps of 10 Wh or 1 kWh, so either end may hide less than one.
@@ -176,8 +176,10 @@ describe("a simulated meter", () => {
   });
 
   it("starts a demonstration shortly before a month ends", () => {
-    const start = beforeMonthEnd(Date.UTC(2026, 10, 23, 12), 7_200_000);
+    const start = beforeMonthEnd(INDIA, Date.UTC(2026, 10, 23, 12), 7_200_000);
     expect(new Date(start).toISOString()).toBe("2026-10-31T16:30:00.000Z");
-    expect(new Date(beforeMonthEnd(start - 1, 7_200_000)).toISOString()).toBe("2026-09-30T16:30:00.000Z");
+    expect(new Date(beforeMonthEnd(INDIA, start - 1, 7_200_000)).toISOString()).toBe(
+      "2026-09-30T16:30:00.000Z",
+    );
   });
 });

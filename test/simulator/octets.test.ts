@@ -3,6 +3,7 @@ import type { Capture } from "../../simulator/capture.ts";
 import { notification, protectionKeys, seal } from "../../simulator/envelope.ts";
 import { emptySample } from "../../simulator/grid.ts";
 import { setStatusBit } from "../../simulator/incidents.ts";
+import { INDIA } from "../../simulator/local-time.ts";
 import type { ModelList } from "../../simulator/model.ts";
 import { type BodyStyle, flatBody, nestedBody, rowOf } from "../../simulator/push-body.ts";
 import { cellWriter, type RowColumn } from "../../simulator/row-writer.ts";
@@ -12,7 +13,8 @@ import { cellWriter, type RowColumn } from "../../simulator/row-writer.ts";
  * 2026-07-24 10:15:30 in India, deviation −330 (FEB6).
  */
 const CLOCK = Date.UTC(2026, 6, 24, 4, 45, 30);
-const STYLE: BodyStyle = { layout: "flat", deviation: -330, deviceIdType: "octet-string" };
+const TIME = { zone: INDIA, deviation: "standard" } as const;
+const STYLE: BodyStyle = { layout: "flat", time: TIME, deviceIdType: "octet-string" };
 
 function capture(fields: object): Capture {
   const identity = { deviceId: "ABCSM0000001" };
@@ -31,6 +33,7 @@ function listOf(pushSetup: string, columns: readonly RowColumn[]): ModelList {
     name: "test",
     kind: "event",
     pushSetup,
+    profile: null,
     columns: complete,
     cells: columns.map(cellWriter),
     check: () => 0,
@@ -56,7 +59,7 @@ describe("an alert with bits 3 and 85 of the status word", () => {
   const statusWord = Buffer.alloc(16);
   for (const bit of [3, 85, 9]) setStatusBit(statusWord, bit, true);
   setStatusBit(statusWord, 9, false);
-  const plain = notification(flatBody(ALERT, capture({ statusWord }), STYLE), 1, null, -330);
+  const plain = notification(flatBody(ALERT, capture({ statusWord }), STYLE), 1, null, TIME);
   const envelope = {
     systemTitle: Buffer.from("4142430000000001", "hex"),
     keys: protectionKeys(
@@ -114,7 +117,7 @@ describe("a block load push of two rows, nested", () => {
           block: { energy: [wh, 0, vah, 0], reactive: [], voltageV: [voltage], currentA: [current] },
         },
       }),
-      -330,
+      TIME,
     );
 
   it("is laid out as the fact sheet has it", () => {

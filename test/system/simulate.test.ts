@@ -84,7 +84,7 @@ describe("hes simulate --verify", () => {
   it("says what is wrong with its arguments", async () => {
     expect(await simulate("--model", "d7")).toMatchObject({
       code: 64,
-      stderr: expect.stringContaining('--model: there is no "d7"; there are D1, D2, D3'),
+      stderr: expect.stringContaining('--model: there is no "d7"; there are D1, D2, D3, HT, IDIS'),
     });
     expect(await simulate("--push", "block=20m")).toMatchObject({
       code: 64,

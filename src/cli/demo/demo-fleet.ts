@@ -1,6 +1,6 @@
 import type { Clock } from "../../../simulator/clock.ts";
 import { Fleet } from "../../../simulator/fleet.ts";
-import { beforeMonthEnd } from "../../../simulator/local-time.ts";
+import { beforeMonthEnd, INDIA } from "../../../simulator/local-time.ts";
 import type { SocketAddress } from "../../transports/address.ts";
 
 export interface DemoFleetOptions {
@@ -44,11 +44,11 @@ export function demoFleet(options: DemoFleetOptions): { fleet: Fleet; clock: Clo
 }
 
 function startOf({ capturedUntil, now }: DemoFleetOptions): number {
-  const first = beforeMonthEnd(now - PAST_DAYS * DAY_MS, LEAD_MS);
+  const first = beforeMonthEnd(INDIA, now - PAST_DAYS * DAY_MS, LEAD_MS);
   if (capturedUntil === null || capturedUntil < first) return first;
   // Captures of an earlier run stay as they are: this one begins at the month end after them.
   for (let day = 1; capturedUntil + day * DAY_MS < now; day++) {
-    const next = beforeMonthEnd(capturedUntil + day * DAY_MS, LEAD_MS);
+    const next = beforeMonthEnd(INDIA, capturedUntil + day * DAY_MS, LEAD_MS);
     if (next > capturedUntil) return next;
   }
   return Math.max(capturedUntil, now - LEAD_MS);

@@ -3,7 +3,8 @@ import type { ClockErrors } from "../../../simulator/clock-error.ts";
 import { FAULT_NAMES, type FaultName } from "../../../simulator/faults.ts";
 import type { FleetOptions, PowerCut } from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES } from "../../../simulator/habits.ts";
-import { BLOCK_SECONDS, MODEL_NAMES, type ModelName } from "../../../simulator/model.ts";
+import { loadModels, MODEL_NAMES, type ModelName } from "../../../simulator/model.ts";
+import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import type { SecuritySuite } from "../../dlms/security/security-control.ts";
 import { EXIT, UserError } from "../../exit.ts";
 import { parseSocketAddress } from "../../transports/address.ts";
@@ -93,11 +94,13 @@ function scheduleOf(push: string, models: readonly ModelName[]) {
   const { instant, block } = parsePeriods("--push", push);
   const instants = instant === null ? {} : { instantSeconds: instant };
   if (block === null) return instants;
+  const known = loadModels(loadCatalogue());
   for (const name of models) {
-    if (Number.isInteger(block / BLOCK_SECONDS[name])) continue;
+    const { blockSeconds } = known[name];
+    if (Number.isInteger(block / blockSeconds)) continue;
     throw new UserError(
       EXIT.usage,
-      `--push: ${name} captures a block every ${BLOCK_SECONDS[name] / 60} minutes; block= is a multiple of that, or off`,
+      `--push: ${name} captures a block every ${blockSeconds / 60} minutes; block= is a multiple of that, or off`,
     );
   }
   return { ...instants, blockPushSeconds: block };
