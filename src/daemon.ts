@@ -14,6 +14,7 @@ import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
 import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
+import { writePromptly } from "./snapshot/prompt-writer.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import { keepUp } from "./storage/upkeep.ts";
@@ -98,6 +99,9 @@ async function start(
   const pipeline = await openPipeline(config, base.database, metrics.observer(), log, Date.now, spooled);
   line = pipeline;
   started.push(() => pipeline.close());
+  const { snapshot, counterLog } = spooled;
+  const prompt = writePromptly(snapshot, () => snapshot.write(housekeeping, counterLog, Date.now()));
+  started.push(async () => prompt.close());
   const duty = duties(config, base, pipeline, journal, spooled, () => watchLog(spooled, health));
   const heart = startHeartbeat(duty, log);
   const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });

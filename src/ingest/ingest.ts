@@ -205,10 +205,11 @@ class RunningIngest implements Ingest {
   }
 
   async reread(frame: StoredFrame): Promise<Reread> {
-    const { apdu, framing, peer, receivedAtMs, clientSap } = frame;
+    const { meterId, apdu, framing, peer, receivedAtMs, clientSap } = frame;
     const how = { serverSap: 0, lastMeter: null, counterRule: "kept" as const };
     try {
-      const mapped = await this.intake.reread({ apdu, framing, peer, receivedAtMs, clientSap, ...how });
+      const arrival = { apdu, framing, peer, receivedAtMs, clientSap, ...how };
+      const mapped = await this.intake.reread(arrival, meterId);
       const { rows, valueCount, quarantine } = mapped;
       return quarantine === null
         ? { kind: "rows", frame, rows, valueCount }

@@ -128,13 +128,13 @@ export class Intake {
   }
 
   /** What a stored frame means now; nothing is stored. */
-  reread(arrival: Arrival): Promise<MappedNotification> {
-    return new Promise((resolve, reject) => run(this.receiveAgain(arrival), resolve, reject));
+  reread(arrival: Arrival, meterId: string): Promise<MappedNotification> {
+    return new Promise((resolve, reject) => run(this.receiveAgain(arrival, meterId), resolve, reject));
   }
 
-  private *receiveAgain(arrival: Arrival): Steps<MappedNotification> {
+  private *receiveAgain(arrival: Arrival, meterId: string): Steps<MappedNotification> {
     const envelope = openEnvelope(arrival.apdu, this.limits);
-    return yield* this.parts.receiver.reread(arrival, envelope);
+    return yield* this.parts.receiver.reread(arrival, envelope, meterId);
   }
 
   private *receive(arrival: Arrival): Steps<Received> {

@@ -19,6 +19,8 @@ export interface KeyPair extends ProtectionKeys {
 
 /** Key changes leave an old and a new key of each kind at most. */
 const PAIRS_MAX = 4;
+/** Where the keys of earlier key changes are tried, too. */
+const FORMER_PAIRS_MAX = 64;
 
 const pairs = new WeakMap<MeterRecord, Map<number, readonly KeyPair[]>>();
 
@@ -44,7 +46,7 @@ export function pairsFor(key: NamedKey, meter: MeterRecord, clientSap: number): 
   }
 }
 
-/** Pairs to try, in this order: the association's own before the meter's, ACTIVE before NEW. */
+/** Pairs to try, in this order: the association's own before the meter's, ACTIVE before NEW, and former ones last. */
 export function keyPairs(meter: MeterRecord, clientSap: number): readonly KeyPair[] {
   let bySap = pairs.get(meter);
   if (bySap === undefined) {
@@ -74,11 +76,14 @@ function combine(meter: MeterRecord, kind: MeterKey["kind"], clientSap: number):
     );
     return ordered.length === 0 ? [pair(null)] : ordered.map(pair);
   });
-  return combined.slice(0, PAIRS_MAX);
+  const isFormer = meter.keys.some(({ state }) => state === "EXPIRED");
+  return combined.slice(0, isFormer ? FORMER_PAIRS_MAX : PAIRS_MAX);
 }
 
+const STATES: readonly MeterKey["state"][] = ["ACTIVE", "NEW", "EXPIRED"];
+
 function candidates(meter: MeterRecord, kind: MeterKey["kind"], clientSap: number): MeterKey[] {
-  const rank = (key: MeterKey) => (key.clientSap === null ? 2 : 0) + (key.state === "NEW" ? 1 : 0);
+  const rank = (key: MeterKey) => (key.clientSap === null ? 3 : 0) + STATES.indexOf(key.state);
   return meter.keys
     .filter((key) => key.kind === kind && (key.clientSap === null || key.clientSap === clientSap))
     .sort((a, b) => rank(a) - rank(b));

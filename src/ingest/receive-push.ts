@@ -59,6 +59,9 @@ export type Received =
       readonly confirm: number | null;
     };
 
+/** What a frame is refused for that was made with a key that isn't tried; without a tag it only makes no sense. */
+const OF_ANOTHER_KEY: ReadonlySet<string> = new Set(["bad_tag", "key_missing", "malformed"]);
+
 /** Envelopes inside each other, and notifications that carry another meter's. */
 const LAYERS_MAX = 4;
 
@@ -159,7 +162,7 @@ export class PushReceiver {
    */
   *reopen(acceptance: Acceptance, again: boolean): Steps<MappedPush> {
     const { arrival, meterId, protection } = acceptance;
-    const meter = yield* lookUp(() => this.with.directory.byId(meterId), this.patience);
+    const meter = yield* this.meterOf(acceptance);
     if (meter === null) return this.setAside(acceptance, "its meter is there no more", again);
     try {
       const envelope = openEnvelope(arrival.apdu, this.limits);
@@ -176,6 +179,15 @@ export class PushReceiver {
       if (refused === null) throw error;
       return this.setAside(acceptance, refused.message, again);
     }
+  }
+
+  /** Its key may have been changed since it was accepted. */
+  private *meterOf({ meterId, protection }: Acceptance): Steps<MeterRecord | null> {
+    const { directory } = this.with;
+    const meter = yield* lookUp(() => directory.byId(meterId), this.patience);
+    if (meter === null || protection === null) return meter;
+    if (meter.keys.some(({ keyId }) => keyId === protection.keyId)) return meter;
+    return yield* lookUp(() => directory.byIdWithFormerKeys(meterId), this.patience);
   }
 
   /** Kept aside with its octets: it was acknowledged, so that its meter doesn't send it again. */
@@ -210,10 +222,23 @@ export class PushReceiver {
    * What an APDU that was accepted once means under the present configuration. No counter is judged, and status words are not compared
    * with later ones.
    */
-  *reread(arrival: Arrival, envelope: Envelope): Steps<MappedNotification> {
-    const opened = yield* this.open(arrival, envelope);
+  *reread(arrival: Arrival, envelope: Envelope, meterId: string): Steps<MappedNotification> {
+    const opened = yield* this.openAgain(arrival, envelope, meterId);
     const plan = yield* preparePlan(opened, this.with, this.statusWords, this.patience);
     return mapNotification(opened, plan, arrival, this.with, null);
+  }
+
+  /** With the keys of today, or else with those that its meter had before. */
+  private *openAgain(arrival: Arrival, envelope: Envelope, meterId: string): Steps<Opened> {
+    try {
+      return yield* this.open(arrival, envelope);
+    } catch (error) {
+      const refused = refusalOf(error);
+      if (refused === null || !OF_ANOTHER_KEY.has(refused.reason)) throw error;
+      const meter = yield* lookUp(() => this.with.directory.byIdWithFormerKeys(meterId), this.patience);
+      if (meter === null) throw error;
+      return yield* this.open({ ...arrival, lastMeter: meter }, envelope);
+    }
   }
 
   /** The counter has moved when this runs: an error of ours must not leave it moved. */
@@ -267,7 +292,8 @@ export class PushReceiver {
     const meter =
       systemTitle === null
         ? yield* this.finder.byConnection(arrival)
-        : yield* this.finder.bySystemTitle(hexOfSpan(systemTitle));
+        : (acceptedFor(arrival, hexOfSpan(systemTitle)) ??
+          (yield* this.finder.bySystemTitle(hexOfSpan(systemTitle))));
     checkPolicy(meter, header.control);
     const title = systemTitle ?? spanOf(Buffer.from(meter.systemTitle ?? "", "hex"));
     const keys = pairsFor(envelope.key, meter, arrival.clientSap);
@@ -335,6 +361,11 @@ function nameOfKey({ key }: Ciphered): string {
     default:
       return "key";
   }
+}
+
+/** The meter that it was accepted for, with the keys that it had then; null where it has another title now, or nobody has accepted it yet. */
+function acceptedFor({ counterRule, lastMeter }: Arrival, systemTitle: string): MeterRecord | null {
+  return counterRule === "kept" && lastMeter?.systemTitle === systemTitle ? lastMeter : null;
 }
 
 function nameOf({ keyId, systemTitle }: Protection, { clientSap }: Arrival) {

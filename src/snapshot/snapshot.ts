@@ -36,6 +36,8 @@ export class Snapshot {
   readonly configuration: MappingRecords | null;
   /** Meters whose pushes can be accepted while the database is away. */
   metersKnown = 0;
+  /** Told when a meter, or its keys, have changed. */
+  onMeterChange: () => void = () => undefined;
   private readonly configurationPath: string;
   private newConfiguration: MappingRecords | null = null;
   /** null: all are to be written. */
@@ -74,6 +76,7 @@ export class Snapshot {
   meterChanged(meterId: string | null): void {
     if (meterId === null) this.changedMeters = null;
     else this.changedMeters?.add(meterId);
+    this.onMeterChange();
   }
 
   /** The durable log keeps what it is done with until its counters are written. */

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Database, Listener } from "./database.ts";
+import { formerKeys, openKeys } from "./meter-keys.ts";
 import type { MeterDirectory, MeterRecord } from "./meter-record.ts";
 import { findMeters, type MeterLookup, openMeter, type StoredMeter } from "./meters.ts";
 import { StorageError } from "./storage-error.ts";
@@ -115,6 +116,16 @@ class Directory implements CachedMeterDirectory {
 
   byId(meterId: string): Promise<MeterRecord | null> {
     return this.find("id", meterId);
+  }
+
+  async byIdWithFormerKeys(meterId: string): Promise<MeterRecord | null> {
+    const [meter, former] = await Promise.all([
+      this.byId(meterId),
+      this.database.withClient((client) => formerKeys(client, meterId)),
+    ]);
+    if (meter === null) return null;
+    const opened = openKeys(former, this.ring, this.onUnusableKey).get(meterId) ?? [];
+    return { ...meter, keys: [...meter.keys, ...opened] };
   }
 
   byHost(host: string): Promise<MeterRecord | null> {

@@ -44,6 +44,16 @@ export async function usableKeys(client: Client, meterIds: readonly string[]): P
   return rows.map(stored);
 }
 
+/** Keys that meters had before: nothing new is accepted under them. */
+export async function formerKeys(client: Client, meterId: string): Promise<StoredKey[]> {
+  const { rows } = await client.query(
+    `SELECT id, meter_id, kind, client_sap, state, envelope, system_title FROM meter_keys
+      WHERE meter_id = $1 AND state = 'EXPIRED' ORDER BY id`,
+    [meterId],
+  );
+  return rows.map(stored);
+}
+
 const opened = (ring: KeyRing, key: StoredKey) =>
   ring.open(key.envelope, {
     meterId: key.meterId,

@@ -38,7 +38,8 @@ export interface MeterKey {
   readonly kind: "guek" | "gak" | "gbek" | "dedicated" | "master";
   /** The client SAP whose association uses it; null: all of them. */
   readonly clientSap: number | null;
-  readonly state: "NEW" | "ACTIVE";
+  /** EXPIRED: only what was accepted under it is still opened with it. */
+  readonly state: "NEW" | "ACTIVE" | "EXPIRED";
   readonly key: KeyObject;
 }
 
@@ -52,6 +53,8 @@ export interface MeterDirectory {
   /** By meter number, device id, serial number or logical device name, as it stands inside a body. */
   byIdentifier(identifier: string): Promise<MeterRecord | null>;
   byId(meterId: string): Promise<MeterRecord | null>;
+  /** The same with the keys that it had before, from the database; for what was accepted under one of those. */
+  byIdWithFormerKeys(meterId: string): Promise<MeterRecord | null>;
   /** By the address a meter calls from, where it is configured. */
   byHost(host: string): Promise<MeterRecord | null>;
 }

@@ -277,6 +277,7 @@ export class Surroundings {
         byIdentifier: (name) =>
           this.find((meter) => meter.meterNumber === name || meter.logicalDeviceName === name),
         byId: (id) => this.find((meter) => meter.id === id),
+        byIdWithFormerKeys: (id) => this.find((meter) => meter.id === id),
         byHost: (host) => this.find((meter) => meter.host === host),
       },
       counters: { loadCounter: () => this.ask(() => this.counter) },

@@ -58,6 +58,7 @@ export async function begin({ clock, disk, database, meters, random }: LifeOptio
       bySystemTitle: (title) => find((meter) => meter.systemTitle === title),
       byIdentifier: (name) => find((meter) => meter.meterNumber === name),
       byId: (id) => find((meter) => meter.id === id),
+      byIdWithFormerKeys: (id) => find((meter) => meter.id === id),
       byHost: () => find(() => false),
     },
     quarantine: { keep: async () => undefined },

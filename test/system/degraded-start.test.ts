@@ -102,3 +102,42 @@ it("serves known meters while the database is away: confirms, remembers counters
     }
   }
 });
+
+it("stores what it acknowledged under keys that were changed, and changed again, before the database had it", async () => {
+  const fleet = (seed: number) =>
+    new ConfirmingMeters({
+      ...{ meters: 4, pushesPerMeter: 3, seed, ratePerSecond: null, repeatMs: 5_000 },
+      onConfirmed: () => undefined,
+    });
+  // The same meters, and by the seed other keys.
+  const meters = fleet(11);
+  await installation.startDaemon();
+  await installation.register(meters);
+  const snapshot = join(installation.folder, "data", "spool", "snapshot", "meters");
+  await eventually(async () => {
+    const lines = readFileSync(snapshot, "utf8").trim().split("\n").slice(-4);
+    const [last] = await installation.query("SELECT max(id) AS id FROM meter_keys");
+    return lines.some((line) => line.includes(`"id":${last!["id"]},`)) ? 1 : null;
+  }, "the new keys are in the snapshot");
+  await installation.stopDatabase();
+  await meters.run(installation.port);
+  expect(meters.confirmedCount).toBe(12);
+  await installation.killDaemon();
+  await installation.startDatabase();
+  await installation.register(fleet(12));
+  await installation.register(fleet(13));
+  await installation.startDaemon();
+  await installation.drained(60_000);
+  const rows = await installation.query(
+    `SELECT h.verdict, k.state, count(*) FROM push_history h JOIN meter_keys k ON k.id = h.key_id
+      WHERE encode(h.digest, 'hex') = ANY($1) GROUP BY 1, 2`,
+    [[...meters.sent]],
+  );
+  expect(rows).toEqual([{ verdict: "applied", state: "EXPIRED", count: 12 }]);
+  expect(await installation.daemon!.end("SIGTERM")).toBe(0);
+
+  // And what it gave can be decoded again.
+  const { frames, left } = JSON.parse(await installation.hes("replay", "--json"));
+  expect(left).toEqual([]);
+  expect(frames).toBeGreaterThanOrEqual(12);
+});
