@@ -1,3 +1,4 @@
+import type { MeterQuirks, Quirk } from "../dlms/association/client-exchange.ts";
 import { ClientSession } from "../dlms/association/client-session.ts";
 import { GatewayLink } from "../dlms/association/gateway-link.ts";
 import { ReceivedCounter } from "../dlms/association/protection.ts";
@@ -39,7 +40,7 @@ export interface RoadSettings {
 export interface RoadDependencies {
   /** null where there is no such meter. */
   readonly load: (meterId: string, clientSap: number) => Promise<MeterAccess | null>;
-  readonly learn: (meterType: string, quirk: string) => Promise<void>;
+  readonly learn: (meterType: string, quirk: Quirk) => Promise<void>;
   readonly counters: CounterStore;
   readonly dialler: Dialler;
   readonly settings: RoadSettings;
@@ -159,7 +160,7 @@ export class Roads implements MeterRoads {
     const credentials = credentialsOf(meter, clientSap, options.keys);
     const counters = await this.#counters(meter, clientSap, credentials.keys?.encryption.keyId ?? null);
     const wire = await this.#with.dialler.dial(meter, signal);
-    const quirks = { withListRefused: meter.quirks.has("with_list_refused") };
+    const quirks: MeterQuirks = new Set(meter.quirks as ReadonlySet<Quirk>);
     const { settings } = this.#with;
     const datagrams = meter.transport === "udp" && meter.mode === "dial";
     const session = new ClientSession(
@@ -175,7 +176,6 @@ export class Roads implements MeterRoads {
         repeats: datagrams ? DATAGRAM_REPEATS : 0,
       }),
     );
-    const knewQuirk = quirks.withListRefused;
     let stands = false;
     const association = await AssociationDriver.open({
       meterId: meter.id,
@@ -189,8 +189,9 @@ export class Roads implements MeterRoads {
       onEnd: async () => {
         // Without an association the turn is still needed: for another try.
         if (stands) giveBack();
-        if (quirks.withListRefused && !knewQuirk)
-          await this.#with.learn(meter.meterType, "with_list_refused");
+        for (const quirk of quirks) {
+          if (!meter.quirks.has(quirk)) await this.#with.learn(meter.meterType, quirk);
+        }
         if (counters !== null) await counters.note();
       },
     });

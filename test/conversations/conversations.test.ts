@@ -113,7 +113,7 @@ function conversation(
     blockWindow: 3,
     responseMs: setup.framing === "hdlc" && !setup.datagrams ? null : 1_000,
     repeats: setup.datagrams ? 5 : 0,
-    quirks: { withListRefused: false },
+    quirks: new Set(),
   };
   const objects = meter();
   const policy: AssociationPolicy = {
@@ -215,6 +215,19 @@ function everything({ talk, objects }: ReturnType<typeof conversation>, mayFail:
   const echoed = give(talk.run((means) => invoke([{ method: ECHO, parameters: long }], means)));
   if (echoed === null) return false;
   expect(echoed).toEqual([{ kind: "done", value: long }]);
+  const five: Data = { type: "double-long-unsigned", value: 5 };
+  const both = [
+    { attribute: CLOCK, value: long },
+    { attribute: ENERGY, value: five },
+  ];
+  const all = give(talk.run((means) => write(both, means)));
+  if (all === null) return false;
+  expect(all).toEqual([{ kind: "done" }, { kind: "done" }]);
+  expect(objects.written.slice(1).map(({ value }) => value)).toEqual([long, five]);
+  const methods = [long, null, five].map((parameters) => ({ method: ECHO, parameters }));
+  const echoes = give(talk.run((means) => invoke(methods, means)));
+  if (echoes === null) return false;
+  expect(echoes).toEqual([long, null, five].map((value) => ({ kind: "done", value })));
   talk.close();
   return true;
 }

@@ -53,7 +53,7 @@ describe("conversations of other implementations", () => {
         blockWindow: 1,
         responseMs: 1_000,
         repeats: 0,
-        quirks: { withListRefused: false },
+        quirks: new Set(),
       };
       const client = new ClientAssociation(options);
       client.associate(0);

@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { ClientAssociation } from "../../src/dlms/association/client.ts";
-import type { Exchange, ServiceMeans } from "../../src/dlms/association/client-exchange.ts";
+import type { Exchange, MeterQuirks, ServiceMeans } from "../../src/dlms/association/client-exchange.ts";
 import { invoke } from "../../src/dlms/association/client-invoke.ts";
 import type { ClientEvent, ClientOptions } from "../../src/dlms/association/client-options.ts";
 import { read } from "../../src/dlms/association/client-read.ts";
@@ -37,7 +37,7 @@ const OPTIONS: ClientOptions = {
   blockWindow: 1,
   responseMs: 1_000,
   repeats: 0,
-  quirks: { withListRefused: false },
+  quirks: new Set(),
 };
 
 /** Sends what it must, checks that it is what is expected, and answers. */
@@ -200,7 +200,7 @@ describe("a client's end of an association, octet for octet", () => {
   });
 
   it("a list that the meter refuses is read one by one, and not tried again", () => {
-    const quirks = { withListRefused: false };
+    const quirks: MeterQuirks = new Set();
     const line = new Line({ quirks });
     line.associate(AARQ, AARE);
     const event = line.run(
@@ -215,7 +215,7 @@ describe("a client's end of an association, octet for octet", () => {
     expect(event).toMatchObject({
       value: [{ value: CLOCK_TIME }, { kind: "refused", result: "object-undefined" }],
     });
-    expect(quirks.withListRefused).toBe(true);
+    expect([...quirks]).toEqual(["get_list_refused"]);
   });
 
   it.each([
@@ -223,7 +223,7 @@ describe("a client's end of an association, octet for octet", () => {
     ["fewer results than announced", "C403C2010361"],
     ["blocks that aren't called so", "C403C200000000018203F50900011F0204"],
   ])("a list that is answered with %s is read one by one", (_what, answer) => {
-    const quirks = { withListRefused: false };
+    const quirks: MeterQuirks = new Set();
     const line = new Line({ quirks });
     line.associate(AARQ, AARE);
     const event = line.run(
@@ -238,7 +238,7 @@ describe("a client's end of an association, octet for octet", () => {
     expect(event).toMatchObject({
       value: [{ value: CLOCK_TIME }, { kind: "refused", result: "object-undefined" }],
     });
-    expect(quirks.withListRefused).toBe(true);
+    expect([...quirks]).toEqual(["get_list_refused"]);
   });
 
   it("HLS 2 with AES-128 and ciphering: four passes and a GET", () => {
@@ -273,6 +273,272 @@ describe("a client's end of an association, octet for octet", () => {
     expect(aarq.slice(0, 140)).toBe(
       "6066A109060760857405080103A60A04084D4D4D0000BC614E8A0207808B0760857405080205AC0A80084B35366956616759BE34043221303001234567801302FF8A7874133D",
     );
+  });
+});
+
+/* Octets by hand, from the layouts of DLMS-FACTS section 8. */
+const RELAY = (methodId: number) => ({
+  classId: 70,
+  instanceId: parseObis("0.0.96.3.10.255"),
+  methodId,
+});
+const INTEGER_0: Data = { type: "integer", value: 0 };
+const number = (value: number): Data => ({ type: "long-unsigned", value });
+const LISTS = "00080000010000FF0200" + "00030100010800FF0200";
+
+describe("several things in one request", () => {
+  const lists = (quirks: MeterQuirks = new Set(), more: Partial<ClientOptions> = {}) => {
+    const line = new Line({ quirks, ...more });
+    line.associate();
+    line.association.takeOutput();
+    line.association.receive(hex(AARE), 0);
+    line.association.takeEvent();
+    return line;
+  };
+  const set = (means: ServiceMeans) =>
+    write(
+      [
+        { attribute: CLOCK, value: CLOCK_TIME },
+        { attribute: ENERGY, value: number(5) },
+      ],
+      means,
+    );
+  const action = (means: ServiceMeans) =>
+    invoke(
+      [
+        { method: RELAY(1), parameters: INTEGER_0 },
+        { method: RELAY(2), parameters: null },
+      ],
+      means,
+    );
+
+  it("SET with list: a result each", () => {
+    expect(lists().run(set, `C104C102${LISTS}02090C07EA0718FF0A0F1E00FEB600120005`, "C505C1020003")).toEqual({
+      kind: "done",
+      value: [{ kind: "done" }, { kind: "refused", result: "read-write-denied" }],
+    });
+  });
+
+  it("ACTION with list: a result each, null-data where there are no parameters", () => {
+    expect(
+      lists().run(
+        action,
+        "C303C10200460000 60030AFF0100460000 60030AFF02020F0000".replaceAll(" ", ""),
+        "C703C1020001001200070300",
+      ),
+    ).toEqual({
+      kind: "done",
+      value: [
+        { kind: "done", value: number(7) },
+        { kind: "refused", result: "read-write-denied" },
+      ],
+    });
+  });
+
+  it.each([
+    ["an exception", "D80202"],
+    ["one refusal for all", "C501C103"],
+    // Nothing tells how far it came, and the same values may be written again.
+    ["an answer that is none", "C505C10100"],
+  ])("a list of SET that is answered with %s is written one by one, and no other list", (_what, answer) => {
+    const quirks: MeterQuirks = new Set();
+    const line = lists(quirks);
+    expect(
+      line.run(
+        set,
+        `C104C102${LISTS}02090C07EA0718FF0A0F1E00FEB600120005`,
+        answer,
+        "C101C200080000010000FF0200090C07EA0718FF0A0F1E00FEB600",
+        "C501C200",
+        "C101C300030100010800FF0200120005",
+        "C501C30D",
+      ),
+    ).toMatchObject({ value: [{ kind: "done" }, { result: "scope-of-access-violated" }] });
+    expect([...quirks]).toEqual(["set_list_refused"]);
+    // What is read may still be a list.
+    line.association.run((means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means), 0);
+    expect(line.association.takeOutput()?.[1]).toBe(3);
+  });
+
+  it("a list of ACTION that is refused is invoked one by one", () => {
+    const quirks: MeterQuirks = new Set();
+    expect(
+      lists(quirks).run(
+        action,
+        "C303C1020046000060030AFF010046000060030AFF02020F0000",
+        "D80102",
+        "C301C20046000060030AFF01010F00",
+        "C701C20000",
+        "C301C30046000060030AFF0200",
+        "C701C30300",
+      ),
+    ).toMatchObject({ value: [{ kind: "done" }, { kind: "refused" }] });
+    expect([...quirks]).toEqual(["action_list_refused"]);
+  });
+
+  it("a list of ACTION whose answer makes no sense is not invoked once more, and not the next time", () => {
+    const quirks: MeterQuirks = new Set();
+    const line = lists(quirks);
+    expect(
+      line.run(action, "C303C1020046000060030AFF010046000060030AFF02020F0000", "C703C1010000"),
+    ).toMatchObject({ kind: "exchange-failed", error: { reason: "malformed" } });
+    expect(line.association.takeOutput()).toBeNull();
+    expect([...quirks]).toEqual(["action_list_refused"]);
+  });
+
+  // 64 octets of an APDU are taken: what InitiateResponse says.
+  const AARE_64 = AARE.replace("04000007", "00400007").replace("7E1F", "1E1F");
+  const small = (quirks?: MeterQuirks) => {
+    const line = new Line(quirks === undefined ? {} : { quirks });
+    line.associate(AARQ, AARE_64);
+    return line;
+  };
+  const LONG = Buffer.from("0123456789ABCDEF".repeat(3));
+  const octets: Data = { type: "octet-string", value: LONG };
+
+  it("SET with list in blocks where it is longer than an APDU", () => {
+    const raw = `020930${LONG.toString("hex").toUpperCase()}120005`;
+    // 64 octets less 3 + 1 + 20 + 1 + 4 and 3 for the length; then less 8 and 3.
+    const first = raw.slice(0, 32 * 2);
+    const rest = raw.slice(32 * 2);
+    expect(
+      small().run(
+        (means) =>
+          write(
+            [
+              { attribute: CLOCK, value: octets },
+              { attribute: ENERGY, value: number(5) },
+            ],
+            means,
+          ),
+        `C105C102${LISTS}000000000120${first}`,
+        "C502C100000001",
+        `C103C1010000000216${rest}`,
+        "C504C102000300000002",
+      ),
+    ).toEqual({ kind: "done", value: [{ kind: "done" }, { kind: "refused", result: "read-write-denied" }] });
+  });
+
+  it("ACTION with list in blocks both ways", () => {
+    const raw = `020930${LONG.toString("hex").toUpperCase()}00`;
+    const first = raw.slice(0, 34 * 2);
+    const rest = raw.slice(34 * 2);
+    const answer = "020001000930" + LONG.toString("hex").toUpperCase() + "0C00";
+    expect(
+      small().run(
+        (means) =>
+          invoke(
+            [
+              { method: RELAY(1), parameters: octets },
+              { method: RELAY(2), parameters: null },
+            ],
+            means,
+          ),
+        `C305C1020046000060030AFF010046000060030AFF02000000000122${first}`,
+        "C704C100000001",
+        `C306C1010000000212${rest}`,
+        `C702C1000000000130${answer.slice(0, 48 * 2)}`,
+        "C302C100000001",
+        `C702C101000000020${(answer.length / 2 - 48).toString(16).toUpperCase()}${answer.slice(48 * 2)}`,
+      ),
+    ).toEqual({
+      kind: "done",
+      value: [
+        { kind: "done", value: octets },
+        { kind: "refused", result: "type-unmatched" },
+      ],
+    });
+  });
+
+  it("a list in blocks that is refused at its first block is written one by one", () => {
+    const quirks: MeterQuirks = new Set();
+    const line = small(quirks);
+    line.association.run(
+      (means) =>
+        write(
+          [
+            { attribute: CLOCK, value: octets },
+            { attribute: ENERGY, value: number(5) },
+          ],
+          means,
+        ),
+      0,
+    );
+    expect(line.association.takeOutput()?.subarray(0, 2)).toEqual(hex("C105"));
+    line.association.receive(hex("D80202"), 0);
+    expect(line.association.takeOutput()?.subarray(0, 3)).toEqual(hex("C101C2"));
+    expect([...quirks]).toEqual(["set_list_refused"]);
+  });
+
+  describe("by ACCESS, where there is nothing else", () => {
+    const access = (quirks: MeterQuirks = new Set()) => {
+      const line = new Line({ quirks, proposedConformance: 0x00005d });
+      line.association.associate(0);
+      line.association.takeOutput();
+      line.association.receive(hex(AARE.replace("7E1F", "005D")), 0);
+      line.association.takeEvent();
+      return line;
+    };
+
+    it("SET", () => {
+      expect(
+        access().run(
+          set,
+          "D9C000000100020200080000010000FF020200030100010800FF0202090C07EA0718FF0A0F1E00FEB600120005",
+          "DA4000000100000200000202000203",
+        ),
+      ).toEqual({
+        kind: "done",
+        value: [{ kind: "done" }, { kind: "refused", result: "read-write-denied" }],
+      });
+    });
+
+    it("ACTION", () => {
+      expect(
+        access().run(
+          action,
+          "D9C00000010002030046000060030AFF01030046000060030AFF02020F0000",
+          "DA400000010000021200070002030003 0C".replace(" ", ""),
+        ),
+      ).toEqual({
+        kind: "done",
+        value: [
+          { kind: "done", value: number(7) },
+          { kind: "refused", result: "type-unmatched" },
+        ],
+      });
+    });
+
+    it("refused, it is remembered for all services", () => {
+      const quirks: MeterQuirks = new Set();
+      const line = access(quirks);
+      line.run(
+        set,
+        "D9C000000100020200080000010000FF020200030100010800FF0202090C07EA0718FF0A0F1E00FEB600120005",
+        "D80202",
+        "C101C200080000010000FF0200090C07EA0718FF0A0F1E00FEB600",
+        "C501C200",
+        "C101C300030100010800FF0200120005",
+        "C501C300",
+      );
+      expect([...quirks]).toEqual(["access_refused"]);
+      line.association.run((means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means), 0);
+      expect(line.association.takeOutput()?.subarray(0, 2)).toEqual(hex("C001"));
+    });
+  });
+
+  it("where lists are refused and ACCESS is offered, by ACCESS", () => {
+    const quirks: MeterQuirks = new Set(["get_list_refused"]);
+    const line = lists(quirks, { proposedConformance: 0x007e5f });
+    line.association.run((means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means), 0);
+    // This meter has not agreed to ACCESS.
+    expect(line.association.takeOutput()?.subarray(0, 2)).toEqual(hex("C001"));
+    const offering = new Line({ quirks, proposedConformance: 0x007e5f });
+    offering.association.associate(0);
+    offering.association.takeOutput();
+    offering.association.receive(hex(AARE.replace("7E1F", "7E5F")), 0);
+    offering.association.run((means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means), 0);
+    expect(offering.association.takeOutput()?.[0]).toBe(0xd9);
   });
 });
 

@@ -54,7 +54,7 @@ function runClient(input: Buffer): void {
   const client = new ClientAssociation({
     ...{ mechanism: 0, secret: null, challenge: null, ciphered: false, systemTitle: null, security: null },
     ...{ proposedConformance: 0x7fffff, requiredConformance: 0, maxReceivePduSize: 1_200, limits: LIMITS },
-    ...{ bytesMax: 4_096, blockWindow: 2, responseMs: 1_000, repeats: 0, quirks: { withListRefused: false } },
+    ...{ bytesMax: 4_096, blockWindow: 2, responseMs: 1_000, repeats: 0, quirks: new Set() },
   });
   client.associate(0);
   let now = 0;

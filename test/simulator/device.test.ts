@@ -101,7 +101,7 @@ function talk(
     blockWindow: 1,
     responseMs: framing === "wrapper" ? 1_000 : null,
     repeats: 0,
-    quirks: { withListRefused: false },
+    quirks: new Set(),
   };
   const link =
     framing === "wrapper"

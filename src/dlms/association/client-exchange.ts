@@ -24,9 +24,10 @@ export interface ServiceMeans {
 }
 
 /** What meters of a type refuse although they have agreed on it; found out by trying. */
-export interface MeterQuirks {
-  withListRefused: boolean;
-}
+export type Quirk = "get_list_refused" | "set_list_refused" | "action_list_refused" | "access_refused";
+
+/** Grows as more is found out. */
+export type MeterQuirks = Set<Quirk>;
 
 /** null where the answer isn't a refusal of the service as such. */
 export function rejection(response: Apdu): Rejected | null {
@@ -40,48 +41,4 @@ export function unexpected(response: Apdu, wanted: string): PeerProtocolError {
     "malformed",
     `the meter answers with ${response.apdu}${kind} in place of ${wanted}`,
   );
-}
-
-/** Blocks of a long answer, in their order. */
-export class AnswerBlocks {
-  readonly #parts: Buffer[] = [];
-  readonly #means: ServiceMeans;
-  readonly #request: number;
-  #octets = 0;
-
-  constructor(means: ServiceMeans, request: number) {
-    this.#means = means;
-    this.#request = request;
-  }
-
-  /** @throws PeerProtocolError where it isn't the next one, or all together are too long */
-  add(blockNumber: number, rawData: Buffer): void {
-    if (blockNumber !== this.#parts.length + 1) {
-      const text = `block ${blockNumber} came in place of ${this.#parts.length + 1}`;
-      throw new PeerProtocolError("malformed", text);
-    }
-    this.#octets += rawData.length;
-    if (this.#octets > this.#means.bytesMax) {
-      throw new PeerProtocolError("limit", `an answer of more than ${this.#means.bytesMax} octets`);
-    }
-    this.#parts.push(rawData);
-    this.#means.onProgress({ request: this.#request, octets: this.#octets, blocks: this.#parts.length });
-  }
-
-  get count(): number {
-    return this.#parts.length;
-  }
-
-  whole(): Buffer {
-    return this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#octets);
-  }
-}
-
-/** Cuts a value that is sent in blocks: the last block may be short. */
-export function* cut(octets: Buffer, sizes: (first: boolean) => number) {
-  for (let at = 0, blockNumber = 1; at < octets.length; blockNumber++) {
-    const rawData = octets.subarray(at, at + Math.max(1, sizes(blockNumber === 1)));
-    at += rawData.length;
-    yield { lastBlock: at === octets.length, blockNumber, rawData };
-  }
 }

@@ -1,84 +1,123 @@
 import { DecodeError } from "../bytes/errors.ts";
-import { Writer } from "../bytes/writer.ts";
-import { data } from "../encoding/codec.ts";
-import { writeData } from "../encoding/data.ts";
-import type { ActionResponse } from "../xdlms/action.ts";
+import { type Codec, data, sequenceOf } from "../encoding/codec.ts";
+import type { Data } from "../encoding/data-types.ts";
+import { type ActionOutcome, type ActionResponse, actionOutcome } from "../xdlms/action.ts";
 import { type Apdu, readApdu, writeApdu } from "../xdlms/apdu.ts";
-import {
-  AnswerBlocks,
-  cut,
-  type Exchange,
-  rejection,
-  type ServiceMeans,
-  unexpected,
-} from "./client-exchange.ts";
-import { decoded } from "./client-read.ts";
-import { BLOCK_OVERHEAD, isTooLong } from "./client-write.ts";
-import { LocalProtocolError } from "./errors.ts";
+import { invokeByAccess } from "./client-access.ts";
+import { AnswerBlocks, type BlockForms, decoded, encoded, isTooLong, sendInBlocks } from "./client-blocks.ts";
+import { type Exchange, rejection, type ServiceMeans, unexpected } from "./client-exchange.ts";
+import { expectAsMany, inLists, type ListableService } from "./client-lists.ts";
 import { CONFORMANCE } from "./mechanisms.ts";
-import type { InvokeOutcome, InvokeRequest } from "./requests.ts";
+import type { InvokeOutcome, InvokeRequest, Rejected } from "./requests.ts";
 
-/** Invokes methods one after the other, parameters and return parameters in blocks where they are longer than an APDU. */
-export function* invoke(requests: readonly InvokeRequest[], means: ServiceMeans): Exchange<InvokeOutcome[]> {
-  const outcomes: InvokeOutcome[] = [];
-  for (const request of requests) outcomes.push(yield* invokeOne(request, outcomes.length, means));
-  return outcomes;
+/**
+ * Invokes methods by ACTION, several in one request where the meter takes that; parameters and return parameters in blocks where they are
+ * longer than an APDU.
+ */
+export function invoke(requests: readonly InvokeRequest[], means: ServiceMeans): Exchange<InvokeOutcome[]> {
+  return inLists(requests, ACTION, means);
 }
+
+/** Class, logical name, method; what ACCESS needs for each beside. */
+const METHOD_OCTETS = 2 + 6 + 1 + 1 + 2;
+
+const ACTION: ListableService<InvokeRequest, InvokeOutcome> = {
+  quirk: "action_list_refused",
+  // Nobody can tell whether it has been done.
+  repeatable: false,
+  octetsOf: ({ parameters }, cut) => METHOD_OCTETS + (cut ? 0 : encoded(data, parameters ?? NOTHING).length),
+  blockTransfer: CONFORMANCE.blockTransferWithAction,
+  one: invokeOne,
+  list: invokeList,
+  access: invokeByAccess,
+};
+
+/** A list has a Data for every method, also for those without parameters. */
+const NOTHING: Data = { type: "null-data", value: null };
 
 function* invokeOne(
   { method, parameters }: InvokeRequest,
   at: number,
   means: ServiceMeans,
 ): Exchange<InvokeOutcome> {
-  const invokeIdAndPriority = means.nextInvokeId();
-  const whole = { apdu: "action-request", kind: "normal", invokeIdAndPriority, method, parameters } as const;
-  const long = isTooLong(writeApdu(whole).length, CONFORMANCE.blockTransferWithAction, means);
-  const response = long
-    ? yield* sendInBlocks({ method, parameters }, invokeIdAndPriority, means)
-    : yield whole;
+  const head = { apdu: "action-request", invokeIdAndPriority: means.nextInvokeId() } as const;
+  const response = yield* send(
+    { ...head, kind: "normal", method, parameters },
+    (block) => ({ ...head, kind: "with-first-pblock", method, ...block }),
+    () => encoded(data, parameters!),
+    means,
+  );
   const rejected = rejection(response);
   if (rejected !== null) return rejected;
   if (response.apdu !== "action-response") throw unexpected(response, "action-response");
   if (response.kind === "normal") return outcomeOf(response);
   if (response.kind !== "with-pblock") throw unexpected(response, "action-response (normal)");
-  return yield* collect(response, invokeIdAndPriority, at, means);
+  const octets = yield* collect(response, head.invokeIdAndPriority, at, means);
+  return Buffer.isBuffer(octets) ? fromBlocks(octets, means) : octets;
 }
 
-/** Tag, choice, invoke-id, method, last block, block number, length. */
-const FIRST_BLOCK_OVERHEAD = 3 + 9 + 1 + 4 + 3;
+function* invokeList(
+  group: readonly InvokeRequest[],
+  at: number,
+  means: ServiceMeans,
+): Exchange<InvokeOutcome[] | null> {
+  const methods = group.map(({ method }) => method);
+  const parameters = group.map((request) => request.parameters ?? NOTHING);
+  const head = { apdu: "action-request", invokeIdAndPriority: means.nextInvokeId() } as const;
+  const response = yield* send(
+    { ...head, kind: "with-list", methods, parameters },
+    (block) => ({ ...head, kind: "with-list-and-first-pblock", methods, ...block }),
+    () => encoded(sequenceOf(data), parameters),
+    means,
+  );
+  if (rejection(response) !== null) return null;
+  if (response.apdu !== "action-response") throw unexpected(response, "action-response");
+  // A refusal of the whole list.
+  if (response.kind === "normal" && response.result !== "success") return null;
+  if (response.kind === "with-list") return outcomesOf(response.results, group);
+  if (response.kind !== "with-pblock") throw unexpected(response, "action-response (with-list)");
+  const octets = yield* collect(response, head.invokeIdAndPriority, at, means);
+  // It has begun to answer: what is refused now is the rest of its answer, not the list.
+  if (!Buffer.isBuffer(octets)) return group.map(() => octets);
+  return outcomesOf(decoded(OUTCOME_LIST, octets, means), group);
+}
 
-/** Sends the parameters, and gives the answer to their last block. */
-function* sendInBlocks(
-  { method, parameters }: InvokeRequest,
-  invokeIdAndPriority: number,
+const OUTCOME_LIST: Codec<readonly ActionOutcome[]> = sequenceOf(actionOutcome);
+
+function outcomesOf(results: readonly ActionOutcome[], group: readonly InvokeRequest[]): InvokeOutcome[] {
+  expectAsMany(results, group);
+  return results.map(outcomeOf);
+}
+
+/** Sends a request whole, or in blocks where it is longer than an APDU. */
+function* send(
+  whole: Apdu & { apdu: "action-request" },
+  first: BlockForms["first"],
+  octets: () => Buffer,
   means: ServiceMeans,
 ): Exchange<Apdu> {
-  const writer = new Writer();
-  writeData(writer, parameters!);
-  const size = (first: boolean) => means.requestOctetsMax - (first ? FIRST_BLOCK_OVERHEAD : BLOCK_OVERHEAD);
-  for (const block of cut(writer.finish(), size)) {
-    const response = yield block.blockNumber === 1
-      ? { apdu: "action-request", kind: "with-first-pblock", invokeIdAndPriority, method, ...block }
-      : { apdu: "action-request", kind: "with-pblock", invokeIdAndPriority, ...block };
-    if (block.lastBlock || response.apdu !== "action-response" || response.kind !== "next-pblock")
-      return response;
-    if (response.blockNumber !== block.blockNumber) {
-      throw unexpected(response, `the acknowledgement of block ${block.blockNumber}`);
-    }
-  }
-  throw new LocalProtocolError("parameters without octets");
+  if (!isTooLong(writeApdu(whole).length, CONFORMANCE.blockTransferWithAction, means)) return yield whole;
+  const { apdu, invokeIdAndPriority } = whole;
+  const forms: BlockForms = {
+    first,
+    next: (block) => ({ apdu, kind: "with-pblock", invokeIdAndPriority, ...block }),
+    acknowledged: (response) =>
+      response.apdu === "action-response" && response.kind === "next-pblock" ? response.blockNumber : null,
+  };
+  return yield* sendInBlocks(octets(), forms, means);
 }
 
+/** Fetches the blocks behind the first one. The octets of the whole, or why the meter gives no more. */
 function* collect(
   first: ActionResponse & { kind: "with-pblock" },
   invokeIdAndPriority: number,
   at: number,
   means: ServiceMeans,
-): Exchange<InvokeOutcome> {
+): Exchange<Buffer | Rejected | (InvokeOutcome & { kind: "refused" | "done" })> {
   const blocks = new AnswerBlocks(means, at);
   for (let block = first; ; ) {
     blocks.add(block.blockNumber, block.rawData);
-    if (block.lastBlock) return fromBlocks(blocks.whole(), means);
+    if (block.lastBlock) return blocks.whole();
     const response = yield {
       apdu: "action-request",
       kind: "next-pblock",
@@ -107,7 +146,7 @@ function fromBlocks(octets: Buffer, means: ServiceMeans): InvokeOutcome {
 
 const ACTION_RESPONSE_NORMAL = Buffer.from([0xc7, 0x01, 0x00]);
 
-function outcomeOf({ result, returnParameters }: ActionResponse & { kind: "normal" }): InvokeOutcome {
+function outcomeOf({ result, returnParameters }: ActionOutcome): InvokeOutcome {
   if (result !== "success") return { kind: "refused", result };
   if (returnParameters === null) return { kind: "done", value: null };
   // Without data it is done all the same; the meter can't or won't say more about it.

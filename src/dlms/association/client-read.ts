@@ -1,52 +1,33 @@
-import { DecodeError } from "../bytes/errors.ts";
-import { Reader } from "../bytes/reader.ts";
-import { type Codec, data, sequenceOf } from "../encoding/codec.ts";
+import { data, sequenceOf } from "../encoding/codec.ts";
 import { writeApdu } from "../xdlms/apdu.ts";
 import { type GetDataResult, type GetResponse, getDataResult } from "../xdlms/get.ts";
 import { readByAccess } from "./client-access.ts";
-import { AnswerBlocks, type Exchange, rejection, type ServiceMeans, unexpected } from "./client-exchange.ts";
-import { PeerProtocolError } from "./errors.ts";
-import { CONFORMANCE } from "./mechanisms.ts";
+import { AnswerBlocks, decoded } from "./client-blocks.ts";
+import { type Exchange, rejection, type ServiceMeans, unexpected } from "./client-exchange.ts";
+import { expectAsMany, inLists, type ListableService } from "./client-lists.ts";
 import type { ReadOutcome, ReadRequest, Rejected } from "./requests.ts";
 
-/** Attributes in one request, even where more would fit: meters have little memory. */
-const LIST_MAX = 16;
-
-/** Reads attributes by GET: with-list where it was agreed on and the meter's kind doesn't refuse it, else one by one. */
-export function* read(requests: readonly ReadRequest[], means: ServiceMeans): Exchange<ReadOutcome[]> {
-  const outcomes: ReadOutcome[] = [];
-  while (outcomes.length < requests.length) {
-    const at = outcomes.length;
-    const group = listFrom(requests, at, means);
-    const listed = group.length > 1 ? yield* readListed(group, at, means) : null;
-    if (listed !== null) {
-      outcomes.push(...listed);
-    } else {
-      for (const request of group) outcomes.push(yield* readOne(request, outcomes.length, means));
-    }
-  }
-  return outcomes;
+/** Reads attributes by GET: with-list where it was agreed on and the meter's kind doesn't refuse it, else by ACCESS or one by one. */
+export function read(requests: readonly ReadRequest[], means: ServiceMeans): Exchange<ReadOutcome[]> {
+  return inLists(requests, GET, means);
 }
 
-/** As many as go into one request; one, where lists are not to be used. */
-function listFrom(requests: readonly ReadRequest[], at: number, means: ServiceMeans): readonly ReadRequest[] {
-  const lists = CONFORMANCE.multipleReferences | CONFORMANCE.access;
-  if ((means.conformance & lists) === 0 || means.quirks.withListRefused) return requests.slice(at, at + 1);
-  let count = 0;
-  let octets = REQUEST_OVERHEAD;
-  for (const request of requests.slice(at, at + LIST_MAX)) {
-    octets += specificationOctets(request);
-    if (octets > means.requestOctetsMax) break;
-    count++;
-  }
-  return requests.slice(at, at + Math.max(1, count));
-}
+const GET: ListableService<ReadRequest, ReadOutcome> = {
+  quirk: "get_list_refused",
+  repeatable: true,
+  octetsOf: attributeOctets,
+  blockTransfer: 0,
+  one: readOne,
+  list: readList,
+  access: readByAccess,
+};
 
-/** Tag, choice, invoke-id, count; ACCESS needs a little more. */
-const REQUEST_OVERHEAD = 12;
+/** Class, logical name, attribute, selection; what ACCESS needs for each beside. */
+const ATTRIBUTE_OCTETS = 2 + 6 + 1 + 1 + 2;
 
-function specificationOctets({ attribute, selection }: ReadRequest): number {
-  if (selection === null || selection === undefined) return 12;
+/** Octets that an attribute takes in a list, with its selection. */
+export function attributeOctets({ attribute, selection }: ReadRequest): number {
+  if (selection === null || selection === undefined) return ATTRIBUTE_OCTETS;
   return writeApdu({
     apdu: "get-request",
     kind: "normal",
@@ -54,27 +35,6 @@ function specificationOctets({ attribute, selection }: ReadRequest): number {
     attribute,
     accessSelection: selection,
   }).length;
-}
-
-/**
- * null where the meter refuses the list as such, or answers it with what is no answer, as some do where the results don't fit into one
- * APDU: then it is remembered, and the list is read one by one.
- */
-function* readListed(
-  group: readonly ReadRequest[],
-  at: number,
-  means: ServiceMeans,
-): Exchange<ReadOutcome[] | null> {
-  const byGet = (means.conformance & CONFORMANCE.multipleReferences) !== 0;
-  let outcomes: ReadOutcome[] | null;
-  try {
-    outcomes = byGet ? yield* readList(group, at, means) : yield* readByAccess(group, means);
-  } catch (error) {
-    if (!(error instanceof PeerProtocolError) || error.reason !== "malformed") throw error;
-    outcomes = null;
-  }
-  if (outcomes === null) means.quirks.withListRefused = true;
-  return outcomes;
 }
 
 function* readList(
@@ -103,9 +63,7 @@ function* readList(
   } else {
     throw unexpected(response, "get-response (with-list)");
   }
-  if (results.length !== group.length) {
-    throw new PeerProtocolError("malformed", `${results.length} results for ${group.length} attributes`);
-  }
+  expectAsMany(results, group);
   return results.map(outcomeOf);
 }
 
@@ -163,20 +121,4 @@ function outcomeOf(result: GetDataResult): ReadOutcome {
   return result.kind === "data"
     ? { kind: "data", value: result.data }
     : { kind: "refused", result: result.result };
-}
-
-/** @throws PeerProtocolError */
-export function decoded<T>(codec: Codec<T>, octets: Buffer, { limits }: ServiceMeans): T {
-  try {
-    const reader = new Reader(octets);
-    const value = codec.read(reader, limits);
-    reader.expectEnd();
-    return value;
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    const reason = error.code === "limit" ? "limit" : "malformed";
-    throw new PeerProtocolError(reason, `the meter's answer makes no sense: ${error.message}`, {
-      cause: error,
-    });
-  }
 }

@@ -1,90 +1,98 @@
-import { Writer } from "../bytes/writer.ts";
-import { writeData } from "../encoding/data.ts";
-import { writeApdu } from "../xdlms/apdu.ts";
-import { cut, type Exchange, rejection, type ServiceMeans, unexpected } from "./client-exchange.ts";
-import { LocalProtocolError } from "./errors.ts";
+import { data, sequenceOf } from "../encoding/codec.ts";
+import { type Apdu, writeApdu } from "../xdlms/apdu.ts";
+import { writeByAccess } from "./client-access.ts";
+import { type BlockForms, encoded, isTooLong, sendInBlocks } from "./client-blocks.ts";
+import { type Exchange, rejection, type ServiceMeans, unexpected } from "./client-exchange.ts";
+import { expectAsMany, inLists, type ListableService } from "./client-lists.ts";
+import { attributeOctets } from "./client-read.ts";
 import { CONFORMANCE } from "./mechanisms.ts";
 import type { WriteOutcome, WriteRequest } from "./requests.ts";
 
-/** Writes attributes one by one, each in blocks where it is longer than an APDU. */
-export function* write(requests: readonly WriteRequest[], means: ServiceMeans): Exchange<WriteOutcome[]> {
-  const outcomes: WriteOutcome[] = [];
-  for (const request of requests) outcomes.push(yield* writeOne(request, means));
-  return outcomes;
+/** Writes attributes by SET, several in one request where the meter takes that, in blocks where they are longer than an APDU. */
+export function write(requests: readonly WriteRequest[], means: ServiceMeans): Exchange<WriteOutcome[]> {
+  return inLists(requests, SET, means);
 }
 
-function* writeOne(request: WriteRequest, means: ServiceMeans): Exchange<WriteOutcome> {
-  const whole = {
-    apdu: "set-request",
-    kind: "normal",
-    invokeIdAndPriority: means.nextInvokeId(),
-    attribute: request.attribute,
-    accessSelection: request.selection ?? null,
-    value: request.value,
-  } as const;
-  if (!isTooLong(writeApdu(whole).length, CONFORMANCE.blockTransferWithSet, means)) {
-    const response = yield whole;
-    const rejected = rejection(response);
-    if (rejected !== null) return rejected;
-    if (response.apdu !== "set-response" || response.kind !== "normal")
-      throw unexpected(response, "set-response");
-    return outcomeOf(response.result);
-  }
-  return yield* writeInBlocks(request, whole.invokeIdAndPriority, means);
-}
+const SET: ListableService<WriteRequest, WriteOutcome> = {
+  quirk: "set_list_refused",
+  // The same values once more.
+  repeatable: true,
+  octetsOf: (request, cut) => attributeOctets(request) + (cut ? 0 : encoded(data, request.value).length),
+  blockTransfer: CONFORMANCE.blockTransferWithSet,
+  one: writeOne,
+  list: writeList,
+  access: writeByAccess,
+};
 
-/** @throws LocalProtocolError where it is too long and there is no way to cut it */
-export function isTooLong(octets: number, blockTransfer: number, means: ServiceMeans): boolean {
-  if (octets <= means.requestOctetsMax) return false;
-  if ((means.conformance & blockTransfer) !== 0) return true;
-  // General block transfer cuts whole APDUs.
-  if ((means.conformance & CONFORMANCE.generalBlockTransfer) !== 0) return false;
-  throw new LocalProtocolError(
-    `a request of ${octets} octets, and the meter takes ${means.requestOctetsMax} and no blocks`,
+function* writeOne(request: WriteRequest, _at: number, means: ServiceMeans): Exchange<WriteOutcome> {
+  const { selection: accessSelection = null, value } = request;
+  const head = { apdu: "set-request", invokeIdAndPriority: means.nextInvokeId() } as const;
+  const what = { attribute: request.attribute, accessSelection };
+  const response = yield* send(
+    { ...head, kind: "normal", ...what, value },
+    (block) => ({ ...head, kind: "with-first-datablock", ...what, ...block }),
+    () => encoded(data, value),
+    means,
   );
-}
-
-/** Octets in front of the raw data of a first block without selection, and of the others. */
-const FIRST_BLOCK_OVERHEAD = 3 + 9 + 1 + 1 + 4 + 3;
-export const BLOCK_OVERHEAD = 3 + 1 + 4 + 3;
-
-function* writeInBlocks(
-  request: WriteRequest,
-  invokeIdAndPriority: number,
-  means: ServiceMeans,
-): Exchange<WriteOutcome> {
-  const writer = new Writer();
-  writeData(writer, request.value);
-  const { attribute, selection = null } = request;
-  const selected = selection === null ? 0 : selectionOctets(selection);
-  const size = (first: boolean) =>
-    means.requestOctetsMax - (first ? FIRST_BLOCK_OVERHEAD + selected : BLOCK_OVERHEAD);
-  for (const block of cut(writer.finish(), size)) {
-    const response = yield block.blockNumber === 1
-      ? {
-          apdu: "set-request",
-          kind: "with-first-datablock",
-          invokeIdAndPriority,
-          attribute,
-          accessSelection: selection,
-          ...block,
-        }
-      : { apdu: "set-request", kind: "with-datablock", invokeIdAndPriority, ...block };
-    const rejected = rejection(response);
-    if (rejected !== null) return rejected;
-    if (response.apdu !== "set-response") throw unexpected(response, "set-response");
-    if (response.kind === "last-datablock" || response.kind === "normal") return outcomeOf(response.result);
-    if (response.kind !== "datablock" || response.blockNumber !== block.blockNumber || block.lastBlock) {
-      throw unexpected(response, `the acknowledgement of block ${block.blockNumber}`);
-    }
+  const rejected = rejection(response);
+  if (rejected !== null) return rejected;
+  if (response.apdu !== "set-response") throw unexpected(response, "set-response");
+  if (response.kind !== "normal" && response.kind !== "last-datablock") {
+    throw unexpected(response, "set-response (normal)");
   }
-  throw new LocalProtocolError("a value without octets");
+  return outcomeOf(response.result);
 }
 
-function selectionOctets(selection: NonNullable<WriteRequest["selection"]>): number {
-  const writer = new Writer();
-  writeData(writer, selection.parameters);
-  return writer.length + 1;
+function* writeList(
+  group: readonly WriteRequest[],
+  _at: number,
+  means: ServiceMeans,
+): Exchange<WriteOutcome[] | null> {
+  const attributes = group.map(({ attribute, selection = null }) => ({
+    attribute,
+    accessSelection: selection,
+  }));
+  const values = group.map(({ value }) => value);
+  const head = { apdu: "set-request", invokeIdAndPriority: means.nextInvokeId() } as const;
+  const response = yield* send(
+    { ...head, kind: "with-list", attributes, values },
+    (block) => ({ ...head, kind: "with-list-and-first-datablock", attributes, ...block }),
+    () => encoded(VALUE_LIST, values),
+    means,
+  );
+  if (rejection(response) !== null) return null;
+  if (response.apdu !== "set-response") throw unexpected(response, "set-response");
+  switch (response.kind) {
+    case "with-list":
+    case "last-datablock-with-list":
+      expectAsMany(response.results, group);
+      return response.results.map(outcomeOf);
+    case "normal":
+    case "last-datablock":
+      // A refusal of the whole list.
+      if (response.result !== "success") return null;
+  }
+  throw unexpected(response, "set-response (with-list)");
+}
+
+const VALUE_LIST = sequenceOf(data);
+
+/** Sends a request whole, or in blocks where it is longer than an APDU. */
+function* send(
+  whole: Apdu & { apdu: "set-request" },
+  first: BlockForms["first"],
+  octets: () => Buffer,
+  means: ServiceMeans,
+): Exchange<Apdu> {
+  if (!isTooLong(writeApdu(whole).length, CONFORMANCE.blockTransferWithSet, means)) return yield whole;
+  const { apdu, invokeIdAndPriority } = whole;
+  const forms: BlockForms = {
+    first,
+    next: (block) => ({ apdu, kind: "with-datablock", invokeIdAndPriority, ...block }),
+    acknowledged: (response) =>
+      response.apdu === "set-response" && response.kind === "datablock" ? response.blockNumber : null,
+  };
+  return yield* sendInBlocks(octets(), forms, means);
 }
 
 const outcomeOf = (result: string | number): WriteOutcome =>

@@ -173,8 +173,7 @@ export class ServerServices {
         return { kind: "set", result: this.#write(target, parameters, by), value: null };
       }
       case "action": {
-        const given = parameters.type === "null-data" ? null : parameters;
-        const { result, value } = this.#invoke(specification.method, given, by);
+        const { result, value } = this.#invoke(specification.method, givenOf(parameters), by);
         return { kind: "action", result, value };
       }
     }
@@ -232,7 +231,7 @@ export class ServerServices {
     parameters: readonly Data[],
     by: Requester,
   ): InvokeAnswer[] {
-    return methods.map((method, at) => this.#invoke(method, parameters[at] ?? null, by));
+    return methods.map((method, at) => this.#invoke(method, givenOf(parameters[at]), by));
   }
 
   /** null where the answer doesn't fit into one APDU and blocks were agreed on, or may be cut by general block transfer. */
@@ -322,6 +321,10 @@ export class ServerServices {
 /** Tag, choice, invoke-id, last block, block number, choice of raw data, length. */
 const GET_OVERHEAD = 3 + 1 + 4 + 1 + 3;
 const ACTION_OVERHEAD = 3 + 1 + 4 + 3;
+
+/** In lists and in ACCESS a method without parameters has null-data. */
+const givenOf = (parameters: Data | undefined): Data | null =>
+  parameters === undefined || parameters.type === "null-data" ? null : parameters;
 
 function skipped(kind: string) {
   const service = kind.startsWith("get") ? "get" : kind.startsWith("set") ? "set" : "action";

@@ -54,12 +54,17 @@ export const actionRequest = choice("Action-Request", {
 
 export type ActionRequest = { apdu: "action-request" } & ValueOf<typeof actionRequest>;
 
-const actionOutcome = { result: actionResult, returnParameters: optional(getDataResult) };
+const outcome = { result: actionResult, returnParameters: optional(getDataResult) };
+
+/** What came of one method: an element of a list, also where the list comes in blocks. */
+export const actionOutcome = sequence(outcome);
+
+export type ActionOutcome = ValueOf<typeof actionOutcome>;
 
 export const actionResponse = choice("Action-Response", {
-  1: ["normal", sequence({ invokeIdAndPriority, ...actionOutcome })],
+  1: ["normal", sequence({ invokeIdAndPriority, ...outcome })],
   2: ["with-pblock", sequence({ invokeIdAndPriority, ...pBlock })],
-  3: ["with-list", sequence({ invokeIdAndPriority, results: sequenceOf(sequence(actionOutcome)) })],
+  3: ["with-list", sequence({ invokeIdAndPriority, results: sequenceOf(actionOutcome) })],
   4: ["next-pblock", sequence({ invokeIdAndPriority, blockNumber: unsigned32 })],
 });
 
