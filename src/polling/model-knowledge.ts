@@ -63,11 +63,12 @@ export class ModelKnowledge {
     return read;
   }
 
-  /** Remembers that meters of this model give their whole buffer only. */
-  async wholeOnly(meter: PolledMeter, logicalName: string, profile: KnownProfile): Promise<KnownProfile> {
-    const whole: KnownProfile = { ...profile, selection: "whole" };
-    await this.keep(meter, null, logicalName, whole);
-    return whole;
+  /** Remembers how meters of this model let rows be chosen, and this meter where it differs from them. */
+  async choose(meter: PolledMeter, logicalName: string, selection: KnownProfile["selection"]): Promise<void> {
+    const modelId = await this.modelOf(meter);
+    await this.kept.keepSelection(modelId, meter.id, logicalName, selection);
+    this.profiles.delete(`${modelId}/${logicalName}/${meter.id}`);
+    this.profiles.delete(`${modelId}/${logicalName}`);
   }
 
   /** Objects with their scalers; what the model isn't known for yet is read. @throws PollError */

@@ -20,8 +20,8 @@ export interface KnownProfile {
   readonly capturePeriodSeconds: number | null;
   /** Rows that the buffer can hold; null: the meter doesn't tell. */
   readonly profileEntries: number | null;
-  /** Whether rows can be chosen by range of time, or only the whole buffer be read. */
-  readonly selection: "range" | "whole";
+  /** Whether rows can be chosen by range of time, by their place only, or not at all. */
+  readonly selection: "range" | "entry" | "whole";
 }
 
 /** What meters have said of themselves: read once per model, and kept. */
@@ -35,6 +35,13 @@ export interface ModelProfiles {
     meterId: string | null,
     logicalName: string,
     profile: KnownProfile,
+  ): Promise<void>;
+  /** Of the model, and of the meter where it has a profile of its own. */
+  keepSelection(
+    modelId: number,
+    meterId: string,
+    logicalName: string,
+    selection: KnownProfile["selection"],
   ): Promise<void>;
   scalers(modelId: number): Promise<KnownColumn[]>;
   keepScalers(modelId: number, columns: readonly KnownColumn[]): Promise<void>;
@@ -78,6 +85,13 @@ export function openModelProfiles(database: Database): ModelProfiles {
           ...[modelId, meterId, logicalName, profile.capturePeriodSeconds, profile.profileEntries],
           ...[JSON.stringify(profile.columns), profile.selection],
         ],
+      );
+    },
+    keepSelection: async (modelId, meterId, logicalName, selection) => {
+      await database.query(
+        `UPDATE model_profiles SET selection = $4
+          WHERE meter_model_id = $1 AND logical_name = $3 AND (meter_id IS NULL OR meter_id = $2)`,
+        [modelId, meterId, logicalName, selection],
       );
     },
     scalers: async (modelId) => {

@@ -288,6 +288,68 @@ describe("a poll by schedule", () => {
   });
 });
 
+describe("a meter that refuses ranges and gives rows by entry", () => {
+  const placesRead = (meter: FakeMeter) => meter.reads.filter((read) => /^\d+…\d+$/.test(read));
+
+  beforeEach(() => {
+    roads.meters.delete(meters[1]!);
+    Object.assign(roads.meters.get(meters[0]!)!, { ranges: false, entries: true });
+  });
+
+  it.each([
+    ["the oldest first", false, ["1537…1584", "1584…1631", "1631…1678", "1678…1680"]],
+    ["the newest first", true, ["97…144", "50…97", "3…50", "1…3"]],
+  ])(
+    "is read from about the first wanted row on, %s, and that is remembered",
+    async (_what, newestFirst, places) => {
+      const meter = roads.meters.get(meters[0]!)!;
+      meter.newestFirst = newestFirst;
+      // 35 days of blocks, of which three are read of a meter that nothing is stored of.
+      meter.captures.push(...blocks(NOW - 35 * 24 * HOUR + PERIOD, NOW));
+      await fire();
+      await work(poller());
+      expect(placesRead(meter)).toEqual(places);
+      const [stored] = await all(
+        "SELECT count(*) AS n, min(time) AS oldest, max(time) AS newest FROM block_load_profile",
+      );
+      expect(stored).toEqual({ n: 144, oldest: NOW - 71.5 * HOUR, newest: NOW });
+      expect(await all("SELECT selection FROM model_profiles")).toEqual([{ selection: "entry" }]);
+      // The next poll asks for no range any more, and for what is new.
+      meter.reads.length = 0;
+      meter.captures.push(NOW + PERIOD);
+      await fire(NOW + HOUR);
+      await work(poller({ now: () => NOW + HOUR }));
+      expect(placesRead(meter)).toEqual([newestFirst ? "1…4" : "1678…1681"]);
+      expect(await all("SELECT count(*) AS n FROM block_load_profile")).toEqual([{ n: 145 }]);
+    },
+  );
+
+  it("is read further back where the period says too few, and not beyond the end of what is wanted", async () => {
+    const meter = roads.meters.get(meters[0]!)!;
+    // Every quarter of an hour, though it says half an hour.
+    const quarters = Array.from({ length: 1_000 }, (_, i) => NOW - (999 - i) * (PERIOD / 2));
+    meter.captures.push(...quarters);
+    await fire();
+    await work(poller());
+    const [stored] = await all("SELECT min(time) AS oldest, max(time) AS newest FROM block_load_profile");
+    expect(stored!["newest"]).toBe(NOW);
+    expect(stored!["oldest"]).toBeLessThanOrEqual(NOW - 71 * HOUR);
+    expect(placesRead(meter).some((places) => places.startsWith("1…"))).toBe(false);
+  });
+
+  it("is remembered to give its whole buffer only where it refuses that, too; nothing where the buffer is empty", async () => {
+    const meter = roads.meters.get(meters[0]!)!;
+    await fire();
+    await work(poller());
+    expect(await all("SELECT selection FROM model_profiles")).toEqual([{ selection: "range" }]);
+    meter.entries = false;
+    meter.captures.push(NOW);
+    await fire(NOW + HOUR);
+    await work(poller({ now: () => NOW + HOUR }));
+    expect(await all("SELECT selection FROM model_profiles")).toEqual([{ selection: "whole" }]);
+  });
+});
+
 describe("several daemons", () => {
   it("make every poll once", async () => {
     await test.database.query(

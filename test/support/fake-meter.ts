@@ -75,6 +75,9 @@ export class FakeMeter {
   readonly reads: string[] = [];
   opened = 0;
   ranges = true;
+  /** Whether rows can be chosen by their place, and whether the first is the newest. */
+  entries = false;
+  newestFirst = false;
   /** The link breaks at this read, counted from the next; null: it holds. */
   breaksAt: number | null = null;
   /** Opening fails like this. */
@@ -126,21 +129,36 @@ export class FakeMeter {
     const key = `${attribute.classId}/${code}/${attribute.attributeId}`;
     if (key === `7/${BLOCK_LOAD}/2`) return this.buffer(selection);
     this.reads.push(`${code}/${attribute.attributeId}`);
+    if (key === `7/${BLOCK_LOAD}/7`) return { kind: "data", value: u32(this.captures.length) };
+    if (key === `7/${BLOCK_LOAD}/5`) {
+      return { kind: "data", value: { type: "enum", value: this.newestFirst ? 2 : 1 } };
+    }
     const value = this.objects.get(key);
     return value === undefined ? refused : { kind: "data", value };
   }
 
   private buffer(selection: ReadRequest["selection"]): ReadOutcome {
-    if (selection && !this.ranges) return { kind: "refused", result: "scope-of-access-violated" };
-    let wanted = this.captures;
-    if (selection) {
-      const range = readSelection(selection);
-      if (range.kind !== "range") return refused;
-      const [from, until] = [indianInstant(range.fromValue), indianInstant(range.toValue)];
-      wanted = wanted.filter((at) => at >= from && at <= until);
-      this.reads.push(`${new Date(from).toISOString()}…${new Date(until).toISOString()}`);
-    } else this.reads.push(`${BLOCK_LOAD}/2`);
-    const rows = wanted.map((at) =>
+    if (!selection) {
+      this.reads.push(`${BLOCK_LOAD}/2`);
+      return this.rows(this.captures);
+    }
+    const wanted = readSelection(selection);
+    if (wanted.kind === "range" ? !this.ranges : !this.entries) {
+      return { kind: "refused", result: "scope-of-access-violated" };
+    }
+    if (wanted.kind === "entry") {
+      const { fromEntry, toEntry } = wanted;
+      this.reads.push(`${fromEntry}…${toEntry}`);
+      const placed = this.newestFirst ? this.captures.toReversed() : this.captures;
+      return this.rows(placed.slice(fromEntry - 1, toEntry));
+    }
+    const [from, until] = [indianInstant(wanted.fromValue), indianInstant(wanted.toValue)];
+    this.reads.push(`${new Date(from).toISOString()}…${new Date(until).toISOString()}`);
+    return this.rows(this.captures.filter((at) => at >= from && at <= until));
+  }
+
+  private rows(captures: readonly number[]): ReadOutcome {
+    const rows = captures.map((at) =>
       structure(indianClock(at), u16(23_000 + ((at / 1_800_000) % 48)), u32(7)),
     );
     return { kind: "data", value: array(...rows) };
