@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { modelToJson } from "../dlms/cosem/meter-model.ts";
 import { formatObis } from "../dlms/cosem/obis-code.ts";
 import { EXIT, UserError } from "../exit.ts";
+import type { MeterAssociation } from "../polling/meter-association.ts";
 import { ObjectListUnreadable } from "../polling/object-list.ts";
 import { ModelBuilder, readModel } from "../polling/read-model.ts";
 import type { Program } from "./program.ts";
@@ -34,7 +35,7 @@ export function readAll(program: Program, name: string, options: ReadAllOptions)
     for (const clientSap of clients) {
       const association = await session.associate(clientSap);
       systemTitle = association.meterSystemTitle?.toString("hex") ?? systemTitle;
-      await walk(program, session, builder, clientSap, rowsMax, association);
+      await walk(program, session, builder, rowsMax, association);
     }
     const model = modelToJson({
       readAt,
@@ -53,12 +54,12 @@ export function readAll(program: Program, name: string, options: ReadAllOptions)
 
 async function walk(
   program: Program,
-  { meter }: MeterSession,
+  { meter, associate }: MeterSession,
   builder: ModelBuilder,
-  clientSap: number,
   rowsMax: number,
-  association: Parameters<typeof readModel>[0],
+  association: MeterAssociation,
 ): Promise<void> {
+  const { clientSap } = association;
   const serverSap = meter.serverSap ?? SERVER_SAP;
   try {
     await readModel(association, builder, {
@@ -68,6 +69,12 @@ async function walk(
         program.complain(
           `client ${clientSap}: ${index + 1} of ${count}, ${classId}/${formatObis(logicalName)}`,
         );
+      },
+      reopen: () => {
+        program.complain(
+          `client ${clientSap}: the association broke at this object; on with the next in a new one`,
+        );
+        return associate(clientSap);
       },
     });
   } catch (error) {

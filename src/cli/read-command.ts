@@ -2,7 +2,6 @@ import { Command } from "commander";
 import type { CosemAttributeDescriptor } from "../dlms/cosem/attribute-descriptor.ts";
 import { formatObis } from "../dlms/cosem/obis-code.ts";
 import type { ScalerUnit } from "../dlms/cosem/scaler-unit.ts";
-import { rowsBetween } from "../dlms/cosem/selective-access.ts";
 import { unitSymbol } from "../dlms/cosem/unit.ts";
 import { isCompound, plainValue, treeOf } from "../dlms/encoding/data-tree.ts";
 import type { Data } from "../dlms/encoding/data-types.ts";
@@ -117,7 +116,7 @@ function rowsWanted(
       offset,
     );
   };
-  return { kind: "range", selection: rowsBetween(clock(from ?? 0), clock(to ?? Date.now() + DAY_MS)) };
+  return { kind: "range", from: clock(from ?? 0), to: clock(to ?? Date.now() + DAY_MS) };
 }
 
 const DAY_MS = 86_400_000;

@@ -163,7 +163,7 @@ export class AssociationDriver implements MeterAssociation {
         this.#settle()?.resolve(event.value);
         return;
       case "exchange-failed":
-        this.#settle()?.reject(this.#pollError(event.error));
+        this.#settle()?.reject(this.#pollError(event.error, true));
         return;
       case "failed":
         this.#fail(this.#pollError(event.error));
@@ -242,9 +242,9 @@ export class AssociationDriver implements MeterAssociation {
     return `meter ${this.#parts.meterNumber}, client ${this.clientSap}: ${text}`;
   }
 
-  #pollError(error: Error): PollError {
+  #pollError(error: Error, associationStands = false): PollError {
     if (error instanceof PollError) return error;
-    return new PollError(failureOf(error), this.#about(error.message), { cause: error });
+    return new PollError(failureOf(error), this.#about(error.message), { cause: error, associationStands });
   }
 }
 

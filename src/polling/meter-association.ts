@@ -103,15 +103,22 @@ export type PollFailure =
 /** A sentence for people, and a word for programs. */
 export class PollError extends Error {
   readonly failure: PollFailure;
+  /** Only one exchange has failed: others may follow in the same association. */
+  readonly associationStands: boolean;
 
-  constructor(failure: PollFailure, text: string, options?: ErrorOptions) {
+  constructor(failure: PollFailure, text: string, options: PollErrorOptions = {}) {
     super(text, options);
     this.name = "PollError";
     this.failure = failure;
+    this.associationStands = options.associationStands ?? false;
   }
 
   /** Whether the same may work a little later without anybody's doing. */
   get temporary(): boolean {
     return this.failure === "unreachable" || this.failure === "timeout" || this.failure === "connection-lost";
   }
+}
+
+export interface PollErrorOptions extends ErrorOptions {
+  readonly associationStands?: boolean;
 }

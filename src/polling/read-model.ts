@@ -12,7 +12,7 @@ import type { ModelAssociation, ModelAttribute, ModelObject } from "../dlms/cose
 import { obisToOctets } from "../dlms/cosem/obis-code.ts";
 import { entriesFromTo } from "../dlms/cosem/selective-access.ts";
 import type { Data } from "../dlms/encoding/data-types.ts";
-import type { MeterAssociation } from "./meter-association.ts";
+import { type MeterAssociation, PollError } from "./meter-association.ts";
 import { readObjectList } from "./object-list.ts";
 
 export interface ModelReading {
@@ -22,7 +22,12 @@ export interface ModelReading {
   readonly rowsMax: number;
   /** Told before each object is read. */
   readonly onObject?: (object: ObjectListElement, index: number, count: number) => void;
+  /** Opens the association anew where it broke at an object; without it reading ends there. */
+  readonly reopen?: () => Promise<MeterAssociation>;
 }
+
+/** Objects in a row at which the association may break before reading is given up. */
+const BREAKS_MAX = 3;
 
 /** What was read so far, through one association after the other. */
 export class ModelBuilder {
@@ -47,8 +52,9 @@ export class ModelBuilder {
 
 /**
  * Walks the object list of an open association and reads every attribute that it may read and no association before it could.
- * What is refused is noted with the meter's answer; secrets are not read.
- * @throws ObjectListUnreadable, PollError
+ * What is refused, or answered by what makes no sense, is noted with the meter's answer; so is where the association broke. Secrets are
+ * not read.
+ * @throws ObjectListUnreadable; PollError where it breaks again and again
  */
 export async function readModel(
   association: MeterAssociation,
@@ -63,9 +69,49 @@ export async function readModel(
     conformance: association.conformance,
     objectList: objects,
   });
+  let current = association;
+  let breaks = 0;
   for (const [index, object] of objects.entries()) {
     reading.onObject?.(object, index, objects.length);
-    await readObject(association, builder.attributesOf(object), object, version, reading);
+    const attributes = builder.attributesOf(object);
+    try {
+      await readObject(current, attributes, object, version, reading);
+      breaks = 0;
+    } catch (error) {
+      if (!isBroken(error) || reading.reopen === undefined || ++breaks > BREAKS_MAX) throw error;
+      noteMissing(attributes, object, error.message);
+      current = await reading.reopen();
+    }
+  }
+}
+
+const isBroken = (error: unknown): error is PollError =>
+  error instanceof PollError && (error.failure === "timeout" || error.failure === "connection-lost");
+
+/** What was not read before the association broke. */
+function noteMissing(
+  attributes: Map<number, ModelAttribute>,
+  object: ObjectListElement,
+  reason: string,
+): void {
+  for (const index of indicesOf(object)) {
+    if (!attributes.has(index)) attributes.set(index, { kind: "missing", reason });
+  }
+}
+
+/** An answer that can't be understood, in an association that stands. */
+type Answer = ReadOutcome | { readonly kind: "unreadable"; readonly reason: string };
+
+/** An answer to each; where one of several spoils them all, each by itself. @throws PollError where the association breaks */
+async function readEach(association: MeterAssociation, requests: readonly ReadRequest[]): Promise<Answer[]> {
+  try {
+    return await association.read(requests);
+  } catch (error) {
+    if (!(error instanceof PollError) || !error.associationStands) throw error;
+    if (requests.length === 1) return [{ kind: "unreadable", reason: error.message }];
+    const answers: Answer[] = [];
+    for (const request of requests) answers.push(...(await readEach(association, [request])));
+    return answers;
   }
 }
 
@@ -104,7 +150,10 @@ async function readObject(
   }
   const single = readable.filter((index) => object.classId !== PROFILE || index !== BUFFER);
   if (single.length > 0) {
-    const outcomes = await association.read(single.map((index) => requestOf(object, index)));
+    const outcomes = await readEach(
+      association,
+      single.map((index) => requestOf(object, index)),
+    );
     single.forEach((index, at) => {
       attributes.set(index, attributeOf(object, index, outcomes[at]!));
     });
@@ -141,7 +190,8 @@ const requestOf = ({ classId, logicalName }: ObjectListElement, attributeId: num
   attribute: { classId, instanceId: logicalName, attributeId },
 });
 
-function attributeOf(object: ObjectListElement, index: number, outcome: ReadOutcome): ModelAttribute {
+function attributeOf(object: ObjectListElement, index: number, outcome: Answer): ModelAttribute {
+  if (outcome.kind === "unreadable") return { kind: "missing", reason: outcome.reason };
   if (outcome.kind !== "data") return { kind: "missing", reason: describeRefusal(outcome) };
   const isContext = object.classId === ASSOCIATION_LN && index === CONTEXT_INFO;
   return { kind: "data", data: isContext ? withoutKey(outcome.value) : outcome.value };
@@ -171,11 +221,12 @@ async function readBuffer(
   const isWhole = entries !== null && entries <= rowsMax;
   const newestFirst = entries === null || profileValue(attributes, "sortMethod") === "lifo";
   const selection = newestFirst ? entriesFromTo(1, rowsMax) : entriesFromTo(entries - rowsMax + 1, entries);
-  const [outcome] = await association.read([
+  const [outcome] = await readEach(association, [
     { ...requestOf(object, BUFFER), selection: isWhole ? null : selection },
   ]);
-  if (outcome!.kind === "data" || isWhole) return attributeOf(object, BUFFER, outcome!);
-  return { kind: "missing", reason: `${describeRefusal(outcome!)} (asked for ${rowsMax} of its rows)` };
+  const attribute = attributeOf(object, BUFFER, outcome!);
+  if (attribute.kind === "data" || isWhole) return attribute;
+  return { kind: "missing", reason: `${attribute.reason} (asked for ${rowsMax} of its rows)` };
 }
 
 function profileValue<K extends "entriesInUse" | "sortMethod">(

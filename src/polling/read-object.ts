@@ -5,10 +5,11 @@ import type {
 } from "../dlms/cosem/attribute-descriptor.ts";
 import { type CaptureObjectDefinition, captureObjectFromData } from "../dlms/cosem/capture-object.ts";
 import { DataMismatch } from "../dlms/cosem/classes/data-codec.ts";
-import { profileRows } from "../dlms/cosem/profile-buffer.ts";
+import { clockColumnOf, profileRows } from "../dlms/cosem/profile-buffer.ts";
 import { type ScalerUnit, scalerUnitFromData } from "../dlms/cosem/scaler-unit.ts";
-import { entriesFromTo } from "../dlms/cosem/selective-access.ts";
+import { entriesFromTo, rowsBetween } from "../dlms/cosem/selective-access.ts";
 import type { Data } from "../dlms/encoding/data-types.ts";
+import { type CosemDateTime, DATE_TIME_OCTETS, writeDateTime } from "../dlms/encoding/date-time.ts";
 import type { MeterAssociation } from "./meter-association.ts";
 
 /** What reading one object for people has come to. */
@@ -25,7 +26,8 @@ export interface Column extends CaptureObjectDefinition {
 export type RowsWanted =
   | { readonly kind: "all" }
   | { readonly kind: "last"; readonly count: number }
-  | { readonly kind: "range"; readonly selection: SelectiveAccessDescriptor };
+  /** By the meter's clock, both ends included. */
+  | { readonly kind: "range"; readonly from: CosemDateTime; readonly to: CosemDateTime };
 
 const PROFILE_GENERIC = 7;
 const BUFFER = 2;
@@ -57,21 +59,22 @@ async function readProfileRows(
   onProgress: (progress: ReadProgress) => void,
 ): Promise<ObjectReading> {
   const of = (attributeId: number) => ({ attribute: { ...attribute, attributeId } });
-  const [captured, period, inUse] = await association.read([of(3), of(4), of(7)]);
+  const [captured, period, sorted, inUse] = await association.read([of(3), of(4), of(5), of(7)]);
   if (captured!.kind !== "data") {
     return { kind: "refused", reason: `its capture objects: ${describeRefusal(captured!)}` };
   }
   const objects = captureObjects(captured!.value);
   if (objects === null) return { kind: "refused", reason: "its capture objects can't be understood" };
-  const selection = selectionOf(wanted, inUse?.kind === "data" ? Number(inUse.value.value) : null);
-  const [outcome] = await association.read([{ attribute, selection }], { onProgress });
-  if (outcome!.kind !== "data") {
-    const hint =
-      selection === null
-        ? ""
-        : "; the meter may not select rows that way: try it without --from, --to and --last";
-    return { kind: "refused", reason: `${describeRefusal(outcome!)}${hint}` };
+  const newestFirst = sorted?.kind === "data" && sorted.value.value === LIFO;
+  const count = inUse?.kind === "data" ? Number(inUse.value.value) : null;
+  const selection = selectionOf(wanted, count, newestFirst);
+  let [outcome] = await association.read([{ attribute, selection }], { onProgress });
+  // A meter that doesn't select rows that way may give them all, of which what is wanted is kept.
+  const selected = outcome!.kind === "data" && selection !== null;
+  if (outcome!.kind !== "data" && selection !== null) {
+    [outcome] = await association.read([{ attribute }], { onProgress });
   }
+  if (outcome!.kind !== "data") return { kind: "refused", reason: describeRefusal(outcome!) };
   const periodSeconds = period?.kind === "data" ? Number(period.value.value) || null : null;
   try {
     const rows = profileRows(outcome!.value, objects, periodSeconds);
@@ -84,20 +87,49 @@ async function readProfileRows(
       })),
     );
     const columns = objects.map((object, at) => ({ ...object, scalerUnit: units[at] ?? null }));
-    return { kind: "profile", columns, rows: wanted.kind === "last" ? rows.slice(-wanted.count) : rows };
+    const rowsOfIt = selected ? rows : kept(rows, wanted, clockColumnOf(objects), newestFirst);
+    return { kind: "profile", columns, rows: rowsOfIt };
   } catch (error) {
     if (!(error instanceof DataMismatch)) throw error;
     return { kind: "refused", reason: `its rows can't be understood: ${error.message}` };
   }
 }
 
-/** Of a FIFO buffer the last rows are the newest. */
-function selectionOf(wanted: RowsWanted, entriesInUse: number | null): SelectiveAccessDescriptor | null {
-  if (wanted.kind === "range") return wanted.selection;
-  if (wanted.kind === "all" || entriesInUse === null || entriesInUse <= wanted.count) return null;
+/** Sort method of a buffer whose first row is the newest. */
+const LIFO = 2;
+
+function selectionOf(
+  wanted: RowsWanted,
+  count: number | null,
+  newestFirst: boolean,
+): SelectiveAccessDescriptor | null {
+  if (wanted.kind === "range") return rowsBetween(wanted.from, wanted.to);
+  if (wanted.kind === "all" || count === null || count <= wanted.count) return null;
   // Not 0 for "the last one", which not all meters know.
-  return entriesFromTo(entriesInUse - wanted.count + 1, entriesInUse);
+  return newestFirst ? entriesFromTo(1, wanted.count) : entriesFromTo(count - wanted.count + 1, count);
 }
+
+/** Of rows that were not selected by the meter those that are wanted; rows that don't tell their time are kept. */
+function kept(
+  rows: Data[][],
+  wanted: RowsWanted,
+  clockColumn: number | null,
+  newestFirst: boolean,
+): Data[][] {
+  if (wanted.kind === "all") return rows;
+  if (wanted.kind === "last") return newestFirst ? rows.slice(0, wanted.count) : rows.slice(-wanted.count);
+  const [from, to] = [clockDigits(writeDateTime(wanted.from)), clockDigits(writeDateTime(wanted.to))];
+  return rows.filter((row) => {
+    const clock = clockColumn === null ? null : row[clockColumn]?.value;
+    if (!Buffer.isBuffer(clock) || clock.length !== DATE_TIME_OCTETS) return true;
+    const time = clockDigits(clock);
+    return time >= from && time <= to;
+  });
+}
+
+/** Year to second, as the clock shows them: earlier times sort before later ones. */
+const clockDigits = (octets: Buffer): string =>
+  Buffer.concat([octets.subarray(0, 4), octets.subarray(5, 8)]).toString("hex");
 
 function captureObjects(data: Data): CaptureObjectDefinition[] | null {
   if (data.type !== "array") return null;

@@ -241,6 +241,28 @@ describe("a client's end of an association, octet for octet", () => {
     expect([...quirks]).toEqual(["get_list_refused"]);
   });
 
+  it("a list that is answered by blocks without end is read one by one", () => {
+    const quirks: MeterQuirks = new Set();
+    const line = new Line({ quirks, proposedConformance: 0x207e1f });
+    line.associate();
+    line.association.takeOutput();
+    line.association.receive(hex(AARE.replace("007E1F", "207E1F")), 0);
+    line.association.takeEvent();
+    line.association.run((means) => read([{ attribute: CLOCK }, { attribute: ENERGY }], means), 0);
+    expect(line.association.takeOutput()?.subarray(0, 2)).toEqual(hex("C003"));
+    // The first block, and again and again: the meter does not take our acknowledgement for one.
+    for (let at = 0; at < 65; at++) {
+      line.association.receive(hex("E0010001000103C403C1"), at);
+      expect(line.association.takeOutput()?.[0]).toBe(0xe0);
+    }
+    // Repetitions don't keep the time for an answer from running out.
+    expect(line.association.deadline()).toBe(1_000);
+    line.association.receive(hex("E0010001000103C403C1"), 65);
+    expect(line.association.takeOutput()?.[0]).toBe(0xe0);
+    expect(line.association.takeOutput()).toEqual(hex("C001C200080000010000FF0200"));
+    expect([...quirks]).toEqual(["get_list_refused"]);
+  });
+
   it("HLS 2 with AES-128 and ciphering: four passes and a GET", () => {
     const line = new Line({ ...HLS2, security: security() });
     expect(line.associate(AARQ_HLS2, AARE_HLS2, PASS_3, PASS_4)).toEqual({
@@ -423,7 +445,7 @@ describe("several things in one request", () => {
     const raw = `020930${LONG.toString("hex").toUpperCase()}00`;
     const first = raw.slice(0, 34 * 2);
     const rest = raw.slice(34 * 2);
-    const answer = "020001000930" + LONG.toString("hex").toUpperCase() + "0C00";
+    const answer = `020001000930${LONG.toString("hex").toUpperCase()}0C00`;
     expect(
       small().run(
         (means) =>

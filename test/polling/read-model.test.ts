@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { modelToJson } from "../../src/dlms/cosem/meter-model.ts";
 import { modelFromJson } from "../../src/dlms/cosem/meter-model-reader.ts";
+import { PollError, type ReadRequest } from "../../src/polling/meter-association.ts";
 import { ModelBuilder, readModel } from "../../src/polling/read-model.ts";
 import { FakeAssociation } from "../support/fake-association.ts";
 
@@ -139,6 +140,73 @@ describe("reading a model", () => {
       "3": { missing: "object-undefined" },
     });
     expect(modelFromJson(modelOf(builder)).associations.map(({ clientSap }) => clientSap)).toEqual([32, 48]);
+  });
+
+  it("notes an answer that makes no sense, alone or in a list, and goes on", async () => {
+    const meter = reader();
+    const asked = (requests: readonly ReadRequest[] | undefined, classId: number, attributeId: number) =>
+      requests?.some(
+        ({ attribute }) => attribute.classId === classId && attribute.attributeId === attributeId,
+      );
+    meter.onRequest = (_kind, requests) => {
+      if (asked(requests, 15, 3) || asked(requests, 7, 2)) {
+        throw new PollError("protocol", "block 1 came in place of 2", { associationStands: true });
+      }
+    };
+    const builder = new ModelBuilder();
+    await readModel(meter, builder, { serverSap: 1, rowsMax: 96 });
+    expect(objectOf(builder, "0.0.40.0.0.255")).toMatchObject({
+      "2": { data: {} },
+      "3": { missing: "block 1 came in place of 2" },
+      "5": { data: {} },
+    });
+    expect(objectOf(builder, "0.0.1.0.0.255")).toMatchObject({ "2": { data: {} } });
+    expect(objectOf(builder, "1.0.99.1.0.255")).toMatchObject({
+      "2": { missing: "block 1 came in place of 2 (asked for 96 of its rows)" },
+      "7": { data: {} },
+    });
+  });
+
+  it("goes on with the next object in a new association where it broke, and not for ever", async () => {
+    const silentAt = (...classes: number[]) => {
+      const meter = reader();
+      meter.onRequest = (_kind, requests) => {
+        const { classId, attributeId } = requests![0]!.attribute;
+        if (classes.includes(classId) && !(classId === 15 && attributeId === 2 && requests!.length === 1)) {
+          throw new PollError("timeout", "no answer within 10000 ms");
+        }
+      };
+      return meter;
+    };
+    const builder = new ModelBuilder();
+    const opened: number[] = [];
+    const again = (meter: FakeAssociation) => async () => {
+      opened.push(1);
+      return meter;
+    };
+    const meter = silentAt(8);
+    await readModel(meter, builder, { serverSap: 1, rowsMax: 96, reopen: again(meter) });
+    expect(objectOf(builder, "0.0.1.0.0.255")).toMatchObject({
+      "2": { missing: "no answer within 10000 ms" },
+    });
+    expect(objectOf(builder, "1.0.99.1.0.255")).toMatchObject({ "7": { data: {} } });
+    expect(opened).toHaveLength(1);
+    // Nobody opens it anew: then it ends there.
+    await expect(
+      readModel(silentAt(8), new ModelBuilder(), { serverSap: 1, rowsMax: 96 }),
+    ).rejects.toMatchObject({ failure: "timeout" });
+    const gone = reader({
+      "15/0.0.40.0.0.255/2": list(
+        ...["08", "03", "01", "04", "05"].map((classId) => element(`00${classId}`, "00", CLOCK, [1, 1])),
+      ),
+    });
+    gone.onRequest = (_kind, requests) => {
+      if (requests![0]!.attribute.classId !== 15) throw new PollError("connection-lost", "gone");
+    };
+    await expect(
+      readModel(gone, new ModelBuilder(), { serverSap: 1, rowsMax: 96, reopen: again(gone) }),
+    ).rejects.toMatchObject({ failure: "connection-lost" });
+    expect(opened).toHaveLength(4);
   });
 
   it("says why it can't where there is no object list", async () => {

@@ -38,8 +38,10 @@ export class FakeAssociation implements MeterAssociation {
   /** "class/logical name/attribute", and the parameters of a selection behind it, in order. */
   readonly asked: string[] = [];
   readonly invoked: string[] = [];
+  /** Whether rows of profiles can be selected. */
+  selects = true;
   /** Called in the middle of every service. */
-  onRequest: (kind: "read" | "write" | "invoke") => void = () => undefined;
+  onRequest: (kind: "read" | "write" | "invoke", read?: readonly ReadRequest[]) => void = () => undefined;
   /** What is kept of a write; by default what was written. */
   keep: (key: string, hex: string) => string = (_key, hex) => hex;
   onInvoke: (key: string) => void = () => undefined;
@@ -51,12 +53,13 @@ export class FakeAssociation implements MeterAssociation {
   }
 
   async read(requests: readonly ReadRequest[]): Promise<ReadOutcome[]> {
-    this.onRequest("read");
+    this.onRequest("read", requests);
     return requests.map(({ attribute, selection }) => {
       const name = `${attribute.classId}/${formatObis(attribute.instanceId)}/${attribute.attributeId}`;
       this.asked.push(selection ? `${name} ${hexOf(selection.parameters)}` : name);
       const hex = this.held.get(`${attribute.classId}/${attribute.instanceId}/${attribute.attributeId}`);
       if (hex === undefined) return { kind: "refused", result: "object-undefined" };
+      if (selection && !this.selects) return { kind: "refused", result: "scope-of-access-violated" };
       return { kind: "data", value: dataOf(hex) };
     });
   }

@@ -4,6 +4,8 @@ import { PeerProtocolError } from "./errors.ts";
 import { GeneralBlocks } from "./general-blocks.ts";
 
 const BLOCK_HEADER_OCTETS = 9;
+/** Blocks in a row that bring nothing new before an answer is given up: some meters repeat one without end. */
+const FRUITLESS_MAX = 64;
 
 export interface ClientLineOptions {
   /** Time for an answer; null: the link sees to it. */
@@ -25,6 +27,7 @@ export class ClientLine {
   #waiting = false;
   #deadline: number | null = null;
   #repeatsLeft = 0;
+  #fruitless = 0;
   #last: Buffer | null = null;
   /** Octets of an APDU that the meter takes. */
   pduOctetsMax = 0xffff;
@@ -47,6 +50,7 @@ export class ClientLine {
     this.#waiting = true;
     this.#repeatsLeft = this.#options.repeats;
     this.#startTimer(now);
+    this.#fruitless = 0;
     const whole = !cut || apdu.length <= this.pduOctetsMax;
     this.#last = whole ? apdu : null;
     this.#blocks = null;
@@ -64,9 +68,15 @@ export class ClientLine {
     const block = readApdu(octets, this.#options.limits);
     if (block.apdu !== "general-block-transfer") return null;
     this.#blocks ??= this.#newBlocks();
+    const before = this.#blocks.progress;
     const outcome = this.#blocks.receive(block);
     this.#flush();
-    this.#startTimer(now);
+    if (this.#blocks.progress > before) {
+      this.#fruitless = 0;
+      this.#startTimer(now);
+    } else if (++this.#fruitless > FRUITLESS_MAX) {
+      throw new PeerProtocolError("malformed", `${FRUITLESS_MAX} blocks in a row that bring nothing new`);
+    }
     if (outcome.kind === "limit")
       throw new PeerProtocolError("limit", "an answer in blocks is over the limit");
     if (outcome.kind !== "complete") return null;

@@ -94,12 +94,15 @@ function* tried<Request, Outcome>(
     if (outcomes === null) means.quirks.add(refused);
     return outcomes;
   } catch (error) {
-    if (!(error instanceof PeerProtocolError) || error.reason !== "malformed") throw error;
+    if (!(error instanceof PeerProtocolError) || !NO_ANSWER.has(error.reason)) throw error;
     means.quirks.add(refused);
     if (service.repeatable) return null;
     throw error;
   }
 }
+
+/** The list's, not the association's: alone, each may be answered better. */
+const NO_ANSWER: ReadonlySet<string> = new Set(["malformed", "limit"]);
 
 /** @throws PeerProtocolError where there isn't a result for each of a list */
 export function expectAsMany(results: readonly unknown[], group: readonly unknown[]): void {

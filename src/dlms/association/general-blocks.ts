@@ -66,6 +66,11 @@ export class GeneralBlocks {
     return this.#delivered;
   }
 
+  /** Grows with every block that is new, and with every one of ours that has arrived. */
+  get progress(): number {
+    return this.#acknowledged + this.#received.size;
+  }
+
   /** Nothing has come for a while: says what is missing, or sends again what was not acknowledged. */
   repeat(): void {
     if (this.sending) this.#sendWindow();
