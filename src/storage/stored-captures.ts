@@ -33,11 +33,12 @@ export interface CaptureQuery {
   readonly lastMs: number;
 }
 
-/** By meter number; meters of which nothing stands are missing. */
+/** By meter number; meters of which nothing stands are missing. `origin`: only what pushes have brought; "any": what polls have read too. */
 export async function storedCaptures(
   database: Database,
   kind: StoredKind,
   { meterNumbers, firstMs, lastMs }: CaptureQuery,
+  origin: "push" | "any",
 ): Promise<Map<string, StoredCaptures>> {
   const { table, value, where } = TABLES[kind];
   const rows = await database.query(
@@ -45,8 +46,9 @@ export async function storedCaptures(
             coalesce(sum(${value}), 0)::float8 AS value
        FROM ${table} t JOIN public.meters m ON m.id = t.meter_id
       WHERE m.meter_number = ANY($1) AND t.time BETWEEN to_timestamp($2) AND to_timestamp($3) ${where}
+            AND ($4 = 'any' OR t.origin = $4)
       GROUP BY m.meter_number`,
-    [meterNumbers, firstMs / 1_000, lastMs / 1_000],
+    [meterNumbers, firstMs / 1_000, lastMs / 1_000, origin],
   );
   return new Map(
     rows.map((row) => [
@@ -93,7 +95,7 @@ export async function receptionNotes(
     database.query(
       `SELECT m.meter_number, h.verdict, count(*) AS pushes
          FROM push_history h JOIN public.meters m ON m.id = h.meter_id
-        WHERE h.started_at >= to_timestamp($2) AND m.meter_number = ANY($1) GROUP BY 1, 2`,
+        WHERE h.kind = 'push' AND h.started_at >= to_timestamp($2) AND m.meter_number = ANY($1) GROUP BY 1, 2`,
       [meterNumbers, since],
     ),
     database.query(

@@ -188,7 +188,7 @@ beforeAll(async () => {
   for (const octets of frames) await sendOnce(daemon.port, octets);
   sent = frames.length;
   await eventually(async () => {
-    const [count] = await test.database.query("SELECT count(*) AS n FROM push_history");
+    const [count] = await test.database.query("SELECT count(*) AS n FROM push_history WHERE kind = 'push'");
     return count!["n"] === sent ? true : null;
   }, "every push has its row in push_history").catch(() => undefined);
 }, 180_000);
@@ -202,7 +202,7 @@ afterAll(async () => {
 describe("push setups of IS 15959", () => {
   it("are all applied", async () => {
     const verdicts = await test.database.query(
-      "SELECT verdict, error, count(*) AS n FROM push_history GROUP BY verdict, error ORDER BY 1, 2",
+      "SELECT verdict, error, count(*) AS n FROM push_history WHERE kind = 'push' GROUP BY verdict, error ORDER BY 1, 2",
     );
     const refused = await test.database.query("SELECT reason, message FROM security_events");
     expect(refused).toEqual([]);

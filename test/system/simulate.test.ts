@@ -57,13 +57,17 @@ describe("hes simulate --verify", () => {
   });
 
   it("sees what is missing, what is there twice, and what has another value", async () => {
-    // A trigger stands for a head-end that loses one row, invents one, and stores one wrongly.
+    // A trigger stands for a head-end that loses one row, invents one, and stores one wrongly; and for a poll, which stores a row that nobody pushed.
     await test.database.query(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
       DECLARE number text := (SELECT meter_number FROM public.meters WHERE id = NEW.meter_id);
       BEGIN
         IF number = 'SIM10000001' THEN RETURN NULL; END IF;
         IF number = 'SIM10000002' THEN NEW.block_active_import_wh := NEW.block_active_import_wh + 1; END IF;
         IF number = 'SIM10000003' AND extract(minute FROM NEW.time) IN (0, 30) THEN NEW.time := NEW.time + interval '1 second'; END IF;
+        IF number = 'SIM10000004' AND NEW.origin = 'push' THEN
+          INSERT INTO block_load_profile SELECT * FROM jsonb_populate_record(NULL::block_load_profile,
+            to_jsonb(NEW) || jsonb_build_object('origin', 'poll', 'time', NEW.time + interval '1 second'));
+        END IF;
         RETURN NEW;
       END $$`);
     await test.database.query(

@@ -104,6 +104,8 @@ async function compare(
   return { same, pushes, rows, conflicts, quarantined, refusals, problems: shown };
 }
 
+const NOTHING: StoredCaptures = { rows: 0, secondsSum: 0, valueSum: 0 };
+
 async function compareRows(
   database: Database,
   fleet: Fleet,
@@ -115,10 +117,14 @@ async function compareRows(
   const totals = { sent: 0, stored: 0 };
   const { span } = ledger;
   if (span === null) return totals;
-  const stored = await storedCaptures(database, kind, { meterNumbers, ...span });
+  const query = { meterNumbers, ...span };
+  const stored = await storedCaptures(database, kind, query, "any");
+  const pushed = await storedCaptures(database, kind, query, "push");
   for (const { index, meterNumber } of plans) {
     const sent = ledger.of(index, kind);
-    const found = stored.get(meterNumber) ?? { rows: 0, secondsSum: 0, valueSum: 0 };
+    const all = stored.get(meterNumber) ?? NOTHING;
+    // A poll in between stores what was never pushed, or what is pushed later: then it is the poll's row.
+    const found = agrees(sent, all) ? all : (pushed.get(meterNumber) ?? NOTHING);
     totals.sent += sent.rows;
     totals.stored += found.rows;
     if (agrees(sent, found)) continue;
