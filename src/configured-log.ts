@@ -2,8 +2,6 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { DurableLog, LogObserver } from "./durable-log/durable-log.ts";
-import { BrokerError } from "./durable-log/jetstream/connection.ts";
-import { openJetStreamLog } from "./durable-log/jetstream/jetstream-log.ts";
 import { claimSpool, SpoolTakenError } from "./durable-log/spool/claim.ts";
 import { directoryFiles } from "./durable-log/spool/files.ts";
 import { openSpool } from "./durable-log/spool/spool.ts";
@@ -45,6 +43,9 @@ export async function openConfiguredLog(config: Config, observer: LogObserver): 
 
 /** Counters of what it holds are not read: its records are other daemons' too, and the database recognises what is stored twice. */
 async function openConfiguredJetStream(config: Config, observer: LogObserver): Promise<ConfiguredLog> {
+  // Loaded by those who use it: the client is a fifth of all that the daemon would load.
+  const { BrokerError } = await import("./durable-log/jetstream/connection.ts");
+  const { openJetStreamLog } = await import("./durable-log/jetstream/jetstream-log.ts");
   const { prefix, partitions, replicas, bytesMax, ...access } = config.jetstream;
   const snapshot = await openSnapshot(config);
   const release = await claim(config);

@@ -1,41 +1,51 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
 import { VERSION } from "../version.ts";
-import { certificatesCommand } from "./certificates-command.ts";
-import { clockCommand } from "./clock-command.ts";
-import { commandsCommand } from "./commands-command.ts";
-import { configCommand } from "./config-command.ts";
-import { decodeCommand } from "./decode/command.ts";
-import { demoCommand } from "./demo/demo-command.ts";
-import { doctorCommand } from "./doctor/doctor-command.ts";
 import { exitCodeOf, explain } from "./failure.ts";
-import { gapsCommand } from "./gaps-command.ts";
-import { keysCommand } from "./keys-command.ts";
-import { metersCommand } from "./meters-command.ts";
-import { migrateCommand } from "./migrate-command.ts";
 import type { Output, Program } from "./program.ts";
-import { pushListsCommand } from "./push-lists-command.ts";
-import { pushSetupsCommand } from "./push-setups-command.ts";
-import { quarantineCommand } from "./quarantine-command.ts";
-import { readCommand } from "./read-command.ts";
-import { meterTypesCommand, obisCommand } from "./reference-commands.ts";
-import { replayCommand } from "./replay-command.ts";
-import { schedulesCommand } from "./schedules-command.ts";
-import { serveCommand } from "./serve-command.ts";
-import { simulateCommand } from "./simulate/simulate-command.ts";
+
+type MakeCommand = (program: Program) => Command;
+
+/** In the order of the help. Each is loaded when it is asked for: `hes serve` starts without the simulator, `hes meters` without a web server. */
+const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
+  serve: async () => (await import("./serve-command.ts")).serveCommand,
+  demo: async () => (await import("./demo/demo-command.ts")).demoCommand,
+  migrate: async () => (await import("./migrate-command.ts")).migrateCommand,
+  config: async () => (await import("./config-command.ts")).configCommand,
+  meters: async () => (await import("./meters-command.ts")).metersCommand,
+  keys: async () => (await import("./keys-command.ts")).keysCommand,
+  certificates: async () => (await import("./certificates-command.ts")).certificatesCommand,
+  read: async () => (await import("./read-command.ts")).readCommand,
+  "meter-types": async () => (await import("./reference-commands.ts")).meterTypesCommand,
+  obis: async () => (await import("./reference-commands.ts")).obisCommand,
+  schedules: async () => (await import("./schedules-command.ts")).schedulesCommand,
+  gaps: async () => (await import("./gaps-command.ts")).gapsCommand,
+  "push-lists": async () => (await import("./push-lists-command.ts")).pushListsCommand,
+  "push-setups": async () => (await import("./push-setups-command.ts")).pushSetupsCommand,
+  clock: async () => (await import("./clock-command.ts")).clockCommand,
+  commands: async () => (await import("./commands-command.ts")).commandsCommand,
+  quarantine: async () => (await import("./quarantine-command.ts")).quarantineCommand,
+  replay: async () => (await import("./replay-command.ts")).replayCommand,
+  decode: async () => (await import("./decode/command.ts")).decodeCommand,
+  simulate: async () => (await import("./simulate/simulate-command.ts")).simulateCommand,
+  doctor: async () => (await import("./doctor/doctor-command.ts")).doctorCommand,
+};
 
 const PROCESS_OUTPUT: Output = {
   write: (text) => void process.stdout.write(text),
   error: (text) => void process.stderr.write(text),
 };
 
+/** Options before the command that have a value. */
+const TAKES_A_FILE = new Set(["-c", "--config"]);
+
 /** argv → one command. Resolves with the exit code; a user's mistake is printed as a sentence, a fault of ours with its stack. */
 export async function run(argv: readonly string[], out: Output = PROCESS_OUTPUT): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const root = rootCommand(out, (code) => {
-    exitCode = code;
-  });
   try {
+    const root = await rootCommand(namesFor(argv), out, (code) => {
+      exitCode = code;
+    });
     await root.parseAsync(argv as string[], { from: "user" });
     return exitCode;
   } catch (error) {
@@ -46,11 +56,18 @@ export async function run(argv: readonly string[], out: Output = PROCESS_OUTPUT)
   }
 }
 
-/** The command line as it is declared; docs/reference/commands.md is made from it. */
-export function rootCommand(
+/** Of the commands those that this command line can mean: the one that it names, or all of them, for the help. */
+function namesFor(argv: readonly string[]): readonly string[] {
+  const asked = argv.find((word, at) => !word.startsWith("-") && !TAKES_A_FILE.has(argv[at - 1] ?? ""));
+  return asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
+}
+
+/** The command line as it is declared, with the commands of these names; docs/reference/commands.md is made from all of them. */
+export async function rootCommand(
+  names: readonly string[] = Object.keys(COMMANDS),
   out: Output = PROCESS_OUTPUT,
   finish: (code: number) => void = () => {},
-): Command {
+): Promise<Command> {
   const root = new Command("hes")
     .description("DLMS/COSEM head-end system: meters push, their values stand in PostgreSQL or TimescaleDB")
     .version(VERSION, "-V, --version", "print the version")
@@ -62,34 +79,7 @@ export function rootCommand(
     complain: (text) => out.error(`${text}\n`),
     finish,
   };
-  const commands = [
-    ...[
-      serveCommand,
-      demoCommand,
-      migrateCommand,
-      configCommand,
-      metersCommand,
-      keysCommand,
-      certificatesCommand,
-    ],
-    ...[
-      readCommand,
-      meterTypesCommand,
-      obisCommand,
-      schedulesCommand,
-      gapsCommand,
-      pushListsCommand,
-      pushSetupsCommand,
-      clockCommand,
-      commandsCommand,
-      quarantineCommand,
-      replayCommand,
-      decodeCommand,
-      simulateCommand,
-      doctorCommand,
-    ],
-  ];
-  for (const command of commands) root.addCommand(command(program));
+  for (const name of names) root.addCommand((await COMMANDS[name]!())(program));
   inherit(root, out);
   return root;
 }

@@ -36,6 +36,13 @@ describe("the command line", () => {
     },
   );
 
+  it("doesn't take the value of an option for a command", async () => {
+    expect(await hes("--config", "serve", "config", "check")).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining("configuration file serve"),
+    });
+  });
+
   it("answers a wrong configuration with 78", async () => {
     const { code, stderr } = await hes("--config", "/nonexistent/hes.toml", "config", "check");
     expect(code).toBe(78);
@@ -44,7 +51,7 @@ describe("the command line", () => {
   });
 
   it("is what docs/reference/commands.md says", async () => {
-    await expect(commandsPage(rootCommand())).toMatchFileSnapshot("../../docs/reference/commands.md");
+    await expect(commandsPage(await rootCommand())).toMatchFileSnapshot("../../docs/reference/commands.md");
   });
 });
 
