@@ -31,7 +31,9 @@ export interface Daemon {
   reload(): Promise<void>;
   /** Does what is done every minute now: days that changed, last sightings. */
   upkeep(): Promise<void>;
-  /** Stops accepting, finishes and stores what was read, closes everything in reverse order. */
+  /** Ends polls, and what is lent to commands; what is under way is broken off and given back. Pushes go on. */
+  endPolls(): Promise<void>;
+  /** Stops accepting, ends polls, finishes and stores what was read, closes everything in reverse order. */
   stop(): Promise<void>;
 }
 
@@ -106,14 +108,13 @@ async function start(
   const heart = startHeartbeat(duty, log);
   const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });
   started.push(() => work.close());
-  started.push(async () => {
-    await heart.stop();
-    await journal.flush();
-  });
+  started.push(() => heart.stop().then(() => journal.flush()));
   if (base.away === null) heart.add((await work.begin(scheduleClock)).map(patient));
 
   const listeners = await openListeners(config, pipeline.ingest, log);
   started.push(() => listeners.close());
+  // While meters are connected still: what is cut off is no failure of theirs.
+  started.push(() => heart.stop().then(() => work.endPolls()));
   const http = await openHttp(config, health, metrics);
   if (http) started.push(() => http.close());
 
@@ -139,6 +140,7 @@ async function start(
     database: base.opened,
     reload: pipeline.reload,
     upkeep: () => heart.perform(),
+    endPolls: () => work.endPolls(),
     stop: async () => {
       health.stopping();
       listeners.stopAccepting();

@@ -44,7 +44,7 @@ export class DatabaseWork {
     const { config, pipeline, report, database } = this;
     this.polls ??= await openPolls(config, database, pipeline, report, {
       roads: roadsOf(config, database, pipeline, report.log),
-      connectedMeters: () => pipeline.ingest.connectedMeters(),
+      connections: pipeline.ingest,
       now,
     });
     const { snapshot, counterLog } = this.spooled;
@@ -54,8 +54,15 @@ export class DatabaseWork {
     return this.polls.duties;
   }
 
+  /** No more polls, and nothing more is lent; what is under way is broken off and given back. Ticks must have ended. */
+  async endPolls(): Promise<void> {
+    const { polls } = this;
+    this.polls = null;
+    await polls?.close();
+  }
+
   async close(): Promise<void> {
-    await this.polls?.close();
+    await this.endPolls();
     await this.spooled.snapshot.settled();
     await this.database.close();
   }

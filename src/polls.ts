@@ -4,15 +4,16 @@ import type { Metrics } from "./http/metrics.ts";
 import type { Journal } from "./journal.ts";
 import type { Log } from "./log.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { ConnectionAnnouncer, type MeterConnections } from "./polling/connection-announcer.ts";
 import { type MeterRoads, PollError } from "./polling/meter-association.ts";
 import { ModelKnowledge } from "./polling/model-knowledge.ts";
+import { openLender } from "./polling/open-lender.ts";
 import { PolledRows } from "./polling/polled-rows.ts";
 import { Poller, type PollObserver } from "./polling/poller.ts";
 import type { Duty } from "./schedule/heartbeat.ts";
 import { Scheduler, type SchedulerObserver } from "./schedule/scheduler.ts";
 import type { Config } from "./settings.ts";
 import { settleGap, tendGaps } from "./storage/capture-gaps.ts";
-import { announceDaemon, dismissDaemon } from "./storage/daemons.ts";
 import type { Database } from "./storage/database.ts";
 import { openModelProfiles } from "./storage/model-profiles.ts";
 import { newestCapture } from "./storage/newest-capture.ts";
@@ -20,12 +21,10 @@ import { openPollTasks } from "./storage/poll-tasks.ts";
 import { forgetOldFirings } from "./storage/schedule-firings.ts";
 import { writeSiteZone } from "./storage/site.ts";
 
-/** Schedules, the polls that they queue, and the gaps that are looked for: what a daemon does of its own accord. */
+/** Schedules, the polls that they queue, the gaps that are looked for, and the associations that are lent to commands. */
 export interface Polls {
   readonly duties: readonly Duty[];
-  /** Resolves when nothing is being polled, nor could be. For demonstrations and tests. */
-  idle(): Promise<void>;
-  /** Breaks off what is being polled, and gives it back. */
+  /** Breaks off what is being polled and what is lent, and gives it back. */
   close(): Promise<void>;
 }
 
@@ -33,7 +32,7 @@ export interface PollsOptions {
   /** null: no road leads to any meter, and nothing is polled. */
   readonly roads: MeterRoads | null;
   /** Meters whose own connection ends at this daemon. */
-  readonly connectedMeters: () => readonly string[];
+  readonly connections: MeterConnections;
   /** Milliseconds since 1970 UTC: the clock that schedules are fired by. */
   readonly now: () => number;
 }
@@ -54,6 +53,10 @@ export async function openPolls(
   const pollsMax = options.roads === null ? 0 : config.polling.pollsMax;
   await writeSiteZone(database, config.time.zone);
   const daemon = { id: randomUUID(), name: hostname() };
+  const { connections } = options;
+  const announcer = new ConnectionAnnouncer({ database, daemon, connections, now });
+  // Commands look who lives.
+  await announcer.announce();
   const scheduler = new Scheduler(database, config.time.zone, schedulerObserver(metrics, journal));
   const poller = new Poller({
     tasks: openPollTasks(database, pipeline.partitions, daemon.id),
@@ -69,6 +72,15 @@ export async function openPolls(
     () => poller.wake(),
     () => poller.wake(),
   );
+  const lender = await openLender({
+    ...{ database, daemonId: daemon.id, roads: options.roads ?? NO_ROADS, limits: config.limits },
+    isConnected: (meterId) => connections.connectionOf(meterId) !== null,
+    onError: (error) => report.log.warn({ err: error }, "an association can't be lent now"),
+  });
+  announcer.begin(() => {
+    poller.wake();
+    lender.wake(null);
+  });
   const gaps = async () => {
     const graceMs = gapGraceMinutes * MINUTE_MS;
     const fill = fillGaps && pollsMax > 0;
@@ -83,7 +95,8 @@ export async function openPolls(
         name: "schedules",
         everyMs: 0,
         run: async () => {
-          await announceDaemon(database, daemon, options.connectedMeters());
+          await announcer.announce();
+          await lender.tick();
           await scheduler.tick(now());
           await poller.tick(now());
         },
@@ -91,13 +104,14 @@ export async function openPolls(
       { name: "gaps", everyMs: MINUTE_MS, run: gaps },
       { name: "old firings", everyMs: DAY_MS, run: () => forgetOldFirings(database, now()) },
     ],
-    idle: () => poller.idle(),
     close: async () => {
       await listener.close();
-      await poller.stop();
-      await dismissDaemon(database, daemon.id).catch((error: unknown) =>
-        report.log.debug({ err: error }, "what this daemon held is free when its row has aged"),
-      );
+      await Promise.all([poller.stop(), lender.stop()]);
+      await announcer
+        .stop()
+        .catch((error: unknown) =>
+          report.log.debug({ err: error }, "what this daemon held is free when its row has aged"),
+        );
     },
   };
 }

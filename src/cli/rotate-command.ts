@@ -2,13 +2,14 @@ import { Command, Option } from "commander";
 import { parseObis } from "../dlms/cosem/obis-code.ts";
 import { EXIT, UserError } from "../exit.ts";
 import { type RotatedKind, type RotationOutcome, rotateKeys } from "../keys/rotation.ts";
-import { openRoads } from "../polling/open-roads.ts";
+import type { MeterRoads } from "../polling/meter-association.ts";
 import { openRotationStore } from "../storage/key-rotation.ts";
 import { type MeterSummary, showMeter } from "../storage/meters.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
 import { textTable } from "./text-table.ts";
 import { clientSapOf } from "./with-meter.ts";
+import { withRoads } from "./with-roads.ts";
 
 interface RotateOptions {
   readonly kind: "both" | RotatedKind;
@@ -17,9 +18,6 @@ interface RotateOptions {
   readonly securitySetup: string;
   readonly json?: true;
 }
-
-/** Counters reserved at once: a rotation opens two or three associations. */
-const COUNTERS_OF_A_ROTATION = 32;
 
 export function rotateCommand(program: Program): Command {
   return new Command("rotate")
@@ -43,7 +41,7 @@ export function rotateCommand(program: Program): Command {
     .action((names: string[], options: RotateOptions) =>
       withSession(program, async (session) => {
         const meters = await metersOf(session, names);
-        const results = await rotateAll(session, meters, options);
+        const results = await withRoads(session, (roads) => rotateAll(session, roads, meters, options));
         if (options.json) program.print(JSON.stringify(results, null, 2));
         else program.print(textTable(results, "No meter was named."));
         if (results.some(({ outcome }) => outcome !== "rotated")) program.finish(EXIT.unavailable);
@@ -76,13 +74,11 @@ interface RotationResult extends Record<string, string> {
 /** One meter after the other. Ctrl-C ends with the meter that is being talked to; its outcome is found out the next time. */
 async function rotateAll(
   session: Session,
+  roads: MeterRoads,
   meters: readonly MeterSummary[],
   options: RotateOptions,
 ): Promise<RotationResult[]> {
-  const ring = session.ring();
-  const { config, database } = session;
-  const roads = openRoads({ config, database, ring, lent: null, counterBlock: COUNTERS_OF_A_ROTATION });
-  const store = openRotationStore(database, ring);
+  const store = openRotationStore(session.database, session.ring());
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
   process.once("SIGINT", onSignal);

@@ -1,11 +1,11 @@
 import type { MeterZone } from "../commands/clock-reading.ts";
 import { EXIT, UserError } from "../exit.ts";
 import { isZone, zoneRule } from "../mapping/zone.ts";
-import { type MeterAssociation, PollError } from "../polling/meter-association.ts";
-import { openRoads } from "../polling/open-roads.ts";
+import { type MeterAssociation, type MeterRoads, PollError } from "../polling/meter-association.ts";
 import { type MeterSummary, showMeter } from "../storage/meters.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
+import { withRoads } from "./with-roads.ts";
 
 /** A meter that a command talks to. */
 export interface MeterSession extends Session {
@@ -13,9 +13,6 @@ export interface MeterSession extends Session {
   /** Opens an association; what was opened is released when the command ends. @throws UserError "unavailable" */
   associate(clientSap: number): Promise<MeterAssociation>;
 }
-
-/** Counters that a command reserves at once: it needs few, and what it doesn't use is skipped. */
-const COUNTERS_OF_A_COMMAND = 32;
 
 /**
  * Runs `work` with the meter of this name. Ctrl-C ends waiting and working, and releases the association. What keeps a meter from
@@ -30,37 +27,37 @@ export function withMeter(
     const meter = await showMeter(session.database, name);
     if (meter === null)
       throw new UserError(EXIT.data, `There is no meter "${name}": see \`hes meters list\`.`);
-    const roads = openRoads({
-      config: session.config,
-      database: session.database,
-      ring: session.ring(),
-      lent: null,
-      counterBlock: COUNTERS_OF_A_COMMAND,
-    });
-    const interrupt = new AbortController();
-    const onSignal = () => interrupt.abort();
-    process.once("SIGINT", onSignal);
-    const open: MeterAssociation[] = [];
-    try {
-      await work({
-        ...session,
-        meter,
-        associate: async (clientSap) => {
-          for (const before of open.splice(0)) await before.release();
-          const { signal } = interrupt;
-          const association = await roads.open(meter.id, { clientSap, purpose: "on-demand", signal });
-          open.push(association);
-          return association;
-        },
-      });
-    } catch (error) {
-      if (error instanceof PollError) throw new UserError(EXIT.unavailable, error.message, { cause: error });
-      throw error;
-    } finally {
-      process.off("SIGINT", onSignal);
-      for (const association of open) await association.release();
-    }
+    await withRoads(session, (roads) => talk(roads, { ...session, meter }, work));
   });
+}
+
+async function talk(
+  roads: MeterRoads,
+  session: Omit<MeterSession, "associate">,
+  work: (session: MeterSession) => Promise<void>,
+): Promise<void> {
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort();
+  process.once("SIGINT", onSignal);
+  const open: MeterAssociation[] = [];
+  try {
+    await work({
+      ...session,
+      associate: async (clientSap) => {
+        for (const before of open.splice(0)) await before.release();
+        const { signal } = interrupt;
+        const association = await roads.open(session.meter.id, { clientSap, purpose: "on-demand", signal });
+        open.push(association);
+        return association;
+      },
+    });
+  } catch (error) {
+    if (error instanceof PollError) throw new UserError(EXIT.unavailable, error.message, { cause: error });
+    throw error;
+  } finally {
+    process.off("SIGINT", onSignal);
+    for (const association of open) await association.release();
+  }
 }
 
 /** The zone that a meter's local times are in, and the sign of its deviations. */

@@ -41,10 +41,14 @@ export interface Ingest {
   refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
-  /** The connection that a meter has opened, for a poll; null where it has none, or it can't be lent now. */
-  lend(meterId: string): LentLine | null;
-  /** Meters that have a connection open here. */
-  connectedMeters(): readonly string[];
+  /** The connection that a meter has opened, for a poll; "busy": not in this moment; null: it has none that can be lent. */
+  lend(meterId: string): LentLine | "busy" | null;
+  /** A name for the connection of a meter, which meters behind one concentrator share; null: it has none. */
+  connectionOf(meterId: string): string | null;
+  /** Meters that have a connection open here, and when they were first heard on it, in milliseconds since 1970 UTC. */
+  connectedMeters(): ReadonlyMap<string, number>;
+  /** Calls `listener` when a meter is first heard on a connection. */
+  onConnected(listener: (meterId: string) => void): void;
   /** Takes in an APDU that was kept; resolves to whether it is stored now. */
   adopt(arrival: Arrival): Promise<boolean>;
   /** Decodes an APDU that was accepted once under the present configuration; nothing is stored. */
@@ -76,8 +80,11 @@ class RunningIngest implements Ingest {
   private readonly durableLog: DurableLog | null;
   private readonly drainer: Drain | null;
   private cancelTick: () => void = () => undefined;
-  /** By meter, the connection on which it was last heard. */
-  private readonly sessionOf = new Map<string, PushSession>();
+  /** By meter, the connection on which it was last heard, and when first. */
+  private readonly sessionOf = new Map<string, { readonly session: PushSession; readonly sinceMs: number }>();
+  private readonly names = new WeakMap<PushSession, string>();
+  private connections = 0;
+  private tellConnected: (meterId: string) => void = () => undefined;
   /** Of each connection, the meters that were heard on it; a concentrator passes on those of many. */
   private readonly metersOf = new Map<PushSession, Set<string>>();
   private writing: Promise<unknown> = Promise.resolve();
@@ -142,12 +149,13 @@ class RunningIngest implements Ingest {
   attach(connection: ByteConnection, framing: LineFraming = "auto"): void {
     const session = new PushSession(connection, this.around, framing);
     this.sessions.add(session);
+    this.names.set(session, `connection ${++this.connections}`);
     this.around.observer.connectionOpened();
     connection.onClose(() => {
       session.finish();
       this.sessions.delete(session);
       for (const meterId of this.metersOf.get(session) ?? []) {
-        if (this.sessionOf.get(meterId) === session) this.sessionOf.delete(meterId);
+        if (this.sessionOf.get(meterId)?.session === session) this.sessionOf.delete(meterId);
       }
       this.metersOf.delete(session);
       this.around.paused.delete(session);
@@ -164,17 +172,27 @@ class RunningIngest implements Ingest {
     this.refusals.add(remoteAddress, reason, text, null);
   }
 
-  lend(meterId: string): LentLine | null {
-    return this.sessionOf.get(meterId)?.lend() ?? null;
+  lend(meterId: string): LentLine | "busy" | null {
+    return this.sessionOf.get(meterId)?.session.lend() ?? null;
   }
 
-  connectedMeters(): readonly string[] {
-    return [...this.sessionOf.keys()];
+  connectionOf(meterId: string): string | null {
+    const heard = this.sessionOf.get(meterId);
+    return heard === undefined ? null : this.names.get(heard.session)!;
+  }
+
+  connectedMeters(): ReadonlyMap<string, number> {
+    return new Map([...this.sessionOf].map(([meterId, { sinceMs }]) => [meterId, sinceMs]));
+  }
+
+  onConnected(listener: (meterId: string) => void): void {
+    this.tellConnected = listener;
   }
 
   private identified(meterId: string, session: PushSession): void {
-    if (this.sessionOf.get(meterId) === session) return;
-    this.sessionOf.set(meterId, session);
+    if (this.sessionOf.get(meterId)?.session === session) return;
+    this.sessionOf.set(meterId, { session, sinceMs: this.around.now() });
+    this.tellConnected(meterId);
     const meters = this.metersOf.get(session);
     if (meters === undefined) this.metersOf.set(session, new Set([meterId]));
     else meters.add(meterId);

@@ -89,12 +89,16 @@ export class PushSession {
     }
   }
 
-  /** Lends the connection to a poll; null where it is lent already, a frame has begun, or it isn't known yet what is spoken on it. */
-  lend(): LentLine | null {
+  /**
+   * Lends the connection to a poll. "busy": not in this moment, for it is lent already, a frame has begun, or it isn't known yet what is
+   * spoken on it; null: never, for it is closed, or nothing is spoken on it that a meter could be asked in.
+   */
+  lend(): LentLine | "busy" | null {
     const { connection, deframer } = this;
     const { framing } = deframer;
     const begun = deframer.deadline() !== null || this.chunks.length > 0 || this.blocks.unfinished;
-    if (this.borrower !== null || begun || connection.closed) return null;
+    if (connection.closed) return null;
+    if (this.borrower !== null || begun || framing === "undecided") return "busy";
     if (framing !== "hdlc" && framing !== "wrapper") return null;
     let own = true;
     this.borrower = () => {};

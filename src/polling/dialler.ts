@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { MeterAccess } from "../storage/meter-access.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { TransportError } from "../transports/errors.ts";
@@ -16,8 +17,10 @@ export interface DialledWire extends Wire {
 
 /** Connections that meters have opened, and that serve polls while pushes go on. */
 export interface LentConnections {
-  /** The connection of a meter; null where it has none, or the one it has can't be lent now. */
-  lend(meterId: string): DialledWire | null;
+  /** The connection of a meter; "busy" where it can't be lent in this moment; null where it has none. */
+  lend(meterId: string): DialledWire | "busy" | null;
+  /** A name for it: meters behind one concentrator share a connection. null: it has none. */
+  connectionOf(meterId: string): string | null;
 }
 
 export interface SerialSetting {
@@ -31,6 +34,8 @@ export interface SerialSetting {
 /** Registered for DLMS/COSEM, TCP and UDP. */
 const PORT = 4059;
 const BAUD_RATE = 9600;
+/** How often is looked whether a connection that is busy can be lent. */
+const BUSY_MS = 20;
 
 /** Finds the way to a meter: its own connection, or one that is dialled. */
 export class Dialler {
@@ -44,10 +49,14 @@ export class Dialler {
     this.#timeoutMs = timeoutMs;
   }
 
+  /** A name for the connection that the meter has opened; null: it has none here. */
+  connectionOf(meterId: string): string | null {
+    return this.#lent?.connectionOf(meterId) ?? null;
+  }
+
   /** @throws PollError */
   async dial(meter: MeterAccess, signal?: AbortSignal): Promise<DialledWire> {
-    if (signal?.aborted) throw new PollError("aborted", `meter ${meter.meterNumber}: given up`);
-    const lent = this.#lent?.lend(meter.id) ?? null;
+    const lent = await this.#borrow(meter, signal);
     if (lent !== null) return lent;
     const { host, meterNumber } = meter;
     if (meter.mode === "listen") {
@@ -55,16 +64,29 @@ export class Dialler {
     }
     if (host === null) throw new PollError("not-configured", `meter ${meterNumber} has no host to call`);
     try {
-      const connection = await this.#connect(meter, host);
-      if (signal?.aborted) {
-        connection.destroy();
-        throw new PollError("aborted", `meter ${meterNumber}: given up`);
-      }
+      const connection = await unlessAborted(this.#connect(meter, host), signal, () => givenUp(meter));
       const framing = framingOf(meter);
       return wireOf(connection, framing);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       throw new PollError("unreachable", `meter ${meterNumber}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** The connection that the meter has opened, between two of its pushes; null where it has none. @throws PollError */
+  async #borrow(meter: MeterAccess, signal: AbortSignal | undefined): Promise<DialledWire | null> {
+    const deadline = performance.now() + this.#timeoutMs;
+    for (;;) {
+      if (signal?.aborted) throw givenUp(meter);
+      const lent = this.#lent?.lend(meter.id) ?? null;
+      if (lent !== "busy") return lent;
+      if (performance.now() > deadline) {
+        throw new PollError(
+          "unreachable",
+          `meter ${meter.meterNumber}: its connection is taken up by a push`,
+        );
+      }
+      await delay(BUSY_MS);
     }
   }
 
@@ -82,6 +104,28 @@ export class Dialler {
     });
   }
 }
+
+/** What `connecting` comes to; where it is given up before, nobody waits for it, and it is closed when it stands. */
+function unlessAborted(
+  connecting: Promise<ByteConnection>,
+  signal: AbortSignal | undefined,
+  error: () => PollError,
+): Promise<ByteConnection> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      connecting.then(
+        (connection) => connection.destroy(),
+        () => undefined,
+      );
+      reject(error());
+    };
+    if (signal?.aborted) return abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    connecting.finally(() => signal?.removeEventListener("abort", abort)).then(resolve, reject);
+  });
+}
+
+const givenUp = ({ meterNumber }: MeterAccess) => new PollError("aborted", `meter ${meterNumber}: given up`);
 
 /** Where nothing is said, serial lines speak HDLC and networks the wrapper. */
 function framingOf({ framing, transport }: MeterAccess): "hdlc" | "wrapper" {

@@ -10,7 +10,7 @@ import { type PollResult, retryOf } from "./retry.ts";
 export interface PollObserver {
   /** `retried`: it is tried again. */
   done(poll: ClaimedPoll, result: PollResult, seconds: number, retried: boolean): void;
-  /** The last attempt failed. */
+  /** The last attempt failed. Not told of gaps, which are tried again by themselves. */
   givenUp(poll: ClaimedPoll, result: PollResult, error: string): void;
   /** Not the meter's fault: the queue itself can't be worked on. */
   failed(error: unknown): void;
@@ -144,8 +144,9 @@ export class Poller {
     try {
       const { values, rows, octets } = tally;
       await tasks.close(poll, { verdict: result, values, rows, octets, error }, retry);
-      if (failure !== null && retry === null) observer.givenUp(poll, result, error ?? result);
-      if (poll.purpose === "gap" && retry === null) await this.with.onGap(poll, result, error);
+      if (retry !== null) return;
+      if (poll.purpose === "gap") await this.with.onGap(poll, result, error);
+      else if (failure !== null) observer.givenUp(poll, result, error ?? result);
     } catch (unwritten) {
       // Its lease ends, and it is made again.
       observer.failed(unwritten);

@@ -90,6 +90,8 @@ export class Roads implements MeterRoads {
       { name: "all", max: associationsMax },
       { name: `meter ${id}`, max: 1 },
     ];
+    const connection = this.#with.dialler.connectionOf(id);
+    if (connection !== null) return [...bounds, { name: connection, max: 1 }];
     if (mode === "listen" || host === null) return bounds;
     if (transport === "serial")
       return [...bounds, { name: `line ${host}`, max: 1, intervalMs: perHostIntervalMs }];

@@ -15,7 +15,7 @@ export interface Heartbeat {
   beat(now: number): Promise<void>;
   /** Runs every duty now, due or not; what runs already is waited for. */
   perform(): Promise<void>;
-  /** No more ticks; resolves when what runs has ended. */
+  /** No more ticks; resolves when what runs has ended, the second time too. */
   stop(): Promise<void>;
 }
 
@@ -36,6 +36,7 @@ export function startHeartbeat(
   now: () => number = Date.now,
 ): Heartbeat {
   const duties = [...first];
+  let stopped: Promise<void> | null = null;
   const lastRun = new Map<Duty, number>();
   const running = new Map<Duty, Promise<void>>();
 
@@ -76,9 +77,11 @@ export function startHeartbeat(
     perform: async () => {
       await Promise.all(duties.map((duty) => running.get(duty) ?? begin(duty, now())));
     },
-    stop: async () => {
-      await task.destroy();
-      await Promise.all(running.values());
+    stop: () => {
+      stopped ??= Promise.resolve(task.destroy()).then(
+        async () => void (await Promise.all(running.values())),
+      );
+      return stopped;
     },
   };
 }

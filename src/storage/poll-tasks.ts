@@ -1,4 +1,5 @@
 import type { Client, Database, QueryRow } from "./database.ts";
+import { heldByAnother, lockMeters } from "./held-meters.ts";
 import type { DeviationSign } from "./meter-record.ts";
 import type { Partitions } from "./partitions.ts";
 import { PushIds } from "./push-ids.ts";
@@ -110,7 +111,7 @@ const GAP_LEVEL = GAP_PRIORITY / 2;
 /*
  * $1 now in ms, $2 how many, $3 this daemon, $4 how many that fill gaps.
  * Level by level of priority, so that each look goes down the index: on-demand, scheduled, retries, gaps. A poll goes to the daemon that
- * holds the meter's connection while that daemon lives; one meter is polled by one daemon at a time.
+ * holds the meter's connection while that daemon lives; one meter is talked to by one daemon or command at a time.
  */
 const FREE = `
 WITH RECURSIVE levels AS (
@@ -122,10 +123,7 @@ SELECT t.id, t.purpose, t.meter_id, t.history_id, t.history_started_at
      WHERE p.priority = levels.priority AND p.start_at <= to_timestamp($1 / 1000.0)
        AND (p.expires_at IS NULL OR p.expires_at >= to_timestamp($1 / 1000.0))
        AND (p.leased_until IS NULL OR p.leased_until < clock_timestamp()) AND p.attempt <= p.retry_max
-       AND NOT EXISTS (SELECT FROM meter_connections c JOIN daemons d ON d.id = c.daemon_id
-             WHERE c.meter_id = p.meter_id AND d.id <> $3 AND d.alive_until > clock_timestamp())
-       AND NOT EXISTS (SELECT FROM poll_tasks o WHERE o.meter_id = p.meter_id AND o.leased_by <> $3
-             AND o.leased_until >= clock_timestamp())
+       AND NOT ${heldByAnother("p.meter_id", "$3")}
      ORDER BY p.start_at, p.id LIMIT CASE WHEN levels.priority <= ${GAP_LEVEL} THEN least($4::int, $2::int) ELSE $2::int END
        FOR UPDATE OF p SKIP LOCKED) t
  WHERE levels.priority IS NOT NULL
@@ -136,7 +134,7 @@ WITH claimed AS (
   UPDATE poll_tasks t SET leased_by = $1, leased_until = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}),
          attempt = t.attempt + 1, history_id = c.history, history_started_at = to_timestamp($4 / 1000.0)
     FROM unnest($2::bigint[], $3::bigint[]) AS c(id, history)
-   WHERE t.id = c.id RETURNING t.*),
+   WHERE t.id = c.id AND NOT ${heldByAnother("t.meter_id", "$1")} RETURNING t.*),
 opened AS (
   INSERT INTO push_history (id, started_at, due_at, meter_id, kind, verdict, push_schedule_id, push_object_id, attempt)
   SELECT history_id, history_started_at, due_at, meter_id, 'poll', 'running', push_schedule_id, push_object_id, attempt FROM claimed)
@@ -175,11 +173,17 @@ class LeasedPollTasks implements PollTasks {
     { nowMs, pollsMax, gapsMax, clientSap }: ClaimOptions,
     startedAtMs: number,
   ): Promise<ClaimedPoll[]> {
-    const free = await client.query(FREE, [nowMs, pollsMax, this.daemonId, gapsMax]);
-    if (free.rows.length === 0) return [];
-    await abandon(client, free.rows);
-    const history = await this.ids.take(free.rows.length);
-    const ids = free.rows.map(({ id }) => id);
+    const found = await client.query(FREE, [nowMs, pollsMax, this.daemonId, gapsMax]);
+    if (found.rows.length === 0) return [];
+    const mine = await lockMeters(
+      client,
+      found.rows.map((row) => row.meter_id),
+    );
+    const free = found.rows.filter((row) => mine.has(row.meter_id));
+    if (free.length === 0) return [];
+    await abandon(client, free);
+    const history = await this.ids.take(free.length);
+    const ids = free.map(({ id }) => id);
     const claimed = await client.query(CLAIM, [this.daemonId, ids, history, startedAtMs, clientSap]);
     const order = new Map(ids.map((id, index) => [id, index]));
     return claimed.rows.map(claimedPoll).sort((a, b) => order.get(a.taskId)! - order.get(b.taskId)!);

@@ -161,7 +161,7 @@ describe("hes read", () => {
     const silent = await cli.hes("read", "GIN1002", "1.0.1.8.0.255");
     expect([silent.code, silent.stderr]).toEqual([
       69,
-      expect.stringContaining("calls us, and it is not connected here"),
+      expect.stringContaining("calls us, and it is not connected to any daemon now"),
     ]);
     const unknown = await cli.hes("read", "GIN9999", "1.0.1.8.0.255");
     expect([unknown.code, unknown.stderr]).toEqual([65, expect.stringContaining('no meter "GIN9999"')]);

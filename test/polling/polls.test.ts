@@ -369,8 +369,8 @@ describe("several daemons", () => {
 
   it("leave a poll to the one that holds the meter's connection, while that one lives", async () => {
     const [mine, theirs] = [randomUUID(), randomUUID()];
-    await announceDaemon(test.database, { id: mine, name: "mine" }, []);
-    await announceDaemon(test.database, { id: theirs, name: "theirs" }, [meters[0]!]);
+    await announceDaemon(test.database, { id: mine, name: "mine" }, new Map(), NOW);
+    await announceDaemon(test.database, { id: theirs, name: "theirs" }, new Map([[meters[0]!, NOW]]), NOW);
     await fire();
     await work(poller({ daemonId: mine }));
     expect((await history()).map((row) => row["meter"])).toEqual(["M2"]);

@@ -15,7 +15,7 @@ import { importKeys } from "../../storage/key-import.ts";
 import { importMeters } from "../../storage/meter-import.ts";
 import { lastCapture, loadOverview, type Overview } from "../../storage/overview.ts";
 import { importScalers } from "../../storage/scaler-import.ts";
-import { addSchedule, listSchedules, removeSchedule, setScheduleEnabled } from "../../storage/schedules.ts";
+import { addSchedule, listSchedules, removeSchedule } from "../../storage/schedules.ts";
 import { demoFleet } from "./demo-fleet.ts";
 import { openScreen } from "./demo-screen.ts";
 import { type DemoResult, grownBy } from "./demo-verdict.ts";
@@ -156,7 +156,7 @@ async function push(
     await Promise.race([options.ended, ...time]);
     timer.abort();
     // Meters that have gone can't be asked any more.
-    await setScheduleEnabled(database, SCHEDULE, false);
+    await daemon.endPolls();
     await fleet.stop();
     await settle(database, fleet, before);
     await daemon.upkeep();
