@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import { type ProtectionKeys, protect } from "../src/dlms/security/protection.ts";
 import { writeApdu } from "../src/dlms/xdlms/apdu.ts";
-import { frame } from "./framing.ts";
+import { frame, type LineFraming } from "./framing.ts";
 import type { Habits } from "./habits.ts";
 import { meterTime, type TimeStyle } from "./local-time.ts";
 
@@ -11,7 +11,7 @@ export interface Envelope {
   readonly keys: ProtectionKeys;
   /** Security control octet, suite included: 0x20, 0x30; 0 sends plaintext. */
   readonly control: number;
-  readonly framing: "wrapper" | "hdlc";
+  readonly framing: LineFraming;
   /** What it does otherwise than the standard says. */
   readonly habits?: Habits;
 }
@@ -34,7 +34,7 @@ export function notification(
 ): Buffer {
   return writeApdu({
     apdu: "data-notification",
-    longInvokeId: ((invokeId & INVOKE_ID_MAX) | (habits.invokeBits ?? 0)) >>> 0,
+    longInvokeId: habits.longInvokeId ?? ((invokeId & INVOKE_ID_MAX) | (habits.invokeBits ?? 0)) >>> 0,
     dateTime: atMs === null ? null : meterTime(time, atMs),
     dateTimeTagged: habits.timeTagged ?? false,
     body,

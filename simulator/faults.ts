@@ -47,10 +47,16 @@ const pause = (ms: number): Step => ({ kind: "pause", ms });
 const hangUp = (how: "close" | "reset" | "abandon"): Step => ({ kind: "hang-up", how });
 
 const AUTHENTICATED = 0x10;
-/** Wrapper header, tag, length and system title, length, security control and counter: behind it stands what is ciphered. */
-const CLEAR_OCTETS = 28;
-/** Opening flag, format, addresses and control, header check sequence, LLC. */
-const HDLC_CLEAR_OCTETS = 16;
+const CLEAR_OCTETS = {
+  /** Header, tag, length and system title, length, security control and counter: behind it stands what is ciphered. */
+  wrapper: 28,
+  /** Opening flag, format, addresses and control, header check sequence, LLC. */
+  hdlc: 16,
+  /** Lengths and fields. */
+  mbus: 9,
+} as const;
+/** Place of the length, or of its last octet. */
+const LENGTH_AT = { wrapper: 7, hdlc: 2, mbus: 1 } as const;
 /** Between two pieces of a push, real time. */
 const PIECE_MS = 40;
 
@@ -76,9 +82,12 @@ function refusedAs({ envelope }: Mishap): "bad_tag" | "malformed" {
   return envelope.framing === "wrapper" && (envelope.control & AUTHENTICATED) !== 0 ? "bad_tag" : "malformed";
 }
 
+/** What comes in clear has no counter and no key: nothing tells a copy from a new push. */
+const isInClear = ({ control }: Envelope) => control === 0;
+
 /** Whether anything can notice a changed octet: TCP has checked what a wrapper PDU without a tag carries. */
 function changeIsSeen({ envelope }: Mishap): boolean {
-  return envelope.framing === "hdlc" || (envelope.control & AUTHENTICATED) !== 0;
+  return envelope.framing !== "wrapper" || (envelope.control & AUTHENTICATED) !== 0;
 }
 
 /** Faults that may befall a push on its way, by name. */
@@ -106,16 +115,16 @@ export const FAULTS = {
     happen: (mishap) => {
       const { octets, seed, envelope } = mishap;
       if (!changeIsSeen(mishap)) return null;
-      const clear = envelope.framing === "hdlc" ? HDLC_CLEAR_OCTETS : CLEAR_OCTETS;
+      const clear = CLEAR_OCTETS[envelope.framing];
       const damaged = Buffer.from(octets);
       damaged[place(seed, 1, clear, octets.length - 4)]! ^= 1 << place(seed, 2, 0, 8);
       return { steps: [octetsOf(damaged), octetsOf(octets)], answer: refusedAs(mishap) };
     },
   },
   "bad-check-sequence": {
-    about: "an HDLC frame with a wrong check sequence; the push comes again whole",
+    about: "a frame with a wrong check sequence or sum; the push comes again whole",
     happen: ({ octets, envelope }) => {
-      if (envelope.framing !== "hdlc") return null;
+      if (envelope.framing === "wrapper") return null;
       const damaged = Buffer.from(octets);
       damaged[octets.length - 2]! ^= 0xff;
       return { steps: [octetsOf(damaged), octetsOf(octets)], answer: "malformed" };
@@ -125,7 +134,7 @@ export const FAULTS = {
     about: "a length field that says one octet too many; the meter hangs up and sends the push again",
     happen: ({ octets, envelope }) => {
       const damaged = Buffer.from(octets);
-      damaged[envelope.framing === "hdlc" ? 2 : 7]! += 1;
+      damaged[LENGTH_AT[envelope.framing]]! += 1;
       return { steps: [octetsOf(damaged), hangUp("close"), octetsOf(octets)], answer: "nothing" };
     },
   },
@@ -152,17 +161,20 @@ export const FAULTS = {
   },
   duplicate: {
     about: "the same octets twice",
-    happen: ({ octets }) => ({ steps: [octetsOf(octets), octetsOf(octets)], answer: "retransmission" }),
+    happen: ({ octets, envelope }) =>
+      isInClear(envelope) ? null : { steps: [octetsOf(octets), octetsOf(octets)], answer: "retransmission" },
   },
   repeat: {
     about: "an earlier push comes once more behind a new one",
-    happen: ({ octets, earlier }) =>
-      earlier === null ? null : { steps: [octetsOf(octets), octetsOf(earlier)], answer: "retransmission" },
+    happen: ({ octets, earlier, envelope }) =>
+      earlier === null || isInClear(envelope)
+        ? null
+        : { steps: [octetsOf(octets), octetsOf(earlier)], answer: "retransmission" },
   },
   "old-counter": {
     about: "new contents under a counter that was used before, as after a counter reset or by an attacker",
     happen: ({ envelope, plaintext, counter, firstCounter, octets }) => {
-      if (counter <= firstCounter) return null;
+      if (counter <= firstCounter || isInClear(envelope)) return null;
       const again = seal(envelope, plaintext, firstCounter);
       return { steps: [octetsOf(again), octetsOf(octets)], answer: "replay" };
     },
@@ -170,6 +182,7 @@ export const FAULTS = {
   "wrong-key": {
     about: "the push was ciphered with keys that are not this meter's",
     happen: ({ envelope, plaintext, counter, octets }) => {
+      if (isInClear(envelope)) return null;
       const keys = protectionKeys(Buffer.alloc(16, 0x5a), Buffer.alloc(16, 0xa5));
       const foreign = seal({ ...envelope, keys }, plaintext, counter);
       const answer = (envelope.control & AUTHENTICATED) !== 0 ? "bad_tag" : "malformed";
@@ -179,6 +192,7 @@ export const FAULTS = {
   "wrong-title": {
     about: "the push bears the system title of a meter that nobody knows",
     happen: ({ envelope, plaintext, counter, octets }) => {
+      if (isInClear(envelope)) return null;
       const systemTitle = Buffer.from(envelope.systemTitle);
       systemTitle.write("XXX", "latin1");
       const foreign = seal({ ...envelope, systemTitle }, plaintext, counter);

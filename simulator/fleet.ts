@@ -3,6 +3,9 @@ import type { SocketAddress } from "../src/transports/address.ts";
 import { TcpListener } from "../src/transports/tcp-listener.ts";
 import type { Clock } from "./clock.ts";
 import type { ClockErrors } from "./clock-error.ts";
+import { INTERFACE_NAMES, type InterfaceName, loadInterfaces } from "./customer-interface/interface-model.ts";
+import { planInterface } from "./customer-interface/interface-plan.ts";
+import { InterfaceSender } from "./customer-interface/interface-sender.ts";
 import { type DeviceModel, deviceOf } from "./device/device-model.ts";
 import { withTrialClients } from "./device/trial-clients.ts";
 import { DueQueue } from "./due-queue.ts";
@@ -11,17 +14,21 @@ import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from 
 import { Ledger } from "./ledger.ts";
 import { type ConnectionHabit, type LineCounts, MeterLine, noCounts } from "./line.ts";
 import { type MeterSchedule, SimulatedMeter } from "./meter.ts";
-import { loadModels, type Model, type ModelName, type PushKind } from "./model.ts";
+import { loadModels, MODEL_NAMES, type Model, type PushKind } from "./model.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
-import { Station, type StationEvents } from "./station.ts";
+import { Station, type StationEvents, type StationOptions } from "./station.ts";
 import { type Dial, dialTarget, type Target } from "./uplink.ts";
+
+export const FLEET_MODEL_NAMES = [...MODEL_NAMES, ...INTERFACE_NAMES] as const;
+/** What a fleet may consist of: meters, and customer interfaces. */
+export type FleetModelName = (typeof FLEET_MODEL_NAMES)[number];
 
 export interface FleetOptions {
   /** How many meters. */
   readonly meters: number;
   /** Models in turn; D1, D2 and D3 by default. */
-  readonly models?: readonly ModelName[];
+  readonly models?: readonly FleetModelName[];
   /** Everything that meters do follows from it, and from the clock. */
   readonly seed: number;
   /** The head-end. */
@@ -29,6 +36,8 @@ export interface FleetOptions {
   /** What the fleet lives by; may run faster than time. */
   readonly clock: Clock;
   readonly schedule?: Partial<MeterSchedule>;
+  /** Customer interfaces send no list more often; as often as theirs does where absent. Seconds. */
+  readonly listSeconds?: number;
   /** Fixed for all meters what is given; the rest differs from meter to meter. */
   readonly choices?: Partial<PlanChoices>;
   readonly connection?: ConnectionHabit;
@@ -146,7 +155,7 @@ export class Fleet {
   /** For `hes meters import`. */
   importCsv(): string {
     const { listen } = this.#options;
-    return importCsv(this.plans, (plan) => this.#stations[plan.index]!.meter.model.meterType, listen ?? null);
+    return importCsv(this.plans, listen ?? null);
   }
 
   /** For `hes keys import`. */
@@ -258,20 +267,17 @@ function stationsOf(
   lines: LineCounts,
   events: StationEvents,
 ): Station[] {
-  const { meters, models = ["D1", "D2", "D3"], seed, choices, target, connection, dial } = options;
-  const known = loadModels(loadCatalogue());
-  const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
-  const deviceFor = (model: Model) =>
-    choices?.trialClients ? withTrialClients(deviceOf(model)) : deviceOf(model);
-  const devices = new Map(Object.values(known).map((model) => [model, deviceFor(model)]));
+  const { meters, models = ["D1", "D2", "D3"], seed, target, connection, dial } = options;
+  const sources = sourcesOf(options, startMs);
   const own = (salt: number, index: number) => fraction(mix(seed, salt), index);
   return Array.from({ length: meters }, (_, index) => {
-    const model = known[models[index % models.length]!];
-    const plan = planMeter(seed, index, model, { protection: null, framing: null, layout: null, ...choices });
+    const { meter, device } = sources(models[index % models.length]!, index);
+    const { localAddress } = meter.plan;
     const rampMs = options.rampMs ?? 0;
+    const called = localAddress === null ? target : { ...target, localAddress };
     return new Station({
-      meter: new SimulatedMeter(seed, plan, model, schedule, startMs),
-      line: new MeterLine(target, connection ?? "standing", dial ?? dialTarget, lines),
+      meter,
+      line: new MeterLine(called, connection ?? "standing", dial ?? dialTarget, lines),
       seed: mix(seed, index + 1),
       delayMs: own(61, index) * (options.spreadSeconds ?? 0) * 1_000,
       silentUntilMs: rampMs === 0 ? 0 : startMs + own(63, index) * rampMs,
@@ -281,9 +287,41 @@ function stationsOf(
       startMs,
       events,
       clock: options.clock,
-      device: options.device ?? devices.get(model)!,
+      device,
       destination: `${target.host}:${target.port}`,
       holes: options.holes ?? 0,
     });
   });
+}
+
+/** What number `index` of the fleet is. */
+type Sources = (name: FleetModelName, index: number) => Pick<StationOptions, "meter" | "device">;
+
+function sourcesOf(options: FleetOptions, startMs: number): Sources {
+  const { seed, choices, target } = options;
+  const catalogue = loadCatalogue();
+  const known = loadModels(catalogue);
+  const interfaces = loadInterfaces(catalogue);
+  const schedule = { ...DEFAULT_SCHEDULE, ...options.schedule };
+  const deviceFor = (model: Model) =>
+    choices?.trialClients ? withTrialClients(deviceOf(model)) : deviceOf(model);
+  const devices = new Map(Object.values(known).map((model) => [model, deviceFor(model)]));
+  return (name, index) => {
+    if (isInterface(name)) {
+      const model = interfaces[name];
+      const plan = planInterface(seed, index, model, LOOPBACK.test(target.host));
+      const slowestMs = (options.listSeconds ?? 0) * 1_000;
+      return { meter: new InterfaceSender(seed, plan, model, slowestMs, startMs), device: null };
+    }
+    const model = known[name];
+    const plan = planMeter(seed, index, model, { protection: null, framing: null, layout: null, ...choices });
+    const meter = new SimulatedMeter(seed, plan, model, schedule, startMs);
+    return { meter, device: { meter, model: options.device ?? devices.get(model)! } };
+  };
+}
+
+const LOOPBACK = /^(127\.|localhost$)/;
+
+function isInterface(name: FleetModelName): name is InterfaceName {
+  return (INTERFACE_NAMES as readonly string[]).includes(name);
 }

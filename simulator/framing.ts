@@ -2,6 +2,7 @@ import { type HdlcAddress, hdlcAddress } from "../src/dlms/hdlc/address.ts";
 import { UI_CONTROL } from "../src/dlms/hdlc/control.ts";
 import { FLAG, writeHdlcFrame } from "../src/dlms/hdlc/frame.ts";
 import { LLC_RESPONSE, writeApdu as writeSegments } from "../src/dlms/hdlc/outgoing.ts";
+import { writeMbusFrames } from "../src/dlms/mbus/outgoing.ts";
 import { writeWpdu } from "../src/dlms/wrapper/wpdu.ts";
 import { writeApdu } from "../src/dlms/xdlms/apdu.ts";
 import type { Habits } from "./habits.ts";
@@ -14,13 +15,24 @@ const INFORMATION_OCTETS = 512;
 /** Behind six flags a frame begins as behind one. */
 const IDLE_FLAGS = Buffer.alloc(6, FLAG);
 
+/** What stands around APDUs on a line. */
+export type LineFraming = "wrapper" | "hdlc" | "mbus";
+
 /** An APDU with its frames around it, in one piece: as it goes over the line. */
-export function frame(apdu: Buffer, framing: "wrapper" | "hdlc", habits: Habits): Buffer {
+export function frame(apdu: Buffer, framing: LineFraming, habits: Habits): Buffer {
   const parts = habits.blockOctets === undefined ? [apdu] : blocks(apdu, habits.blockOctets);
-  const frames = parts.flatMap((part) => (framing === "hdlc" ? hdlc(part, habits) : [wrapper(part, habits)]));
+  const frames = parts.flatMap((part) => framed(part, framing, habits));
   return Buffer.concat([habits.noise ?? NOTHING, ...frames, habits.trailer ?? NOTHING]);
 }
 
+function framed(apdu: Buffer, framing: LineFraming, habits: Habits): Buffer[] {
+  if (framing === "hdlc") return hdlc(apdu, habits);
+  if (framing === "mbus") return writeMbusFrames(apdu, habits.mbusSaps ?? CONSUMER_INFORMATION);
+  return [wrapper(apdu, habits)];
+}
+
+/** From logical device 1 to client 103. */
+const CONSUMER_INFORMATION = { stsap: 1, dtsap: 103 } as const;
 const NOTHING = Buffer.alloc(0);
 
 /** Unsolicited general block transfer: every block at once, none is acknowledged. */
@@ -44,7 +56,10 @@ function wrapper(payload: Buffer, { sourceWPort }: Habits): Buffer {
 }
 
 function hdlc(apdu: Buffer, habits: Habits): Buffer[] {
-  const ends = { destination: hdlcAddress(PUSH_CLIENT_SAP), source: sourceAddress(habits) };
+  const ends = habits.ends ?? {
+    destination: hdlcAddress(PUSH_CLIENT_SAP),
+    source: sourceAddress(habits),
+  };
   const octets = habits.informationOctets ?? INFORMATION_OCTETS;
   const information = Buffer.concat([LLC_RESPONSE, apdu]);
   const alone = habits.control !== undefined && information.length <= octets;

@@ -1,5 +1,9 @@
+import type { HdlcEnds } from "../src/dlms/hdlc/outgoing.ts";
+
 /** What a meter does otherwise than the standard says, or in a way that few do. Absent: as the standard says. */
 export interface Habits {
+  /** The long-invoke-id-and-priority, where it is always the same. */
+  readonly longInvokeId?: number;
   /** Bits of the long-invoke-id-and-priority above the invoke id. */
   readonly invokeBits?: number;
   /** The date-time of a notification as tagged Data, 09 0C. */
@@ -11,6 +15,10 @@ export interface Habits {
   readonly informationOctets?: number;
   /** Control octet of an unsegmented HDLC push. */
   readonly control?: number;
+  /** HDLC addresses, where they are no SAPs of IS 15959. */
+  readonly ends?: HdlcEnds;
+  /** Of M-Bus frames. */
+  readonly mbusSaps?: { readonly stsap: number; readonly dtsap: number };
   /** Lower HDLC address: the source address has four octets then. */
   readonly physicalDevice?: number;
   /** One flag between two frames, or six in front of each. */

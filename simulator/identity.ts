@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { SecuritySuite } from "../src/dlms/security/security-control.ts";
 import type { Identity } from "./capture.ts";
 import { TRIAL_CLIENTS } from "./device/trial-clients.ts";
+import type { LineFraming } from "./framing.ts";
 import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
 import type { Model } from "./model.ts";
 import type { BodyStyle, Layout } from "./push-body.ts";
@@ -11,22 +12,26 @@ import { fraction, mix } from "./random.ts";
 export interface MeterPlan {
   readonly index: number;
   readonly meterNumber: string;
+  /** Name of the meter type that its scalers are configured for. */
+  readonly meterType: string;
   readonly identity: Identity;
   /** Eight octets. */
   readonly systemTitle: Buffer;
   readonly suite: SecuritySuite;
-  /** 16 octets, 32 in suite 2; so is the next. */
+  /** 16 octets, 32 in suite 2; so is the next, null where it authenticates nothing. */
   readonly guek: Buffer;
-  readonly gak: Buffer;
-  /** 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
-  readonly protection: 0x20 | 0x30;
-  readonly framing: "wrapper" | "hdlc";
+  readonly gak: Buffer | null;
+  /** 0 in clear, 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
+  readonly protection: 0 | 0x20 | 0x30;
+  readonly framing: LineFraming;
   readonly habits: Habits;
   readonly style: BodyStyle;
   readonly deviationSign: "standard" | "reversed";
   readonly clients: readonly PlannedClient[];
   /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
   readonly secrets: ReadonlyMap<number, string>;
+  /** Address that it calls from, where that is what it is known by; null: any. */
+  readonly localAddress: string | null;
 }
 
 /** An association that a head-end can be told of. */
@@ -73,7 +78,7 @@ function secretOf(seed: number, meterNumber: string, clientSap: number): string 
 }
 
 /** A key of 16 octets, 32 at most, that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
-function keyOf(seed: number, meterNumber: string, purpose: string, octets = 16): Buffer {
+export function keyOf(seed: number, meterNumber: string, purpose: string, octets = 16): Buffer {
   return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, octets);
 }
 
@@ -97,6 +102,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   return {
     index,
     meterNumber,
+    meterType: model.meterType,
     identity: {
       serial,
       deviceId: meterNumber,
@@ -124,6 +130,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     },
     deviationSign: deviation === "reversed" ? "reversed" : "standard",
     clients,
+    localAddress: null,
     get secrets() {
       const proven = clients.filter(({ mechanism }) => mechanism !== "none");
       return new Map(proven.map(({ sap }) => [sap, secretOf(seed, meterNumber, sap)] as const));
@@ -131,39 +138,38 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   };
 }
 
-const PROTECTION_NAMES = { 32: "encrypted", 48: "authenticated+encrypted" } as const;
+const PROTECTION_NAMES = { 0: "none", 32: "encrypted", 48: "authenticated+encrypted" } as const;
 
-/**
- * A file for `hes meters import`. `meterType` gives the type of each meter; `listen`: meter number i can be called there, on the port + i.
- */
+/** A file for `hes meters import`. `listen`: meter number i can be called there, on the port + i, where it can be called. */
 export function importCsv(
   plans: readonly MeterPlan[],
-  meterType: (plan: MeterPlan) => string,
   listen: { readonly host: string; readonly port: number } | null = null,
 ): string {
-  const lines = plans.map((plan) =>
-    [
-      ...[plan.meterNumber, meterType(plan), plan.identity.manufacturer, plan.identity.category],
+  const addressed = listen !== null || plans.some(({ localAddress }) => localAddress !== null);
+  const lines = plans.map((plan) => {
+    const called = plan.clients.length > 0 ? listen : null;
+    return [
+      ...[plan.meterNumber, plan.meterType, plan.identity.manufacturer, plan.identity.category],
       ...[plan.identity.logicalDeviceName, plan.systemTitle.toString("hex")],
-      ...[
-        PROTECTION_NAMES[plan.protection],
-        String(plan.suite),
-        plan.guek.toString("hex"),
-        plan.gak.toString("hex"),
-      ],
-      ...[
-        plan.framing,
-        listen === null ? "listen" : "dial",
-        plan.deviationSign,
-        plan.style.time.zone.name,
-        "simulated",
-      ],
-      ...(listen === null ? [] : [listen.host, String(listen.port + plan.index), "1"]),
-    ].join(","),
-  );
+      ...[PROTECTION_NAMES[plan.protection], String(plan.suite)],
+      ...(plan.protection === 0 ? ["", ""] : [plan.guek.toString("hex"), plan.gak?.toString("hex") ?? ""]),
+      ...[FRAMING_NAMES[plan.framing], called === null ? "listen" : "dial", plan.deviationSign],
+      ...[plan.style.time.zone.name, "simulated"],
+      ...(addressed ? addressOf(plan, called) : []),
+    ].join(",");
+  });
   const header =
     "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,framing,mode,deviation_sign,time_zone,group";
-  return `${[listen === null ? header : `${header},host,port,server_sap`, ...lines].join("\n")}\n`;
+  return `${[addressed ? `${header},host,port,server_sap` : header, ...lines].join("\n")}\n`;
+}
+
+const FRAMING_NAMES = { wrapper: "wrapper", hdlc: "hdlc", mbus: "auto" } as const;
+
+function addressOf(
+  { localAddress, index }: MeterPlan,
+  called: { readonly host: string; readonly port: number } | null,
+): string[] {
+  return called === null ? [localAddress ?? "", "", ""] : [called.host, String(called.port + index), "1"];
 }
 
 /** A file for `hes keys import`: every association of each meter, with the meter's own keys. */

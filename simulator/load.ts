@@ -41,7 +41,7 @@ export function prepareLoad(options: LoadOptions): Load {
   const pushes = plans.map((plan) => pushesOf(plan, model, options));
   return {
     plans,
-    importCsv: importCsv(plans, () => model.meterType),
+    importCsv: importCsv(plans),
     keysCsv: keysCsv(plans),
     pushes,
     octets: pushes.flat().reduce((sum, push) => sum + push.length, 0),

@@ -1,4 +1,5 @@
 import type { Capture, Counts } from "./capture.ts";
+import { firstCounts } from "./first-counts.ts";
 import { emptySample, measure } from "./grid.ts";
 import type { MeterPlan } from "./identity.ts";
 import { type EventRow, eventRows, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
@@ -6,6 +7,7 @@ import type { Site } from "./load-curve.ts";
 import { isLocalMidnight, monthStart } from "./local-time.ts";
 import type { Model, ModelList, PushKind } from "./model.ts";
 import { type PushContent, presentBody, rowOf, rowsBody } from "./push-body.ts";
+import type { PushSource } from "./push-source.ts";
 import { between, fraction, mix } from "./random.ts";
 import { Registers } from "./registers.ts";
 
@@ -34,7 +36,7 @@ const MS_PER_MINUTE = 60_000;
 const MS_PER_DAY = 86_400_000;
 
 /** One simulated meter: what it has counted and what it pushes next. Everything follows from its seed and its plan. */
-export class SimulatedMeter {
+export class SimulatedMeter implements PushSource {
   readonly plan: MeterPlan;
   readonly model: Model;
   readonly #site: Site;
@@ -96,7 +98,7 @@ export class SimulatedMeter {
       schedule.instantSeconds === 0 || model.instant === null
         ? Number.POSITIVE_INFINITY
         : Math.ceil((startMs - offset) / period) * period + offset;
-    this.#counts = this.#firstCounts(own, boundary);
+    this.#counts = firstCounts(this.#site, boundary);
     this.#capture = {
       atMs: boundary,
       sample: emptySample(phases),
@@ -108,27 +110,6 @@ export class SimulatedMeter {
       eventSequence: 0,
     };
     this.#planIncident();
-  }
-
-  #firstCounts(own: number, boundary: number): Counts {
-    const months = Math.floor(between(own, 5, 6, 30));
-    const begin = monthStart(this.#site.zone, boundary);
-    const minutes = Math.floor((boundary - begin) / MS_PER_MINUTE);
-    return {
-      powerOnMin: months * 30 * 1_440 + minutes,
-      billingPowerOnMin: minutes,
-      powerOffMin: Math.floor(between(own, 6, 0, 3_000)),
-      powerFailures: Math.floor(between(own, 7, 0, 200)),
-      tampers: 0,
-      billingTampers: 0,
-      billings: months,
-      programmings: 1,
-      lastBillingMs: begin,
-      averagePowerFactor: between(own, 8, 0.86, 0.99),
-      relayConnected: true,
-      loadLimitW: Math.ceil((this.#site.averageW * 8) / 500) * 500,
-      signalDbm: 0,
-    };
   }
 
   /** When it has something to push next, epoch ms. */

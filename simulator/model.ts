@@ -15,7 +15,16 @@ import type { Layout } from "./push-body.ts";
 import { type CellWriter, cellWriter, type RowColumn, sentValue } from "./row-writer.ts";
 
 /** Kinds of pushes, as statistics count them. */
-export type PushKind = "instant" | "block" | "daily" | "billing" | "event" | "alert" | "name-plate";
+export type PushKind =
+  | "instant"
+  | "block"
+  | "daily"
+  | "billing"
+  | "event"
+  | "alert"
+  | "name-plate"
+  /** Present values of a customer interface that tells no time. */
+  | "untimed";
 export const PUSH_KINDS: readonly PushKind[] = [
   "instant",
   "block",
@@ -24,6 +33,7 @@ export const PUSH_KINDS: readonly PushKind[] = [
   "event",
   "alert",
   "name-plate",
+  "untimed",
 ];
 
 export const MODEL_NAMES = ["D1", "D2", "D3", "HT", "IDIS"] as const;
@@ -115,7 +125,7 @@ interface Shape {
   readonly signed?: boolean;
   readonly layout?: Layout;
   /** Names of lists in obis/push-lists. */
-  readonly lists: Readonly<Partial<Record<Exclude<PushKind, "event">, string>>> & {
+  readonly lists: Readonly<Partial<Record<Exclude<PushKind, "event" | "untimed">, string>>> & {
     readonly events?: readonly string[];
   };
 }
@@ -203,14 +213,14 @@ class ModelReader {
     };
   }
 
-  #list(kind: Exclude<PushKind, "event">): ModelList {
+  #list(kind: Exclude<PushKind, "event" | "untimed">): ModelList {
     const list = this.#find(kind);
     if (list === null) throw new Error(`model ${this.#name} has no list of kind ${kind}`);
     return list;
   }
 
   /** By the name that the model gives it in obis/push-lists, else as the device file has it; null: neither. */
-  #find(kind: Exclude<PushKind, "event">): ModelList | null {
+  #find(kind: Exclude<PushKind, "event" | "untimed">): ModelList | null {
     const profile = this.#device.profiles.find((one) => one.kind === kind);
     const name = this.#shape.lists[kind];
     if (name !== undefined) return this.#made(this.#catalogued(name, kind, profile));

@@ -17,7 +17,7 @@ export type Layout = "flat" | "nested" | "object-list";
 export interface PushContent {
   readonly kind: PushKind;
   readonly pushSetup: string;
-  /** Times of its rows, epoch ms: what identifies what was sent. */
+  /** Times of its rows, epoch ms: what identifies what was sent. None where it only adds to a row that was sent. */
   readonly times: readonly number[];
   /** Event code, for kind "event". */
   readonly eventCode: number | null;
@@ -25,6 +25,8 @@ export interface PushContent {
   readonly valueSum: number;
   /** The notification's body: one Data. */
   readonly body: Buffer;
+  /** The notification's own time, null: without; absent: as the meter does with all. */
+  readonly notifiedAtMs?: number | null;
 }
 
 /** How one meter writes its bodies. */

@@ -9,11 +9,12 @@ import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
 import type { SimulatedMeter } from "./meter.ts";
 import type { PushContent } from "./push-body.ts";
+import type { PushSource } from "./push-source.ts";
 import { fraction, mix } from "./random.ts";
 import type { Heard } from "./uplink.ts";
 
 export interface StationOptions {
-  readonly meter: SimulatedMeter;
+  readonly meter: PushSource;
   readonly line: MeterLine;
   /** The meter's own. */
   readonly seed: number;
@@ -28,8 +29,8 @@ export interface StationOptions {
   readonly startMs: number;
   readonly events: StationEvents;
   readonly clock: Clock;
-  /** Its objects, for head-ends that talk to it. */
-  readonly device: DeviceModel;
+  /** The meter and its objects, for head-ends that talk to it; null: it only sends. */
+  readonly device: { readonly meter: SimulatedMeter; readonly model: DeviceModel } | null;
   /** host:port that it pushes to. */
   readonly destination: string;
   /** Share of block load pushes that are captured and never pushed, 0 … 1. */
@@ -54,7 +55,7 @@ interface Held {
 
 /** A meter at its line: when it pushes by the fleet's clock, under which counter, and what goes wrong on the way. */
 export class Station implements DeviceHost {
-  readonly meter: SimulatedMeter;
+  readonly meter: PushSource;
   readonly line: MeterLine;
   readonly #options: StationOptions;
   readonly #envelope: Envelope;
@@ -76,7 +77,7 @@ export class Station implements DeviceHost {
     this.#envelope = {
       systemTitle: plan.systemTitle,
       keys: protectionKeys(plan.guek, plan.gak),
-      control: plan.protection | plan.suite,
+      control: plan.protection === 0 ? 0 : plan.protection | plan.suite,
       framing: plan.framing,
       habits: plan.habits,
     };
@@ -87,11 +88,12 @@ export class Station implements DeviceHost {
 
   /** Answers what a head-end asks over a connection, whoever has made it. */
   answerOn(connection: Heard): void {
+    const { device } = this.#options;
     let attached = false;
     connection.onData((chunk) => {
-      if (attached) return;
+      if (attached || device === null) return;
       attached = true;
-      this.#serving().attach(connection, chunk);
+      this.#serving(device).attach(connection, chunk);
     });
   }
 
@@ -115,14 +117,14 @@ export class Station implements DeviceHost {
 
   counterOf(clientSap: number): number {
     if (clientSap === PUSH_CLIENT_SAP) return this.#counter;
-    return this.#serving().counterOf(clientSap);
+    return this.#server?.counterOf(clientSap) ?? 0;
   }
 
-  #serving(): MeterServer {
+  #serving({ model, meter }: NonNullable<StationOptions["device"]>): MeterServer {
     if (this.#server === null) {
-      const { device: model, firstCounter } = this.#options;
-      const device = new MeterDevice(model, this.meter, this);
-      const { plan } = this.meter;
+      const { firstCounter } = this.#options;
+      const device = new MeterDevice(model, meter, this);
+      const { plan } = meter;
       this.#server = new MeterServer({ model, device, plan, keys: this.#envelope.keys, firstCounter });
     }
     return this.#server;
@@ -193,7 +195,8 @@ export class Station implements DeviceHost {
     const { faults, seed, firstCounter, events } = this.#options;
     const counter = this.#counter++;
     // Meters of an odd number say when they notify, the others leave that to the clock in the body.
-    const at = plan.index % 2 === 1 ? push.times.at(-1)! : null;
+    const notifies = plan.index % 2 === 1 ? push.times.at(-1)! : null;
+    const at = push.notifiedAtMs === undefined ? notifies : push.notifiedAtMs;
     const plaintext = notification(push.body, counter, at, plan.style.time, plan.habits);
     const octets = seal(this.#envelope, plaintext, counter);
     const onSent = () => events.sent(this, push, counter);

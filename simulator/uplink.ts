@@ -16,6 +16,8 @@ export type Heard = Pick<ByteConnection, "onData" | "onClose" | "write" | "close
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** Address to call from; any where absent. */
+  readonly localAddress?: string;
 }
 
 export type Dial = (target: Target) => Promise<Uplink>;

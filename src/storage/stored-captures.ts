@@ -2,7 +2,12 @@ import type { Database } from "./database.ts";
 
 /** Where the rows of each kind of push stand, and which value of them is summed up. */
 const TABLES = {
-  instant: { table: "instant_profile", value: "t.active_import_wh", where: "" },
+  // What bore no time of its own has that of its arrival: nobody knows it beforehand.
+  instant: {
+    table: "instant_profile",
+    value: "t.active_import_wh",
+    where: "AND t.time <> t.received_at",
+  },
   // Meters that capture registers tell no energy of the block.
   block: {
     table: "block_load_profile",
@@ -11,7 +16,11 @@ const TABLES = {
   },
   daily: { table: "energy_measurements", value: "t.active_import_wh", where: "AND t.source = 'daily'" },
   billing: { table: "billing_profile", value: "t.active_import_wh", where: "" },
-  event: { table: "public.meter_events", value: "t.code", where: "AND t.log <> 'status-word'" },
+  event: {
+    table: "public.meter_events",
+    value: "t.code",
+    where: "AND t.log <> 'status-word' AND t.log NOT LIKE 'alarm-register-%'",
+  },
 } as const;
 
 export type StoredKind = keyof typeof TABLES;
@@ -99,7 +108,8 @@ export async function receptionNotes(
       [meterNumbers, since],
     ),
     database.query(
-      `SELECT (SELECT count(*) FROM reading_conflicts WHERE received_at >= to_timestamp($2) AND meter_id IN ${fleet}) AS conflicts,
+      `SELECT (SELECT count(*) FROM reading_conflicts
+                WHERE received_at >= to_timestamp($2) AND time <> received_at AND meter_id IN ${fleet}) AS conflicts,
               (SELECT count(*) FROM quarantine WHERE received_at >= to_timestamp($2) AND meter_id IN ${fleet}) AS quarantined`,
       [meterNumbers, since],
     ),

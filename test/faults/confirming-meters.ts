@@ -62,7 +62,7 @@ export class ConfirmingMeters {
     const plans = Array.from({ length: options.meters }, (_, n) =>
       planMeter(options.seed, n, model, choices),
     );
-    this.importCsv = importCsv(plans, () => model.meterType);
+    this.importCsv = importCsv(plans);
     this.keysCsv = keysCsv(plans);
     const startMs = (Math.floor(Date.now() / 60_000) - options.pushesPerMeter - 2) * 60_000;
     const around = {

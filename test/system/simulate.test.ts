@@ -56,6 +56,39 @@ describe("hes simulate --verify", () => {
     expect(code).toBe(0);
   });
 
+  it("finds what every model pushes in its columns: registers, profiles, alarms, lists of customer interfaces", async () => {
+    const { code, stdout } = await simulate(
+      ...["--meters", "20", "--for", "4s", "--import", "--seed", "11", "--json", "--incidents", "40"],
+      ...[
+        "--model",
+        "d1,d2,d3,ht,idis,aidon,kaifa,kamstrup,netz-noe,tinetz",
+        "--push",
+        "instant=15m,list=5m",
+      ],
+      ...["--start", "2026-10-24T21:50:00Z", "--first-counter", "1"],
+    );
+    const { verification, pushes } = JSON.parse(stdout);
+    expect(verification.problems).toEqual([]);
+    expect(pushes.untimed).toBeGreaterThan(10);
+    const columns = await test.database.query(`
+      SELECT m.model, count(voltage_l1_v) = count(*) AS voltages, count(current_l1_a) = count(*) AS currents,
+             count(active_import_w) = count(*) AS powers, bool_or(active_import_wh > 0) AS registers
+        FROM instant_profile t JOIN public.meters m ON m.id = t.meter_id
+       WHERE t.time <> t.received_at GROUP BY 1 ORDER BY 1`);
+    const full = { voltages: true, currents: true, powers: true, registers: true };
+    expect(columns).toEqual(
+      ["AIDON", "D1", "D2", "D3", "D4", "KAIFA", "KAMSTRUP", "NETZ-NOE", "TINETZ"].map((model) => ({
+        model,
+        ...full,
+      })),
+    );
+    const alarms = await test.database.query(
+      "SELECT DISTINCT log FROM public.meter_events t JOIN public.meters m ON m.id = t.meter_id WHERE m.model = 'IDIS'",
+    );
+    expect(alarms).toEqual([{ log: "alarm-register-1" }]);
+    expect(code).toBe(0);
+  });
+
   it("sees what is missing, what is there twice, and what has another value", async () => {
     // A trigger stands for a head-end that loses one row, invents one, and stores one wrongly; and for a poll, which stores a row that nobody pushed.
     await test.database.query(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -88,7 +121,7 @@ describe("hes simulate --verify", () => {
   it("says what is wrong with its arguments", async () => {
     expect(await simulate("--model", "d7")).toMatchObject({
       code: 64,
-      stderr: expect.stringContaining('--model: there is no "d7"; there are D1, D2, D3, HT, IDIS'),
+      stderr: expect.stringContaining('--model: there is no "d7"; there are D1, D2, D3, HT, IDIS, AIDON, '),
     });
     expect(await simulate("--push", "block=20m")).toMatchObject({
       code: 64,

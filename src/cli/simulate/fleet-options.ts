@@ -1,9 +1,14 @@
 import { acceleratedClock } from "../../../simulator/clock.ts";
 import type { ClockErrors } from "../../../simulator/clock-error.ts";
 import { FAULT_NAMES, type FaultName } from "../../../simulator/faults.ts";
-import type { FleetOptions, PowerCut } from "../../../simulator/fleet.ts";
+import {
+  FLEET_MODEL_NAMES,
+  type FleetModelName,
+  type FleetOptions,
+  type PowerCut,
+} from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES } from "../../../simulator/habits.ts";
-import { loadModels, MODEL_NAMES, type ModelName } from "../../../simulator/model.ts";
+import { loadModels } from "../../../simulator/model.ts";
 import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import type { SecuritySuite } from "../../dlms/security/security-control.ts";
 import { EXIT, UserError } from "../../exit.ts";
@@ -45,7 +50,7 @@ const CLOCK_FAULTS = ["clock-drift", "clock-jump"] as const;
 
 /** @throws UserError */
 export function fleetOptions(given: FleetArguments, realNow: () => number): FleetOptions {
-  const models = parseNames("--model", given.model, MODEL_NAMES);
+  const models = parseNames("--model", given.model, FLEET_MODEL_NAMES);
   if (models.length === 0) throw new UserError(EXIT.usage, "--model: name at least one");
   const { host, port } = parseSocketAddress(given.to);
   const shares = parseShares("--faults", given.faults, [...FAULT_NAMES, ...CLOCK_FAULTS]);
@@ -71,6 +76,7 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     },
     connection: given.connection,
     rampMs: given.ramp * given.speed,
+    ...listsOf(given.push),
     firstCounter: given.firstCounter ?? Math.floor((realNow() - COUNTERS_SINCE) / 100),
     faults: faults satisfies Partial<Record<FaultName, number>>,
     clockErrors: { drift, jump } satisfies ClockErrors,
@@ -90,13 +96,15 @@ function startOf(text: string | undefined, realNow: () => number): number {
   return startMs;
 }
 
-function scheduleOf(push: string, models: readonly ModelName[]) {
+function scheduleOf(push: string, models: readonly FleetModelName[]) {
   const { instant, block } = parsePeriods("--push", push);
   const instants = instant === null ? {} : { instantSeconds: instant };
   if (block === null) return instants;
   const known = loadModels(loadCatalogue());
   for (const name of models) {
-    const { blockSeconds } = known[name];
+    // Customer interfaces have no blocks.
+    if (!(name in known)) continue;
+    const { blockSeconds } = known[name as keyof typeof known];
     if (Number.isInteger(block / blockSeconds)) continue;
     throw new UserError(
       EXIT.usage,
@@ -104,6 +112,11 @@ function scheduleOf(push: string, models: readonly ModelName[]) {
     );
   }
   return { ...instants, blockPushSeconds: block };
+}
+
+function listsOf(push: string): Pick<FleetOptions, "listSeconds"> {
+  const { list } = parsePeriods("--push", push);
+  return list === null ? {} : { listSeconds: list };
 }
 
 /** The fleet's clock may be faster than time; the options say what passes in the world. */

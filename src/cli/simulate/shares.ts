@@ -61,13 +61,19 @@ function shareOf(option: string, name: string, text: string): number {
 export interface Periods {
   readonly instant: number | null;
   readonly block: number | null;
+  /** Shortest period of the lists of customer interfaces. */
+  readonly list: number | null;
 }
 
-/** `instant=15m,block=30m`; `off` for none. */
+/** `instant=15m,block=30m,list=1m`; `off` for none. */
 export function parsePeriods(option: string, text: string): Periods {
-  const periods: { instant: number | null; block: number | null } = { instant: null, block: null };
+  const periods: { -readonly [Name in keyof Periods]: Periods[Name] } = {
+    instant: null,
+    block: null,
+    list: null,
+  };
   for (const [name, value] of pairs(text)) {
-    const kind = known(option, name, ["instant", "block"] as const);
+    const kind = known(option, name, ["instant", "block", "list"] as const);
     periods[kind] = secondsOf(option, kind, value);
   }
   return periods;

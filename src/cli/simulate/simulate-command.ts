@@ -47,7 +47,7 @@ export function simulateCommand(program: Program): Command {
     .option("--model <list>", "models in turn", "D1,D2,D3")
     .option(
       "--push <list>",
-      "periods of their pushes by their clocks, such as instant=15m,block=1h; off for none",
+      "periods of their pushes by their clocks, such as instant=15m,block=1h; off for none; list=1m: lists of customer interfaces no more often",
       "instant=15m",
     )
     .option("--incidents <n>", "events a day of each meter, on average", Number, 4)

@@ -78,12 +78,14 @@ async function compare(
   const { ledger, plans } = fleet;
   const notes = await receptionNotes(database, meterNumbers, sinceMs);
   const pushes = { sent: 0, applied: 0 };
-  for (const { index, meterNumber } of plans) {
+  for (const { index, meterNumber, protection } of plans) {
     const sent = PUSH_KINDS.reduce((sum, kind) => sum + ledger.of(index, kind).pushes, 0);
     const applied = notes.verdicts.get(meterNumber)?.["applied"] ?? 0;
     pushes.sent += sent;
     pushes.applied += applied;
-    if (sent !== applied) problems.push(`${meterNumber} sent ${sent} pushes, ${applied} were applied`);
+    // What comes in clear has no counter: when a broken connection has it sent again, it counts again. Its rows don't.
+    const isAsSent = protection === 0 ? applied >= sent : applied === sent;
+    if (!isAsSent) problems.push(`${meterNumber} sent ${sent} pushes, ${applied} were applied`);
   }
   const rows = {} as Record<StoredKind, { sent: number; stored: number }>;
   for (const kind of STORED_KINDS) {

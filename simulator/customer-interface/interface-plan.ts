@@ -1,0 +1,79 @@
+import type { Habits } from "../habits.ts";
+import { keyOf, type MeterPlan } from "../identity.ts";
+import type { InterfaceLine, InterfaceModel } from "./interface-model.ts";
+
+const ENCRYPTED = 0x20;
+/** One HDLC frame holds any list. */
+const INFORMATION_OCTETS = 2_000;
+
+/**
+ * Plan of number `index` of a fleet, where it is a customer interface. What sends in clear, and not always its number, is known by the address
+ * that it calls from: a loopback address of its own where the head-end is reached over loopback, which Linux needs no configuration for.
+ */
+export function planInterface(
+  seed: number,
+  index: number,
+  model: InterfaceModel,
+  overLoopback: boolean,
+): MeterPlan {
+  const serial = String(10_000_001 + index);
+  const meterNumber = numberOf(model, serial);
+  const systemTitle = Buffer.alloc(8);
+  systemTitle.write("SIM", "latin1");
+  systemTitle.writeUInt32BE(10_000_001 + index, 4);
+  return {
+    index,
+    meterNumber,
+    meterType: model.meterType,
+    identity: {
+      serial,
+      deviceId: meterNumber,
+      manufacturer: "Simulated Meters",
+      firmware: "1.0.0",
+      meterType: 0,
+      category: model.name,
+      currentRating: "",
+      year: 2026,
+      logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
+      ctRatio: 1,
+      vtRatio: 1,
+    },
+    systemTitle,
+    suite: 0,
+    guek: keyOf(seed, meterNumber, "guek"),
+    gak: null,
+    protection: model.isCiphered ? ENCRYPTED : 0,
+    framing: model.line.framing,
+    habits: {
+      ...lineHabits(model.line),
+      longInvokeId: model.invokeId,
+      timeTagged: model.notifies === "tagged",
+    },
+    style: {
+      layout: "flat",
+      time: { zone: model.zone, deviation: "standard" },
+      deviceIdType: "visible-string",
+    },
+    deviationSign: "standard",
+    clients: [],
+    secrets: new Map(),
+    localAddress: !model.isCiphered && overLoopback ? loopbackAddress(index) : null,
+  };
+}
+
+/** GIAI of 16 digits in Norway, twelve digits in Austria. */
+function numberOf({ isCiphered }: InterfaceModel, serial: string): string {
+  return isCiphered ? serial.padStart(12, "1000") : `70570000${serial}`;
+}
+
+function lineHabits(line: InterfaceLine): Habits {
+  if (line.framing === "mbus") return { mbusSaps: { stsap: line.stsap, dtsap: line.dtsap } };
+  const { destination, source, control } = line;
+  return { ends: { destination, source }, control, informationOctets: INFORMATION_OCTETS };
+}
+
+/** 127.16.0.1 and on: 127.0.0.1 is everybody's. */
+function loopbackAddress(index: number): string {
+  const number = index + 1;
+  return `127.${16 + (number >> 16)}.${(number >> 8) & 0xff}.${number & 0xff}`;
+}
