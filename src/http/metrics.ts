@@ -95,17 +95,19 @@ export class Metrics {
 
   /** What the ingest reports to. */
   observer(): IngestObserver {
+    const rows = byLabel((table) => this.rows.labels({ table }));
+    const pushes = byLabel<PushVerdict>((verdict) => this.pushes.labels({ verdict }));
     return {
       connectionOpened: () => this.connectionsOpen.inc(),
       connectionClosed: () => this.connectionsOpen.dec(),
       frameReceived: (framing) => this.frames.inc({ framing }),
-      pushDone: (verdict) => this.pushes.inc({ verdict }),
+      pushDone: (verdict) => pushes(verdict).inc(),
       refused: (reason) => this.refused.inc({ reason }),
       discarded: (octets) => this.discarded.inc(octets),
       acknowledged: () => this.acknowledgements.inc(),
       durableSeconds: (seconds) => this.durable.observe(seconds),
       decodeSeconds: (seconds) => this.decode.observe(seconds),
-      rowsStored: (table, count) => this.rows.inc({ table }, count),
+      rowsStored: (table, count) => rows(table).inc(count),
       dbWriteSeconds: (seconds) => this.databaseWrite.observe(seconds),
     };
   }
@@ -192,4 +194,17 @@ interface Described {
   readonly name: string;
   readonly help: string;
   readonly labelNames?: readonly string[];
+}
+
+/** What is counted for each push is not looked up by its labels each time. */
+function byLabel<L extends string>(childOf: (label: L) => Counter.Internal): (label: L) => Counter.Internal {
+  const children = new Map<L, Counter.Internal>();
+  return (label) => {
+    let child = children.get(label);
+    if (child === undefined) {
+      child = childOf(label);
+      children.set(label, child);
+    }
+    return child;
+  };
 }

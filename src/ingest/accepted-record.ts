@@ -95,9 +95,16 @@ export function readAcceptedRecord(octets: Buffer): Acceptance {
 
 /** What the record says of a counter; null where nothing protected the push. */
 export function loggedFrame({ protection, counter, arrival }: Acceptance): LoggedFrame | null {
-  return protection === null
-    ? null
-    : { ...nameAndCounter(protection), clientSap: arrival.clientSap, moved: counter !== null };
+  if (protection === null) return null;
+  const { keyId, systemTitle, counter: number, digest } = protection;
+  return {
+    keyId,
+    systemTitle,
+    counter: number,
+    digest,
+    clientSap: arrival.clientSap,
+    moved: counter !== null,
+  };
 }
 
 function nameAndCounter({ keyId, systemTitle, counter, digest }: Protection) {

@@ -17,6 +17,8 @@ export interface BatchLimits {
   readonly pushesMax: number;
   /** How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty. */
   readonly gatherMs: number;
+  /** The same while the rest of an outage is stored: nobody waits for those, and the next ones are there already. */
+  readonly gatherBacklogMs: number;
   /** Transactions at once. */
   readonly inFlightMax: number;
   /**
@@ -33,6 +35,7 @@ export interface BatchLimits {
 export const BATCH_LIMITS: BatchLimits = {
   pushesMax: 500,
   gatherMs: 10,
+  gatherBacklogMs: 200,
   inFlightMax: 3,
   waitingMin: 500,
   waitingMax: 4_000,
@@ -55,6 +58,8 @@ export class Batcher {
   private readonly observer: IngestObserver;
   private readonly log: Log;
   private readonly patience: Patience;
+  /** Whether many more will be added at once, so that batches had better be full. */
+  isBacklog = false;
   private queue: PendingPush[] = [];
   private head = 0;
   private inFlight = 0;
@@ -130,8 +135,9 @@ export class Batcher {
   private schedule(): void {
     const waiting = this.queue.length - this.head;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
+    const { gatherMs, gatherBacklogMs } = this.limits;
     const alone =
-      this.inFlight === 0 && this.patience.clock.monotonic() - this.lastSentAt > this.limits.gatherMs;
+      !this.isBacklog && this.inFlight === 0 && this.patience.clock.monotonic() - this.lastSentAt > gatherMs;
     if (alone || waiting >= this.limits.pushesMax) {
       if (this.immediate) return;
       this.immediate = true;
@@ -141,7 +147,8 @@ export class Batcher {
         this.send();
       });
     } else {
-      this.cancelTimer ??= this.patience.clock.after(this.limits.gatherMs, () => this.send());
+      const gather = this.isBacklog ? gatherBacklogMs : gatherMs;
+      this.cancelTimer ??= this.patience.clock.after(gather, () => this.send());
     }
   }
 

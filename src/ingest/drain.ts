@@ -205,6 +205,7 @@ export class Drain {
     }
     await Promise.all(mapping);
     this.cold -= mapping.length;
+    this.parts.batcher.isBacklog = this.cold >= this.limits.readMax;
     for (const [index, mapped] of pushes.entries()) if (mapped !== null) this.store(entries[index]!, mapped);
     const { clock } = this.parts.patience;
     if (mapping.length > 0) await new Promise<void>((resolve) => clock.soon(resolve));

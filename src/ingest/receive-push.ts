@@ -184,7 +184,8 @@ export class PushReceiver {
   /** Its key may have been changed since it was accepted. */
   private *meterOf({ meterId, protection }: Acceptance): Steps<MeterRecord | null> {
     const { directory } = this.with;
-    const meter = yield* lookUp(() => directory.byId(meterId), this.patience);
+    const known = directory.peekById(meterId);
+    const meter = known ?? (yield* lookUp(() => directory.byId(meterId), this.patience));
     if (meter === null || protection === null) return meter;
     if (meter.keys.some(({ keyId }) => keyId === protection.keyId)) return meter;
     return yield* lookUp(() => directory.byIdWithFormerKeys(meterId), this.patience);

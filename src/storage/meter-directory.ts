@@ -106,6 +106,10 @@ class Directory implements CachedMeterDirectory {
     return this.peek("identifier", identifier);
   }
 
+  peekById(meterId: string): MeterRecord | null | undefined {
+    return this.peek("id", meterId);
+  }
+
   bySystemTitle(systemTitle: string): Promise<MeterRecord | null> {
     return this.find("system_title", systemTitle);
   }

@@ -52,6 +52,8 @@ export interface MeterDirectory {
   peekByIdentifier(identifier: string): MeterRecord | null | undefined;
   /** By meter number, device id, serial number or logical device name, as it stands inside a body. */
   byIdentifier(identifier: string): Promise<MeterRecord | null>;
+  /** From the cache alone, as peekBySystemTitle. */
+  peekById(meterId: string): MeterRecord | null | undefined;
   byId(meterId: string): Promise<MeterRecord | null>;
   /** The same with the keys that it had before, from the database; for what was accepted under one of those. */
   byIdWithFormerKeys(meterId: string): Promise<MeterRecord | null>;

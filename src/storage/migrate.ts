@@ -4,11 +4,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Catalogue, loadCatalogue } from "../catalogue/catalogue.ts";
+import { catalogueDigest } from "../catalogue/catalogue-digest.ts";
 import { ensureDays } from "./daily-load-days.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
 import { openPartitions } from "./partitions.ts";
 import { grantRoles } from "./roles.ts";
-import { seedCatalogue } from "./seed-catalogue.ts";
+import { isSeededFrom, seedCatalogue } from "./seed-catalogue.ts";
 import { StorageError } from "./storage-error.ts";
 import { applyStoragePolicies, type StoragePolicies } from "./storage-policies.ts";
 import {
@@ -96,9 +97,16 @@ export async function migrate(database: Database, options: MigrationOptions = {}
   const now = options.now ?? Date.now();
   await partitions.ensureAround(now);
   await followPolicies(database, now);
-  const catalogue = options.catalogue === undefined ? loadCatalogue() : options.catalogue;
-  const catalogueSeeded = catalogue !== null && (await seedCatalogue(database, catalogue));
-  return { ...report, catalogueSeeded };
+  return { ...report, catalogueSeeded: await bringCatalogue(database, options.catalogue) };
+}
+
+/** Reading the package's own takes a while, in which nothing else is done: only where it isn't the one that is there. */
+async function bringCatalogue(database: Database, catalogue: Catalogue | null | undefined): Promise<boolean> {
+  if (catalogue === null) return false;
+  if (catalogue !== undefined) return seedCatalogue(database, catalogue);
+  const files = catalogueDigest();
+  if (await isSeededFrom(database, files)) return false;
+  return seedCatalogue(database, loadCatalogue(), files);
 }
 
 /** Names of migrations that this program knows and the database lacks; `migrate` would apply them. */

@@ -5,8 +5,14 @@ import type { Client, Database } from "./database.ts";
 /**
  * Brings the catalogue of `obis/` into the tables that mapping is configured by: adds what is missing and renews what nobody changed. Rows that a
  * user wrote or changed stay as they are, and so does what a newer catalogue no longer has. Answers whether there was anything to do.
+ *
+ * @param files what `isSeededFrom` asks by, from then on
  */
-export function seedCatalogue(database: Database, catalogue: Catalogue): Promise<boolean> {
+export function seedCatalogue(
+  database: Database,
+  catalogue: Catalogue,
+  files: string | null = null,
+): Promise<boolean> {
   const { byCode: _, ...content } = catalogue;
   const checksum = createHash("sha256").update(JSON.stringify(content)).digest("hex");
   return database.transaction(async (client) => {
@@ -14,7 +20,10 @@ export function seedCatalogue(database: Database, catalogue: Catalogue): Promise
     const { rows } = await client.query(
       "SELECT checksum FROM catalogue_seeds ORDER BY seeded_at DESC LIMIT 1",
     );
-    if (rows[0]?.checksum === checksum) return false;
+    if (rows[0]?.checksum === checksum) {
+      await client.query("UPDATE catalogue_seeds SET files = $2 WHERE checksum = $1", [checksum, files]);
+      return false;
+    }
     await client.query("SET LOCAL hes.seeding = 'on'");
     await seedObjects(client, catalogue);
     await seedMeterTypes(client, catalogue);
@@ -23,11 +32,18 @@ export function seedCatalogue(database: Database, catalogue: Catalogue): Promise
     await writeLists(client, catalogue.pushLists, { kind: "push", renew: "untouched" });
     await writeLists(client, catalogue.pollLists, { kind: "poll", renew: "untouched" });
     await client.query(
-      "INSERT INTO catalogue_seeds (checksum) VALUES ($1) ON CONFLICT (checksum) DO UPDATE SET seeded_at = clock_timestamp()",
-      [checksum],
+      `INSERT INTO catalogue_seeds (checksum, files) VALUES ($1, $2)
+       ON CONFLICT (checksum) DO UPDATE SET seeded_at = clock_timestamp(), files = excluded.files`,
+      [checksum, files],
     );
     return true;
   });
+}
+
+/** Whether what was brought in last was read from these files. */
+export async function isSeededFrom(database: Database, files: string): Promise<boolean> {
+  const [last] = await database.query("SELECT files FROM catalogue_seeds ORDER BY seeded_at DESC LIMIT 1");
+  return last?.["files"] === files;
 }
 
 async function seedObjects(client: Client, { objects }: Catalogue): Promise<void> {

@@ -1,10 +1,9 @@
-import { PUSH_HISTORY, RAW_FRAMES } from "../mapping/rows.ts";
+import { PUSH_HISTORY } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 import type { Item } from "./push-batch.ts";
 
 const STARTED_AT = PUSH_HISTORY.position.get("started_at")!;
 const DIGEST = PUSH_HISTORY.position.get("digest")!;
-const APDU = RAW_FRAMES.position.get("apdu")!;
 
 /**
  * Which of these pushes an earlier attempt has stored: the same octets of the same meter, received in the same millisecond. Also looked
@@ -17,18 +16,17 @@ export async function storedAlready(client: Client, all: readonly Item[]): Promi
   const cells = items.map(({ push }) => push.history!.cells);
   const times = cells.map((row) => Number(row[STARTED_AT]));
   const { rows } = await client.query(
-    `SELECT x.position FROM unnest($1::uuid[], $2::float8[], $3::bytea[], $4::bytea[])
-              WITH ORDINALITY AS x(meter, received, digest, apdu, position)
+    `SELECT x.position FROM unnest($1::uuid[], $2::float8[], $3::bytea[])
+              WITH ORDINALITY AS x(meter, received, digest, position)
       WHERE EXISTS (SELECT FROM push_history h WHERE h.meter_id = x.meter AND h.digest = x.digest
                        AND h.started_at = to_timestamp(x.received / 1000.0)
-                       AND h.started_at BETWEEN to_timestamp($5::float8 / 1000.0) AND to_timestamp($6::float8 / 1000.0))
-         OR EXISTS (SELECT FROM quarantine q WHERE coalesce(q.meter_id, x.meter) = x.meter AND q.state = 'kept' AND q.reason = 'unstorable' AND q.apdu = x.apdu
-                       AND q.received_at = to_timestamp(x.received / 1000.0))`,
+                       AND h.started_at BETWEEN to_timestamp($4::float8 / 1000.0) AND to_timestamp($5::float8 / 1000.0))
+         OR EXISTS (SELECT FROM quarantine q WHERE coalesce(q.meter_id, x.meter) = x.meter AND q.state = 'kept' AND q.reason = 'unstorable'
+                       AND q.received_at = to_timestamp(x.received / 1000.0) AND substr(sha256(q.apdu), 1, 16) = x.digest)`,
     [
       items.map(({ push }) => push.meterId),
       times,
       cells.map((row) => Buffer.from(row[DIGEST] as Uint8Array)),
-      items.map(({ push }) => Buffer.from(push.frame!.cells[APDU] as Uint8Array)),
       // So that partitions of other days aren't looked into.
       Math.min(...times),
       Math.max(...times),

@@ -273,6 +273,7 @@ export class Surroundings {
       directory: {
         peekBySystemTitle: (title) => this.meters.find((meter) => meter.systemTitle === title),
         peekByIdentifier: () => undefined,
+        peekById: () => undefined,
         bySystemTitle: (title) => this.find((meter) => meter.systemTitle === title),
         byIdentifier: (name) =>
           this.find((meter) => meter.meterNumber === name || meter.logicalDeviceName === name),

@@ -54,6 +54,7 @@ export async function begin({ clock, disk, database, meters, random }: LifeOptio
     drainLimits: { warmMax: 10, behindMax: 6, readMax: 5 },
     directory: {
       peekBySystemTitle: (title) => meters.find((meter) => meter.systemTitle === title),
+      peekById: (id) => meters.find((meter) => meter.id === id),
       peekByIdentifier: (name) => meters.find((meter) => meter.meterNumber === name),
       bySystemTitle: (title) => find((meter) => meter.systemTitle === title),
       byIdentifier: (name) => find((meter) => meter.meterNumber === name),

@@ -1,8 +1,12 @@
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder, loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import { catalogueDigest } from "../../src/catalogue/catalogue-digest.ts";
 import { openCodeRegistry } from "../../src/storage/obis-codes.ts";
 import { loadMappingConfiguration, watchMappingConfiguration } from "../../src/storage/push-configuration.ts";
-import { seedCatalogue } from "../../src/storage/seed-catalogue.ts";
+import { isSeededFrom, seedCatalogue } from "../../src/storage/seed-catalogue.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 let test: TestDatabase;
@@ -41,7 +45,17 @@ describe("a migrated database", () => {
   });
 
   it("isn't seeded again with the same catalogue", async () => {
-    expect(await seedCatalogue(test.database, catalogue)).toBe(false);
+    expect(await seedCatalogue(test.database, catalogue, catalogueDigest())).toBe(false);
+  });
+
+  it("is not even read again while its files are the same", async () => {
+    expect(await isSeededFrom(test.database, catalogueDigest())).toBe(true);
+    const folder = mkdtempSync(join(tmpdir(), "hes-catalogue-"));
+    cpSync(catalogueFolder(), folder, { recursive: true });
+    expect(catalogueDigest(folder)).toBe(catalogueDigest());
+    appendFileSync(join(folder, "scalers", readdirSync(join(folder, "scalers"))[0]!), "\n");
+    expect(await isSeededFrom(test.database, catalogueDigest(folder))).toBe(false);
+    rmSync(folder, { recursive: true });
   });
 });
 
