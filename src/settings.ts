@@ -228,6 +228,11 @@ export const OWN_SETTINGS = {
   "polling.connect_ms": count(15_000, "ms", "Time in which a meter that is dialled must take the call."),
   "polling.response_ms": count(15_000, "ms", "Time for a meter's answer to one request."),
   "polling.retries": count(2, "times", "How often an HDLC frame without an answer is sent again.", 0),
+  "polling.hdlc_window": setting(
+    z.number().int().min(1).max(7),
+    1,
+    "HDLC frames, 1 to 7, that either side may send before it waits for the other; a meter may agree to fewer.",
+  ),
   "polling.max_pdu_bytes": count(
     1_024,
     "octets",

@@ -42,11 +42,18 @@ export class Dialler {
   readonly #lent: LentConnections | null;
   readonly #serial: readonly SerialSetting[];
   readonly #timeoutMs: number;
+  readonly #openSerial: typeof openSerialLine;
 
-  constructor(lent: LentConnections | null, serial: readonly SerialSetting[], timeoutMs: number) {
+  constructor(
+    lent: LentConnections | null,
+    serial: readonly SerialSetting[],
+    timeoutMs: number,
+    openSerial = openSerialLine,
+  ) {
     this.#lent = lent;
     this.#serial = serial;
     this.#timeoutMs = timeoutMs;
+    this.#openSerial = openSerial;
   }
 
   /** A name for the connection that the meter has opened; null: it has none here. */
@@ -95,7 +102,7 @@ export class Dialler {
     if (transport === "tcp") return dialTcp({ ...address, timeoutMs: this.#timeoutMs });
     if (transport === "udp") return dialUdp(address);
     const line = this.#serial.find(({ path }) => path === host);
-    return openSerialLine({
+    return this.#openSerial({
       path: host,
       baudRate: line?.baud_rate ?? BAUD_RATE,
       dataBits: line?.data_bits ?? 8,
@@ -140,6 +147,21 @@ function wireOf(connection: ByteConnection, framing: "hdlc" | "wrapper"): Dialle
     write: (octets) => void connection.write(octets),
     onData: (listener) => connection.onData(listener),
     onClose: (listener) => connection.onClose(listener),
-    close: () => connection.close(),
+    close: () => (connection.transport === "serial" ? closed(connection) : connection.close()),
   };
+}
+
+/** Time for what is written and not yet sent to leave a serial line before it is closed all the same. */
+const DRAIN_MS = 2_000;
+
+/** A serial line can't be opened again before it is closed. */
+function closed(connection: ByteConnection): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => connection.destroy(), DRAIN_MS);
+    connection.onClose(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    connection.close();
+  });
 }

@@ -20,8 +20,8 @@ export interface Wire {
   write(octets: Buffer): void;
   onData(listener: (octets: Buffer) => void): void;
   onClose(listener: (error: Error | null) => void): void;
-  /** Closes it, or gives it back. */
-  close(): void;
+  /** Closes it, or gives it back. The promise, where there is one, is that others can have it from then on. */
+  close(): void | Promise<void>;
 }
 
 export interface DriverParts {
@@ -77,7 +77,12 @@ export class AssociationDriver implements MeterAssociation {
     wire.onClose((error) => driver.#wireClosed(error));
     if (signal?.aborted) driver.#abort();
     signal?.addEventListener("abort", driver.#abort, { once: true });
-    await driver.#wait(() => session.open(performance.now()));
+    try {
+      await driver.#wait(() => session.open(performance.now()));
+    } catch (error) {
+      await driver.#finished;
+      throw error;
+    }
     return driver;
   }
 
@@ -233,9 +238,18 @@ export class AssociationDriver implements MeterAssociation {
     this.#ended = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#parts.signal?.removeEventListener("abort", this.#abort);
-    this.#parts.wire.close();
+    this.#finished = this.#letGo();
     this.#closed();
-    this.#finished = Promise.resolve(this.#parts.onEnd()).catch(() => undefined);
+  }
+
+  async #letGo(): Promise<void> {
+    const { wire, onEnd } = this.#parts;
+    try {
+      await wire.close();
+      await onEnd();
+    } catch {
+      // What was left to note is noted by the next association.
+    }
   }
 
   #about(text: string): string {

@@ -48,6 +48,7 @@ export function openRoads(options: RoadsOptions): Roads {
       perHostIntervalMs: polling.perHostIntervalMs,
       responseMs: polling.responseMs,
       retries: polling.retries,
+      hdlcWindow: polling.hdlcWindow,
       maxReceivePduSize: polling.maxPduBytes,
       counterBlock: options.counterBlock ?? polling.counterBlock,
       counterJumpMax: security.counterJumpMax,

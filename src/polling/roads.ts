@@ -9,6 +9,7 @@ import type { HdlcParameters } from "../dlms/hdlc/parameters.ts";
 import { WrapperLink } from "../dlms/wrapper/link.ts";
 import type { Limits } from "../limits.ts";
 import type { MeterAccess } from "../storage/meter-access.ts";
+import { networkOf } from "../transports/address.ts";
 import { CounterLeases, type CounterStore } from "./counter-leases.ts";
 import { clientOptions, credentialsOf, PUBLIC_CLIENT } from "./credentials.ts";
 import type { DialledWire, Dialler } from "./dialler.ts";
@@ -29,6 +30,8 @@ export interface RoadSettings {
   /** Time for an answer. */
   readonly responseMs: number;
   readonly retries: number;
+  /** Frames, 1 to 7, that are proposed as window both ways. */
+  readonly hdlcWindow: number;
   readonly maxReceivePduSize: number;
   /** Counters reserved at once. */
   readonly counterBlock: number;
@@ -223,7 +226,7 @@ export class Roads implements MeterRoads {
         ? new HdlcClientLink({
             client: hdlcAddress(clientSap),
             server: hdlcAddress(serverSap, physicalAddress),
-            parameters: meter.transport === "serial" ? SERIAL_PARAMETERS : NETWORK_PARAMETERS,
+            parameters: linkParameters(meter.transport, settings.hdlcWindow),
             responseMs: settings.responseMs,
             retries: settings.retries,
             pollAgainMs: 200,
@@ -244,26 +247,19 @@ export class Roads implements MeterRoads {
   }
 }
 
-/** A window of one: acknowledgements that come late can't be taken for others. */
-const SERIAL_PARAMETERS: HdlcParameters = {
-  informationTransmit: 128,
-  informationReceive: 128,
-  windowTransmit: 1,
-  windowReceive: 1,
-};
-const NETWORK_PARAMETERS: HdlcParameters = {
-  informationTransmit: 1_024,
-  informationReceive: 1_024,
-  windowTransmit: 1,
-  windowReceive: 1,
-};
+/** Octets of an information field: 128, as every meter takes them, on serial lines; more on networks. */
+const INFORMATION_OCTETS = { serial: 128, network: 1_024 } as const;
+
+function linkParameters(transport: MeterAccess["transport"], window: number): HdlcParameters {
+  const octets = INFORMATION_OCTETS[transport === "serial" ? "serial" : "network"];
+  return {
+    informationTransmit: octets,
+    informationReceive: octets,
+    windowTransmit: window,
+    windowReceive: window,
+  };
+}
 
 function isRefusal(error: unknown): boolean {
   return error instanceof PollError && error.failure === "association-refused";
-}
-
-/** "192.0.2.0/24"; the first four groups of an IPv6 address; a name is a network of its own. */
-function networkOf(host: string): string {
-  if (host.includes(":")) return host.split(":").slice(0, 4).join(":");
-  return /^\d+\.\d+\.\d+\.\d+$/.test(host) ? host.split(".").slice(0, 3).join(".") : host;
 }

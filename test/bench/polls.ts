@@ -98,6 +98,7 @@ function roadsTo(port: number): Roads {
       perHostIntervalMs: 0,
       responseMs: 60_000,
       retries: 0,
+      hdlcWindow: 1,
       maxReceivePduSize: 1_024,
       counterBlock: 500,
       counterJumpMax: 2 ** 24,

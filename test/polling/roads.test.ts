@@ -1,106 +1,19 @@
+import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import { ReceivedCounter } from "../../src/dlms/association/protection.ts";
-import type { AssociationPolicy } from "../../src/dlms/association/server-options.ts";
 import { parseObis } from "../../src/dlms/cosem/obis-code.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
-import { DEFAULT_LIMITS } from "../../src/limits.ts";
-import type { CounterStore } from "../../src/polling/counter-leases.ts";
 import { Dialler } from "../../src/polling/dialler.ts";
 import type { MeterAssociation } from "../../src/polling/meter-association.ts";
 import { type Notification, type RoadSettings, Roads } from "../../src/polling/roads.ts";
 import type { MeterAccess } from "../../src/storage/meter-access.ts";
-import type { MeterKey } from "../../src/storage/meter-record.ts";
-import { AK, CLIENT_TITLE, counting, EK, hex, SERVER_TITLE } from "../support/associations.ts";
+import { EK, hex, SERVER_TITLE } from "../support/associations.ts";
 import { type MeterServer, type MeterServerOptions, meterServer } from "../support/meter-server.ts";
-import { PaperMeter } from "../support/paper-meter.ts";
-
-const SETTINGS: RoadSettings = {
-  systemTitle: CLIENT_TITLE,
-  associationsMax: 100,
-  perHostMax: 4,
-  perNetworkMax: 100,
-  perHostIntervalMs: 0,
-  responseMs: 20_000,
-  retries: 2,
-  maxReceivePduSize: 1_024,
-  counterBlock: 50,
-  counterJumpMax: 2 ** 24,
-  limits: DEFAULT_LIMITS,
-};
-
-const KEYS: MeterKey[] = [
-  { keyId: 7, kind: "guek", clientSap: null, state: "ACTIVE", key: EK },
-  { keyId: 8, kind: "gak", clientSap: null, state: "ACTIVE", key: AK },
-];
-
-const ACCESS: MeterAccess = {
-  id: "11111111-1111-1111-1111-111111111111",
-  meterNumber: "M1",
-  meterType: "D1",
-  mode: "dial",
-  transport: "tcp",
-  framing: "wrapper",
-  host: "127.0.0.1",
-  port: 0,
-  serverSap: 1,
-  physicalAddress: null,
-  gateway: null,
-  systemTitle: SERVER_TITLE,
-  securitySuite: 0,
-  requiredProtection: 0x30,
-  counterMayStandStill: false,
-  keys: KEYS,
-  association: { mechanism: "hls5", context: "auto", secret: null },
-  quirks: new Set(),
-};
-
-/** In memory, with what was reserved and asked for. */
-class Counters implements CounterStore {
-  reserved: number | null = null;
-  readonly highest = new Map<number, number>();
-  reserve(_: number, count: number, above: number) {
-    const after = Math.max(this.reserved ?? 0, above);
-    this.reserved = after + count;
-    return Promise.resolve({ after, until: after + count });
-  }
-  isKnown = () => Promise.resolve(this.reserved !== null);
-  received = (_: number, sap: number) => Promise.resolve(this.highest.get(sap) ?? -1);
-  noteReceived(_: number, sap: number, received: number) {
-    this.highest.set(sap, received);
-    return Promise.resolve();
-  }
-}
+import { ACCESS, Counters, KEYS, paper, policies, SETTINGS } from "../support/road-ends.ts";
 
 const CLOCK = { classId: 8, instanceId: parseObis("0.0.1.0.0.255"), attributeId: 2 };
 const NAME = { classId: 1, instanceId: parseObis("0.0.42.0.0.255"), attributeId: 2 };
 const PROFILE = { classId: 7, instanceId: parseObis("1.0.99.1.0.255"), attributeId: 2 };
-
-const paper = (name = "METER1") =>
-  new PaperMeter()
-    .attribute(8, "0.0.1.0.0.255", 2, { type: "octet-string", value: hex("07EA0718FF0A0F1E00FEB600") })
-    .attribute(1, "0.0.42.0.0.255", 2, { type: "octet-string", value: Buffer.from(name) })
-    .attribute(1, "0.0.43.1.3.255", 2, { type: "double-long-unsigned", value: 5_000 });
-
-/** The counter of the meter's side goes on from connection to connection. */
-function policies(received = new ReceivedCounter(4_999)): (clientSap: number) => AssociationPolicy | null {
-  const sent = counting(1);
-  return (clientSap) =>
-    clientSap === 16
-      ? { mechanism: 0, secret: null, ciphered: false, conformance: 0x1e1d, security: null }
-      : {
-          mechanism: 5,
-          secret: null,
-          ciphered: true,
-          conformance: 0x603e1d,
-          security: {
-            suite: 0,
-            keys: { encryption: EK, authentication: AK },
-            sent,
-            received,
-            required: 0x30,
-          },
-        };
-}
 
 const open: MeterServer[] = [];
 const associations: MeterAssociation[] = [];
@@ -160,6 +73,37 @@ async function opened(road: Roads, meter: MeterAccess, clientSap = 48): Promise<
   return association;
 }
 
+/** Two attributes over a road that stands. */
+async function readsOver(
+  _: string,
+  served: Partial<MeterServerOptions>,
+  meter: Partial<MeterAccess>,
+): Promise<void> {
+  const server = await serve(served);
+  const association = await opened(roads([at(server, meter)]), at(server, meter));
+  expect(association.meterSystemTitle).toEqual(SERVER_TITLE);
+  expect(await association.read([{ attribute: CLOCK }, { attribute: NAME }])).toEqual([
+    { kind: "data", value: { type: "octet-string", value: hex("07EA0718FF0A0F1E00FEB600") } },
+    { kind: "data", value: { type: "octet-string", value: Buffer.from("METER1") } },
+  ]);
+}
+
+/** Whether there is a ::1 to listen on. */
+const hasIpv6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ family }) => family === "IPv6"),
+);
+
+describe.skipIf(!hasIpv6)(
+  hasIpv6 ? "roads over IPv6" : "roads over IPv6: SKIPPED, this machine has no ::1",
+  () => {
+    it.each([
+      ["wrapper over TCP", { framing: "wrapper" }],
+      ["HDLC over TCP", { framing: "hdlc" }],
+      ["wrapper over UDP", { framing: "wrapper", transport: "udp" }],
+    ] as const)("%s", (what, road) => readsOver(what, { ...road, host: "::1" }, { ...road, host: "::1" }));
+  },
+);
+
 describe("roads to a meter", () => {
   it.each([
     ["wrapper over TCP", { framing: "wrapper" }, { framing: "wrapper" }],
@@ -170,15 +114,7 @@ describe("roads to a meter", () => {
       { framing: "hdlc", physicalAddress: 1234 },
     ],
     ["wrapper over UDP", { framing: "wrapper", transport: "udp" }, { framing: "wrapper", transport: "udp" }],
-  ] as const)("%s", async (_, served, meter) => {
-    const server = await serve(served);
-    const association = await opened(roads([at(server, meter)]), at(server, meter));
-    expect(association.meterSystemTitle).toEqual(SERVER_TITLE);
-    expect(await association.read([{ attribute: CLOCK }, { attribute: NAME }])).toEqual([
-      { kind: "data", value: { type: "octet-string", value: hex("07EA0718FF0A0F1E00FEB600") } },
-      { kind: "data", value: { type: "octet-string", value: Buffer.from("METER1") } },
-    ]);
-  });
+  ] as const)("%s", readsOver);
 
   it("reads the meter's counter through the public client the first time, goes on above it, and never goes back", async () => {
     const server = await serve();
@@ -330,6 +266,19 @@ describe("roads to a meter", () => {
     await expect(waiting).rejects.toMatchObject({ failure: "aborted" });
     await first.release();
     await (await opened(road, meter)).release();
+  });
+
+  it("HDLC in windows of seven frames: a long answer, and a long request", async () => {
+    const objects = paper();
+    const server = await serve({ framing: "hdlc", objects: () => objects, window: 7, pdu: 12_000 });
+    const meter = at(server, { framing: "hdlc" });
+    const road = roads([meter], { settings: { hdlcWindow: 7, maxReceivePduSize: 12_000 } });
+    const association = await opened(road, meter);
+    const value: Data = { type: "octet-string", value: Buffer.alloc(9_000, "window") };
+    // The SNRM that proposed it: 07 04 00000007, 08 04 00000007.
+    expect(server.heard.toString("hex")).toContain("070400000007080400000007");
+    expect(await association.write([{ attribute: NAME, value }])).toEqual([{ kind: "done" }]);
+    expect(await association.read([{ attribute: NAME }])).toEqual([{ kind: "data", value }]);
   });
 
   it("a month of block load: 2,880 rows of 10 columns", async () => {

@@ -11,6 +11,10 @@ import { LIMITS, SERVER_TITLE } from "./associations.ts";
 export interface MeterServerOptions {
   readonly framing: "hdlc" | "wrapper";
   readonly transport?: "tcp" | "udp";
+  /** 127.0.0.1 where it isn't said. */
+  readonly host?: string;
+  /** HDLC frames that it agrees to as window; 1 where it isn't said. */
+  readonly window?: number;
   readonly objects: (serverSap: number) => MeterObjects;
   /** Made anew for each connection; null: not a client of this meter. */
   readonly policy: (clientSap: number) => AssociationPolicy | null;
@@ -22,6 +26,8 @@ export interface MeterServerOptions {
 export interface MeterServer {
   readonly port: number;
   readonly connections: number;
+  /** The first octets of the connection that was opened last, up to 1,000. */
+  readonly heard: Buffer;
   /** The session of the connection that was opened last. */
   readonly session: ServerSession;
   /** Sends what the session has to say. */
@@ -42,6 +48,7 @@ function newSession({
   serverSaps = [1],
   systemTitle,
   transport,
+  window = 1,
 }: MeterServerOptions) {
   const associationOf = (clientSap: number, serverSap: number) =>
     serverSaps.includes(serverSap)
@@ -69,8 +76,8 @@ function newSession({
             parameters: {
               informationTransmit: 1_024,
               informationReceive: 1_024,
-              windowTransmit: 1,
-              windowReceive: 1,
+              windowTransmit: window,
+              windowReceive: window,
             },
             inactivityMs: 120_000,
             answerMs: 500,
@@ -88,6 +95,7 @@ async function tcpMeter(options: MeterServerOptions): Promise<MeterServer> {
   let session = newSession(options);
   let current: Socket | null = null;
   let connections = 0;
+  let heard = Buffer.alloc(0);
   const flush = (to: Socket | null, from: ServerSession) => {
     for (let octets = from.takeOutput(); octets !== null; octets = from.takeOutput()) to?.write(octets);
   };
@@ -100,17 +108,22 @@ async function tcpMeter(options: MeterServerOptions): Promise<MeterServer> {
     current = socket;
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
+    heard = Buffer.alloc(0);
     socket.on("data", (octets) => {
+      if (heard.length < 1_000) heard = Buffer.concat([heard, octets]);
       own.receive(octets, performance.now());
       flush(socket, own);
     });
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, options.host ?? "127.0.0.1");
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
     get connections() {
       return connections;
+    },
+    get heard() {
+      return heard;
     },
     get session() {
       return session;
@@ -126,7 +139,8 @@ async function tcpMeter(options: MeterServerOptions): Promise<MeterServer> {
 }
 
 async function udpMeter(options: MeterServerOptions): Promise<MeterServer> {
-  const socket = createSocket("udp4");
+  const { host = "127.0.0.1" } = options;
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   const session = newSession(options);
   socket.on("message", (octets, from) => {
     session.receive(octets, performance.now());
@@ -134,11 +148,12 @@ async function udpMeter(options: MeterServerOptions): Promise<MeterServer> {
       socket.send(out, from.port, from.address);
     }
   });
-  socket.bind(0, "127.0.0.1");
+  socket.bind(0, host);
   await once(socket, "listening");
   return {
     port: socket.address().port,
     connections: 0,
+    heard: Buffer.alloc(0),
     session,
     flush: () => {},
     close: async () => {
