@@ -564,6 +564,56 @@ describe("several things in one request", () => {
   });
 });
 
+describe("an association that stands beforehand", () => {
+  const preEstablished = { conformance: 0x00_1e1d, serverMaxReceivePduSize: 64 };
+  const GET = "C001C100080000010000FF0200";
+  const get = (means: ServiceMeans) => read([{ attribute: CLOCK }], means);
+
+  it("needs no AARQ, keeps to what is known of the meter, and is left without a word", () => {
+    const line = new Line({ preEstablished });
+    expect(line.associate()).toEqual({ kind: "associated", conformance: 0x1e1d, meterTitle: null });
+    expect(line.association.takeOutput()).toBeNull();
+    expect(line.run(get, GET, "C401C100090C07EA0718FF0A0F1E00FEB600")).toMatchObject({ kind: "done" });
+    // 64 octets and no more: the value comes in blocks.
+    const long: Data = { type: "octet-string", value: Buffer.alloc(60, 0xaa) };
+    line.association.run((means) => write([{ attribute: CLOCK, value: long }], means), 0);
+    expect(line.association.takeOutput()?.subarray(0, 2)).toEqual(hex("C102"));
+    line.association.receive(hex("D80102"), 0);
+    line.association.takeEvent();
+    line.association.release(0);
+    expect(line.association.takeOutput()).toBeNull();
+    expect(line.association.takeEvent()).toEqual({ kind: "released" });
+  });
+
+  it("is ciphered under the title that the meter is known by", () => {
+    const known = { ...security(3), meterTitle: SERVER_TITLE };
+    const line = new Line({
+      ...HLS2,
+      mechanism: 0,
+      secret: null,
+      challenge: null,
+      security: known,
+      preEstablished,
+    });
+    expect(line.associate()).toMatchObject({ kind: "associated", meterTitle: SERVER_TITLE });
+    expect(
+      line.run(
+        get,
+        "C81E3000000003BBC29BB99274633EDC67AD5D562B050DB6DE606AD347E26DC9",
+        "CC233000000003D66E0035B96A18B1DC5467E315EF5951D8F1EE6218B0230B0FE0234C8231",
+      ),
+    ).toEqual({ kind: "done", value: [{ kind: "data", value: CLOCK_TIME }] });
+    // An answer in clear is none.
+    line.association.run(get, 0);
+    line.association.takeOutput();
+    line.association.receive(hex("C401C200090C07EA0718FF0A0F1E00FEB600"), 0);
+    expect(line.association.takeEvent()).toMatchObject({
+      kind: "exchange-failed",
+      error: { reason: "plaintext_refused" },
+    });
+  });
+});
+
 describe("what a client does not put up with", () => {
   const failing = (answer: string, options: Partial<ClientOptions> = {}) => {
     const line = new Line({ ...HLS2, security: security(), ...options });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ServerAssociation } from "../../src/dlms/association/server.ts";
 import type { AssociationPolicy, ServerOptions } from "../../src/dlms/association/server-options.ts";
-import { hex, LIMITS, SERVER_TITLE, secret, suite0 } from "../support/associations.ts";
+import { CLIENT_TITLE, hex, LIMITS, SERVER_TITLE, secret, suite0 } from "../support/associations.ts";
 import { PaperMeter } from "../support/paper-meter.ts";
 
 /* Octets of DLMS-FACTS section 19: worked out by hand or by another implementation, none by ours. */
@@ -132,5 +132,52 @@ describe("a meter's end of an association, octet for octet", () => {
     expect(talk(association, [GLO_GET_CLOCK])).toEqual(["D80101"]);
     const second = server({ ...HLS2, security: suite0(1) });
     expect(talk(second, [AARQ_HLS2, PASS_3, "C001C100080000010000FF0200"]).at(-1)).toBe("D80101");
+  });
+});
+
+describe("an association that stands beforehand, at the meter's end", () => {
+  const GET_CLOCK = "C001C100080000010000FF0200";
+  const THE_CLOCK = "C401C100090C07EA0718FF0A0F1E00FEB600";
+  const pre = (clientMaxReceivePduSize: number, clientTitle: Buffer | null = null) => ({
+    preEstablished: { clientTitle, clientMaxReceivePduSize },
+  });
+
+  it("answers without AARQ, is not released, and stands again with the next link", () => {
+    const association = server({ ...PLAIN, ...pre(1_024) });
+    expect(association.state).toBe("associated");
+    expect(talk(association, [GET_CLOCK, "6203800100", GET_CLOCK])).toEqual([THE_CLOCK, "D80101", THE_CLOCK]);
+    association.linkLost();
+    expect(talk(association, [GET_CLOCK])).toEqual([THE_CLOCK]);
+  });
+
+  it("keeps to the conformance of the meter and the size that the client takes", () => {
+    const association = server(
+      { ...PLAIN, ...pre(64) },
+      {
+        objects: meter().attribute(1, "0.0.42.0.0.255", 2, {
+          type: "octet-string",
+          value: Buffer.alloc(80, 0xaa),
+        }),
+      },
+    );
+    const [list, block] = talk(association, [
+      "C003C10200080000010000FF020000030100010800FF0200",
+      "C001C1000100002A0000FF0200",
+    ]);
+    expect(list).toBe("D80202");
+    // 64 octets: 12 in front of the raw data, of which the first two are the type and the length of the value.
+    expect(block).toBe(`C402C100000000010034${"0950"}${"AA".repeat(50)}`);
+  });
+
+  it("is ciphered under the title that the client is known by", () => {
+    const association = server(
+      { ...HLS2, mechanism: 0, secret: null, security: suite0(3), ...pre(1_024, CLIENT_TITLE) },
+      { clientSap: 48 },
+    );
+    expect(talk(association, [GLO_GET_CLOCK, GET_CLOCK])).toEqual([
+      "CC233000000003D66E0035B96A18B1DC5467E315EF5951D8F1EE6218B0230B0FE0234C8231",
+      // In clear it is none of this association.
+      expect.stringMatching(/^D8/),
+    ]);
   });
 });

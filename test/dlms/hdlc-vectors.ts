@@ -48,6 +48,14 @@ export const HDLC_VECTORS: readonly HdlcVector[] = [
     information: null,
   },
   {
+    what: "DM",
+    octets: "7EA00721031F6BE97E",
+    destination: [16, null],
+    source: [1, null],
+    control: 0x1f,
+    information: null,
+  },
+  {
     what: "RR with N(R) 1",
     octets: "7EA00703213117877E",
     destination: [1, null],
@@ -62,6 +70,14 @@ export const HDLC_VECTORS: readonly HdlcVector[] = [
     source: [32, null],
     control: 0x10,
     information: `E6E600${AARQ}`,
+  },
+  {
+    what: "I frame with the time of a clock",
+    octets: "7EA01E210352484AE6E700C401C100090C07EA0718FF0A0F1E00FEB600B6ED7E",
+    destination: [16, null],
+    source: [1, null],
+    control: 0x52,
+    information: "E6E700C401C100090C07EA0718FF0A0F1E00FEB600",
   },
   {
     what: "UI frame with a push",
