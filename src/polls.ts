@@ -138,7 +138,8 @@ function surroundings(
         again: false,
       };
       const outcome = (await pipeline.store.commit([{ meterId: meter.id, ...unit }]))[0]!;
-      if (outcome.rowsStored > 0) for (const { table } of mapped) observer.rowsStored(table.name, 1);
+      for (const { table } of outcome.rowsNew) observer.rowsStored(table.name, 1);
+      pipeline.ingest.observeRows(meter, outcome.rowsNew);
       return outcome;
     },
   });

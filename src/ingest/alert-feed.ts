@@ -10,6 +10,8 @@ export interface Alerting {
   raise(alerts: readonly Alert[]): Promise<unknown>;
 }
 
+export type MeterName = Pick<MeterRecord, "id" | "meterNumber">;
+
 /** Occurrences that wait for the database; more than that are dropped, the events themselves are stored. */
 const WAITING_MAX = 10_000;
 
@@ -32,8 +34,8 @@ export class AlertFeed {
     this.log = log;
   }
 
-  /** Rows of one stored push. */
-  add(meter: MeterRecord, rows: readonly Row[]): void {
+  /** Rows that a push or a poll has stored, and nobody before. */
+  add(meter: MeterName, rows: readonly Row[]): void {
     if (this.alerting === null) return;
     for (const { table, cells } of rows) {
       if (table === METER_EVENTS && this.waiting.length < WAITING_MAX)
@@ -61,7 +63,7 @@ export class AlertFeed {
   }
 }
 
-function occurrence(meter: MeterRecord, cells: readonly Cell[]): Occurrence {
+function occurrence(meter: MeterName, cells: readonly Cell[]): Occurrence {
   return {
     over: "meter_events",
     log: String(cells[LOG]),

@@ -3,16 +3,16 @@ import type { MeterRecord } from "../storage/meter-record.ts";
 import type { AlertFeed } from "./alert-feed.ts";
 import type { IngestObserver } from "./observer.ts";
 
-/** What follows the COMMIT of a push: it is counted, and its events go through the alert rules. */
+/** What follows the COMMIT of a push: it is counted, and events that nobody has told before go through the alert rules. */
 export function noteApplied(
-  { verdict }: CommitOutcome,
+  { verdict, rowsNew }: CommitOutcome,
   { push, meter }: { readonly push: AcceptedPush; readonly meter: MeterRecord | null },
   { observer, alerts }: { readonly observer: IngestObserver; readonly alerts: AlertFeed },
 ): void {
   observer.pushDone(verdict === "replay" ? "refused" : verdict);
   if (verdict !== "applied") return;
   countRows(push.rows, observer);
-  if (meter !== null) alerts.add(meter, push.rows);
+  if (meter !== null) alerts.add(meter, rowsNew);
 }
 
 function countRows(rows: readonly { table: { name: string } }[], observer: IngestObserver): void {

@@ -2,10 +2,11 @@ import type { Occurrence } from "../alerts/evaluate.ts";
 import type { Clock } from "../clock.ts";
 import type { DurableLog } from "../durable-log/durable-log.ts";
 import type { LineFraming } from "../line-framing.ts";
+import type { Row } from "../mapping/rows.ts";
 import type { RefusalReason } from "../refusal.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { ByteConnection } from "../transports/connection.ts";
-import { AlertFeed } from "./alert-feed.ts";
+import { AlertFeed, type MeterName } from "./alert-feed.ts";
 import { noteApplied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import { Batcher } from "./batcher.ts";
@@ -41,6 +42,8 @@ export interface Ingest {
   refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
+  /** Rows that were read from a meter, and that nobody has stored before: their events go through the alert rules over `meter_events`. */
+  observeRows(meter: MeterName, rows: readonly Row[]): void;
   /** The connection that a meter has opened, for a poll; "busy": not in this moment; null: it has none that can be lent. */
   lend(meterId: string): LentLine | "busy" | null;
   /** A name for the connection of a meter, which meters behind one concentrator share; null: it has none. */
@@ -200,6 +203,10 @@ class RunningIngest implements Ingest {
 
   observe(occurrence: Occurrence): void {
     this.alerts.addOccurrence(occurrence);
+  }
+
+  observeRows(meter: MeterName, rows: readonly Row[]): void {
+    this.alerts.add(meter, rows);
   }
 
   adopt(arrival: Arrival): Promise<boolean> {

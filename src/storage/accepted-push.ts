@@ -63,6 +63,8 @@ export interface CommitOutcome {
   readonly rowsDuplicate: number;
   /** Rows that were there with other values: kept in `reading_conflicts`, the original untouched. */
   readonly rowsConflicting: number;
+  /** The rows that were not there before. */
+  readonly rowsNew: readonly Row[];
 }
 
 /** Where accepted pushes become durable. */

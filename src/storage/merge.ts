@@ -1,4 +1,4 @@
-import type { Table } from "../mapping/rows.ts";
+import type { Row, Table } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 import { fillTemporary, nameOfTemporary } from "./merge-temporary.ts";
 import type { Item } from "./push-batch.ts";
@@ -19,12 +19,17 @@ interface Merged {
   readonly meter: string;
 }
 
+interface Owned {
+  readonly row: Row;
+  readonly item: Item;
+}
+
 const RACED = -1;
 const LOOKS_MAX = 5;
 
 /** Merges the rows of `items`, and notes in each what became of its rows. */
 export async function mergeRows(client: Client, items: readonly Item[]): Promise<void> {
-  for (const item of items) item.merged = { stored: 0, duplicate: 0, conflicting: 0 };
+  for (const item of items) item.merged = { stored: 0, duplicate: 0, conflicting: 0, added: [] };
   const tables = new Set(items.flatMap(({ push }) => push.rows.map(({ table }) => table)));
   for (const table of [...tables].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     await mergeTable(client, table, items);
@@ -41,15 +46,14 @@ async function mergeTable(client: Client, table: Table, items: readonly Item[]):
     table,
     owned.map(({ row }) => row),
   );
-  const owners = owned.map(({ item }) => item);
   for (let round = 0; round < rounds; round += 1) {
-    let pending = await mergeRound(client, statements, round, owners);
+    let pending = await mergeRound(client, statements, round, owned);
     for (let look = 1; pending.length > 0; look += 1) {
       if (look === LOOKS_MAX) {
         throw new StorageError("unavailable", `Rows of ${table.name} come and go while they are merged.`);
       }
       await client.query(statements.again, [pending]);
-      pending = await mergeRound(client, statements, RACED, owners);
+      pending = await mergeRound(client, statements, RACED, owned);
     }
   }
 }
@@ -59,14 +63,14 @@ async function mergeRound(
   client: Client,
   statements: Statements,
   round: number,
-  owners: readonly Item[],
+  owned: readonly Owned[],
 ): Promise<number[]> {
   const { rows } = await client.query(statements.merge, [round]);
   const raced: number[] = [];
   const filled: Merged[] = [];
   for (const row of rows as Merged[]) {
     if (row.outcome === "raced") raced.push(row.ordinal);
-    else count(owners[row.ordinal]!, row.outcome);
+    else count(owned[row.ordinal]!, row.outcome);
     if (row.outcome === "filled") filled.push(row);
   }
   if (filled.length > 0) {
@@ -77,11 +81,12 @@ async function mergeRound(
   return raced;
 }
 
-function count({ merged }: Item, outcome: Exclude<RowOutcome, "raced">): void {
+function count({ row, item: { merged } }: Owned, outcome: Exclude<RowOutcome, "raced">): void {
   if (merged === null) return;
   if (outcome === "duplicate") merged.duplicate += 1;
   else if (outcome === "conflict") merged.conflicting += 1;
   else merged.stored += 1;
+  if (outcome === "new") merged.added.push(row);
 }
 
 interface Statements {

@@ -7,7 +7,7 @@ export interface Item {
   /** Of its history row and of its frame. */
   readonly id: number;
   /** Set when a merge has looked at every row. */
-  merged: { stored: number; duplicate: number; conflicting: number } | null;
+  merged: { stored: number; duplicate: number; conflicting: number; readonly added: Row[] } | null;
   /** Set when another daemon was faster, or when the database can't hold it. */
   verdict: CommitVerdict | null;
 }

@@ -298,5 +298,6 @@ function outcomeOf(item: Item): CommitOutcome {
     rowsStored: nothing ? 0 : (merged?.stored ?? push.rows.length),
     rowsDuplicate: nothing ? 0 : (merged?.duplicate ?? 0),
     rowsConflicting: nothing ? 0 : (merged?.conflicting ?? 0),
+    rowsNew: nothing ? [] : (merged?.added ?? push.rows),
   };
 }

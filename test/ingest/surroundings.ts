@@ -250,6 +250,7 @@ export class Surroundings {
         rowsStored: push.rows.length,
         rowsDuplicate: 0,
         rowsConflicting: 0,
+        rowsNew: push.rows,
       }));
     });
   }

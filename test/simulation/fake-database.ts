@@ -71,7 +71,7 @@ export class FakeDatabase {
     const digest = (push.history.cells[DIGEST] as Buffer).toString("hex");
     const known = this.stored.get(digest);
     const outcome = (verdict: CommitVerdict): CommitOutcome => ({
-      ...{ verdict, rowsStored: 0, rowsDuplicate: 0, rowsConflicting: 0 },
+      ...{ verdict, rowsStored: 0, rowsDuplicate: 0, rowsConflicting: 0, rowsNew: [] },
     });
     if (known !== undefined && (push.again || doubtful.has(push))) return outcome("duplicate");
     const { counter: move } = push;

@@ -67,7 +67,9 @@ describe("a push that is new", () => {
         ],
       }),
     ]);
-    expect(outcomes).toEqual([{ verdict: "applied", rowsStored: 3, rowsDuplicate: 0, rowsConflicting: 0 }]);
+    expect(outcomes).toMatchObject([
+      { verdict: "applied", rowsStored: 3, rowsDuplicate: 0, rowsConflicting: 0 },
+    ]);
     const [history] = await all("SELECT * FROM push_history");
     expect(history).toMatchObject({
       verdict: "applied",
@@ -144,7 +146,9 @@ describe("a push that is there already", () => {
   it("is a duplicate where all values are equal, and still leaves history and frame", async () => {
     await store.commit([first()]);
     const [again] = await store.commit([first()]);
-    expect(again).toEqual({ verdict: "duplicate", rowsStored: 0, rowsDuplicate: 1, rowsConflicting: 0 });
+    expect(again).toEqual({
+      ...{ verdict: "duplicate", rowsStored: 0, rowsDuplicate: 1, rowsConflicting: 0, rowsNew: [] },
+    });
     expect(await count("voltage_measurements")).toBe(1);
     expect(await all("SELECT verdict, row_count FROM push_history ORDER BY id")).toEqual([
       { verdict: "applied", row_count: 1 },
