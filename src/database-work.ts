@@ -75,6 +75,7 @@ function roadsOf(config: Config, database: Database, { ingest, ring }: Pipeline,
     database,
     ring,
     lent: ingest,
+    onRefused: ({ id }, peer, { reason, text }) => ingest.refuse(peer, reason, text, id),
     onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),
     onNotification: (_, { apdu, framing, source, destination, peer }) => {
       const from = { clientSap: destination, serverSap: source, peer, receivedAtMs: Date.now() };

@@ -38,8 +38,8 @@ export interface Ingest {
   /** Takes in what a connection sends, for as long as it is open. `framing`: "auto" where nothing else is said. */
   attach(connection: ByteConnection, framing?: LineFraming): void;
   datagram(datagram: ReceivedDatagram): void;
-  /** Notes what a listener refused before it became a connection here: metric, log, security event. */
-  refuse(remoteAddress: string, reason: RefusalReason, text: string): void;
+  /** Notes what was refused elsewhere, by a listener or in an association of ours: metric, log, security event. */
+  refuse(remoteAddress: string, reason: RefusalReason, text: string, meterId?: string | null): void;
   /** An event of the head-end itself, for the alert rules over `event_logs`. */
   observe(occurrence: Occurrence): void;
   /** Rows that were read from a meter, and that nobody has stored before: their events go through the alert rules over `meter_events`. */
@@ -171,8 +171,8 @@ class RunningIngest implements Ingest {
     takeDatagram(datagram, this.around);
   }
 
-  refuse(remoteAddress: string, reason: RefusalReason, text: string): void {
-    this.refusals.add(remoteAddress, reason, text, null);
+  refuse(remoteAddress: string, reason: RefusalReason, text: string, meterId: string | null = null): void {
+    this.refusals.add(remoteAddress, reason, text, meterId);
   }
 
   lend(meterId: string): LentLine | "busy" | null {

@@ -13,6 +13,7 @@ import type {
   WriteOutcome,
   WriteRequest,
 } from "../dlms/association/requests.ts";
+import type { Refusal } from "../refusal.ts";
 import { type MeterAssociation, PollError, type PollFailure, type ReadOptions } from "./meter-association.ts";
 
 /** Octets to and from one meter: a connection of our own, or one that is lent. */
@@ -34,6 +35,8 @@ export interface DriverParts {
   readonly reserve: () => Promise<boolean>;
   /** An APDU that came beside the conversation. */
   readonly onNotification: (apdu: Buffer, source: number, destination: number) => void;
+  /** What the meter sent was refused, or it has refused us. */
+  readonly onRefused: (refusal: Refusal) => void;
   /** Called once when the meter is let go. */
   readonly onEnd: () => Promise<void> | void;
   readonly signal: AbortSignal | undefined;
@@ -168,9 +171,11 @@ export class AssociationDriver implements MeterAssociation {
         this.#settle()?.resolve(event.value);
         return;
       case "exchange-failed":
+        this.#noteRefusal(event.error);
         this.#settle()?.reject(this.#pollError(event.error, true));
         return;
       case "failed":
+        this.#noteRefusal(event.error);
         this.#fail(this.#pollError(event.error));
         return;
       case "counter-wanted":
@@ -183,6 +188,12 @@ export class AssociationDriver implements MeterAssociation {
         this.#closed();
         return;
       default:
+    }
+  }
+
+  #noteRefusal(error: Error): void {
+    if (error instanceof PeerProtocolError) {
+      this.#parts.onRefused({ reason: error.reason, text: this.#about(error.message) });
     }
   }
 

@@ -2,6 +2,7 @@ import type { KeyRing } from "../keys/key-ring.ts";
 import type { Config } from "../settings.ts";
 import type { Database } from "../storage/database.ts";
 import { learnQuirk, loadMeterAccess, type MeterAccess } from "../storage/meter-access.ts";
+import { openSecurityEvents } from "../storage/security-events.ts";
 import {
   isCounterKnown,
   noteReceivedCounter,
@@ -10,7 +11,9 @@ import {
 } from "../storage/sent-counters.ts";
 import type { CounterStore } from "./counter-leases.ts";
 import { Dialler, type LentConnections } from "./dialler.ts";
-import { type Notification, Roads } from "./roads.ts";
+import { type Notification, type RoadDependencies, Roads } from "./roads.ts";
+
+const MINUTE_MS = 60_000;
 
 export interface RoadsOptions {
   readonly config: Config;
@@ -21,6 +24,8 @@ export interface RoadsOptions {
   readonly onUnusableKey?: (error: Error) => void;
   /** Told of APDUs that a meter sends beside the conversation, on connections of our own. */
   readonly onNotification?: (meter: MeterAccess, notification: Notification) => void;
+  /** Told of what is refused in associations; absent: it is a security event of its own. */
+  readonly onRefused?: NonNullable<RoadDependencies["onRefused"]>;
   /** Counters reserved at once, instead of polling.counter_block: a command needs few. */
   readonly counterBlock?: number;
   /** Where meters are reached instead of where the database says. */
@@ -40,6 +45,7 @@ export function openRoads(options: RoadsOptions): Roads {
     counters: counterStore(database),
     dialler: new Dialler(lent, polling.serial, polling.connectMs),
     ...(onNotification === undefined ? {} : { onNotification }),
+    onRefused: options.onRefused ?? recordRefusals(database),
     settings: {
       systemTitle: Buffer.from(polling.systemTitle, "hex"),
       associationsMax: polling.associationsMax,
@@ -55,6 +61,16 @@ export function openRoads(options: RoadsOptions): Roads {
       limits,
     },
   });
+}
+
+/** For commands, whose refusals are few. */
+function recordRefusals(database: Database): NonNullable<RoadDependencies["onRefused"]> {
+  const events = openSecurityEvents(database);
+  return ({ id: meterId }, source, { reason, text }) => {
+    const minuteMs = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+    // Who runs the command is told what is wrong; that it was noted too is not worth failing for.
+    events.record([{ source, reason, minuteMs, meterId, count: 1, text }]).catch(() => undefined);
+  };
 }
 
 function counterStore(database: Database): CounterStore {

@@ -8,6 +8,7 @@ import { HdlcClientLink } from "../dlms/hdlc/client-link.ts";
 import type { HdlcParameters } from "../dlms/hdlc/parameters.ts";
 import { WrapperLink } from "../dlms/wrapper/link.ts";
 import type { Limits } from "../limits.ts";
+import type { Refusal } from "../refusal.ts";
 import type { MeterAccess } from "../storage/meter-access.ts";
 import { networkOf } from "../transports/address.ts";
 import { CounterLeases, type CounterStore } from "./counter-leases.ts";
@@ -49,6 +50,8 @@ export interface RoadDependencies {
   readonly settings: RoadSettings;
   /** What came beside a conversation on a connection of our own. */
   readonly onNotification?: (meter: MeterAccess, notification: Notification) => void;
+  /** What a meter sent in an association was refused, or it refused the association. */
+  readonly onRefused?: (meter: MeterAccess, peer: string, refusal: Refusal) => void;
 }
 
 export interface Notification {
@@ -191,6 +194,7 @@ export class Roads implements MeterRoads {
       signal,
       reserve: () => counters?.sent.reserve() ?? Promise.resolve(false),
       onNotification: (apdu, source, destination) => this.#notify(meter, wire, { apdu, source, destination }),
+      onRefused: (refusal) => this.#with.onRefused?.(meter, wire.peer, refusal),
       onEnd: async () => {
         // Without an association the turn is still needed: for another try.
         if (stands) giveBack();
