@@ -30,6 +30,8 @@ export interface MeterPlan {
   readonly clients: readonly PlannedClient[];
   /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
   readonly secrets: ReadonlyMap<number, string>;
+  /** Keys by client SAP, where each association has its own; the rest have the meter's. */
+  readonly clientKeys: ReadonlyMap<number, { readonly guek: Buffer; readonly gak: Buffer }>;
   /** Address that it calls from, where that is what it is known by; null: any. */
   readonly localAddress: string | null;
 }
@@ -52,6 +54,8 @@ export interface PlanChoices {
   readonly suite?: SecuritySuite;
   /** Associations for every mechanism besides those of the model. */
   readonly trialClients?: boolean;
+  /** Every association that proves who asks has keys of its own. */
+  readonly clientKeys?: boolean;
 }
 
 const MECHANISM_NAMES = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6"] as const;
@@ -97,6 +101,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   const { suite = 0, trialClients = false } = choices;
   const keyOctets = suite === 2 ? 32 : 16;
   const clients = clientsOf(model, trialClients);
+  const proven = () => clients.filter(({ mechanism }) => mechanism !== "none");
   const one = (of: readonly number[], salt: number) =>
     of[Math.floor(fraction(mix(seed, salt), index) * of.length)]!;
   return {
@@ -132,8 +137,14 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     clients,
     localAddress: null,
     get secrets() {
-      const proven = clients.filter(({ mechanism }) => mechanism !== "none");
-      return new Map(proven.map(({ sap }) => [sap, secretOf(seed, meterNumber, sap)] as const));
+      return new Map(proven().map(({ sap }) => [sap, secretOf(seed, meterNumber, sap)] as const));
+    },
+    get clientKeys() {
+      const own = choices.clientKeys ? proven() : [];
+      const key = (purpose: string) => keyOf(seed, meterNumber, purpose, keyOctets);
+      return new Map(
+        own.map(({ sap }) => [sap, { guek: key(`guek ${sap}`), gak: key(`gak ${sap}`) }] as const),
+      );
     },
   };
 }
@@ -172,13 +183,17 @@ function addressOf(
   return called === null ? [localAddress ?? "", "", ""] : [called.host, String(called.port + index), "1"];
 }
 
-/** A file for `hes keys import`: every association of each meter, with the meter's own keys. */
+/** A file for `hes keys import`: every association of each meter, with keys where it has its own; else it has the meter's. */
 export function keysCsv(plans: readonly MeterPlan[]): string {
-  const lines = plans.flatMap(({ meterNumber, secrets, clients }) =>
+  const withKeys = plans.some(({ clientKeys }) => clientKeys.size > 0);
+  const lines = plans.flatMap(({ meterNumber, secrets, clients, clientKeys }) =>
     clients.map(({ sap, mechanism, context }) => {
       const secret = WITHOUT_SECRET.has(mechanism) ? "" : `text:${secrets.get(sap)}`;
-      return [meterNumber, sap, mechanism, secret, context].join(",");
+      const own = clientKeys.get(sap);
+      const keys = [own?.guek.toString("hex") ?? "", own?.gak.toString("hex") ?? ""];
+      return [meterNumber, sap, mechanism, secret, context, ...(withKeys ? keys : [])].join(",");
     }),
   );
-  return `${["meter_number,client_sap,mechanism,secret,context", ...lines].join("\n")}\n`;
+  const header = "meter_number,client_sap,mechanism,secret,context";
+  return `${[withKeys ? `${header},guek,gak` : header, ...lines].join("\n")}\n`;
 }

@@ -57,6 +57,7 @@ export function planInterface(
     deviationSign: "standard",
     clients: [],
     secrets: new Map(),
+    clientKeys: new Map(),
     localAddress: !model.isCiphered && overLoopback ? loopbackAddress(index) : null,
   };
 }

@@ -5,6 +5,7 @@ import type { AssociationPolicy } from "../../src/dlms/association/server-option
 import { ServerSession, type ServerSessionOptions } from "../../src/dlms/association/server-session.ts";
 import type { ProtectionKeys } from "../../src/dlms/security/protection.ts";
 import { secretKey } from "../../src/dlms/security/secret-key.ts";
+import { protectionKeys } from "../envelope.ts";
 import type { MeterPlan } from "../identity.ts";
 import type { Heard } from "../uplink.ts";
 import type { DeviceAssociation, DeviceModel } from "./device-model.ts";
@@ -31,6 +32,7 @@ export interface MeterServerOptions {
   readonly model: DeviceModel;
   readonly device: MeterDevice;
   readonly plan: MeterPlan;
+  /** Of associations that have none of their own in the plan. */
   readonly keys: ProtectionKeys;
   /** Counter of its first answer in each association. */
   readonly firstCounter: number;
@@ -124,7 +126,7 @@ export class MeterServer {
         ciphered || mechanism === GMAC
           ? {
               suite: this.#options.plan.suite,
-              keys: this.#options.keys,
+              keys: this.#keys(clientSap),
               sent: this.#sentCounter(clientSap),
               received: this.#receivedCounter(clientSap),
               required,
@@ -134,6 +136,12 @@ export class MeterServer {
         ? { preEstablished: { clientTitle: null, clientMaxReceivePduSize: MAX_RECEIVE_PDU_SIZE } }
         : {}),
     };
+  }
+
+  #keys(clientSap: number): ProtectionKeys {
+    const { plan, keys } = this.#options;
+    const own = plan.clientKeys.get(clientSap);
+    return own === undefined ? keys : protectionKeys(own.guek, own.gak);
   }
 
   #receivedCounter(clientSap: number): ReceivedCounter {

@@ -38,6 +38,7 @@ export interface FleetArguments {
   readonly holes?: string;
   readonly suite: string;
   readonly trialClients?: true;
+  readonly clientKeys?: true;
 }
 
 /** Tenths of seconds since then: no meter pushes ten times a second for long, so the next run's counters are above this one's. */
@@ -73,6 +74,7 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
       ...(given.framing ? { framing: given.framing } : {}),
       suite: Number(given.suite) as SecuritySuite,
       trialClients: given.trialClients ?? false,
+      clientKeys: given.clientKeys ?? false,
     },
     connection: given.connection,
     rampMs: given.ramp * given.speed,

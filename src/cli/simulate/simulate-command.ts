@@ -78,6 +78,7 @@ export function simulateCommand(program: Program): Command {
       "--trial-clients",
       "associations for every mechanism besides the model's: clients 97 to 102 in clear, 112 to 118 ciphered",
     )
+    .option("--client-keys", "every association but the public client's has keys of its own")
     .option("--device <file>", "what meters answer from: a meter model that `hes read --all` wrote")
     .option(
       "--listen <address>",
