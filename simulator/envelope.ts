@@ -24,6 +24,19 @@ export function protectionKeys(guek: Buffer, gak: Buffer | null): ProtectionKeys
 /** Bits 0 … 23 of the long-invoke-id-and-priority are the invoke id. */
 const INVOKE_ID_MAX = 0xff_ffff;
 
+/** Bit 30: the service is confirmed. */
+const CONFIRMED = 0x4000_0000;
+
+/** The same meter, asking for a confirmation of what it pushes. */
+export const confirming = (habits: Habits): Habits => ({
+  ...habits,
+  invokeBits: (habits.invokeBits ?? 0) | CONFIRMED,
+});
+
+export function longInvokeIdOf(invokeId: number, habits: Habits): number {
+  return habits.longInvokeId ?? ((invokeId & INVOKE_ID_MAX) | (habits.invokeBits ?? 0)) >>> 0;
+}
+
 /** A Data-Notification. `atMs` null: without a date-time, as most meters send it. */
 export function notification(
   body: Buffer,
@@ -34,7 +47,7 @@ export function notification(
 ): Buffer {
   return writeApdu({
     apdu: "data-notification",
-    longInvokeId: habits.longInvokeId ?? ((invokeId & INVOKE_ID_MAX) | (habits.invokeBits ?? 0)) >>> 0,
+    longInvokeId: longInvokeIdOf(invokeId, habits),
     dateTime: atMs === null ? null : meterTime(time, atMs),
     dateTimeTagged: habits.timeTagged ?? false,
     body,

@@ -1,5 +1,5 @@
 import { type Envelope, protectionKeys, seal } from "./envelope.ts";
-import type { Step } from "./line.ts";
+import type { Step } from "./line-job.ts";
 import { between, fraction, mix } from "./random.ts";
 
 /** What a fault is done to: one push, and what is known around it. */

@@ -12,12 +12,14 @@ import { DueQueue } from "./due-queue.ts";
 import type { Answer, FaultName, FaultShares } from "./faults.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
 import { Ledger } from "./ledger.ts";
-import { type ConnectionHabit, type LineCounts, MeterLine, noCounts } from "./line.ts";
+import { MeterLine } from "./line.ts";
+import { type LineCounts, noCounts } from "./line-counts.ts";
+import type { ConnectionHabit } from "./line-job.ts";
 import { type MeterSchedule, SimulatedMeter } from "./meter.ts";
 import { loadModels, MODEL_NAMES, type Model, type PushKind } from "./model.ts";
 import type { PushContent } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
-import { Station, type StationEvents, type StationOptions } from "./station.ts";
+import { type PushHabits, Station, type StationEvents, type StationOptions } from "./station.ts";
 import { type Dial, dialTarget, type Target } from "./uplink.ts";
 
 export const FLEET_MODEL_NAMES = [...MODEL_NAMES, ...INTERFACE_NAMES] as const;
@@ -41,6 +43,11 @@ export interface FleetOptions {
   /** Fixed for all meters what is given; the rest differs from meter to meter. */
   readonly choices?: Partial<PlanChoices>;
   readonly connection?: ConnectionHabit;
+  /** How push setups have their pushes delivered. */
+  readonly delivery?: Partial<PushHabits> & {
+    /** Share of the meters that ask for a confirmation of each push, 0 … 1. */
+    readonly confirmedShare?: number;
+  };
   /** Meters hold what they have to push back by up to so many seconds of their clock, each by its own time. */
   readonly spreadSeconds?: number;
   /** Meters begin to push one after the other over so many ms of the fleet's clock. */
@@ -209,8 +216,7 @@ export class Fleet {
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const station of this.#stations) station.flush();
-    await Promise.all(this.#stations.map(({ line }) => line.finish(timeoutMs)));
+    await Promise.all(this.#stations.map((station) => station.finish(timeoutMs)));
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
   }
 
@@ -290,9 +296,20 @@ function stationsOf(
       device,
       destination: `${target.host}:${target.port}`,
       holes: options.holes ?? 0,
+      counts: lines,
+      delivery: deliveryOf(options, meter.plan, own(64, index)),
     });
   });
 }
+
+/** Only wrapper PDUs carry confirmations, and a customer interface hears none. */
+function deliveryOf({ delivery }: FleetOptions, { framing, clients }: MeterPlan, chance: number): PushHabits {
+  const { confirmedShare = 0, ...rest } = delivery ?? {};
+  const confirmed = framing === "wrapper" && clients.length > 0 && chance < confirmedShare;
+  return { ...AT_ONCE, ...rest, confirmed };
+}
+
+const AT_ONCE: PushHabits = { confirmed: false, retries: 3, repetitionMs: 10_000, randomisationMs: 0 };
 
 /** What number `index` of the fleet is. */
 type Sources = (name: FleetModelName, index: number) => Pick<StationOptions, "meter" | "device">;

@@ -1,48 +1,7 @@
 import { Doubtful } from "./doubtful.ts";
+import type { LineCounts } from "./line-counts.ts";
+import { type ConnectionHabit, closingSteps, type Job, plainly, type Step } from "./line-job.ts";
 import { type Dial, endedInOrder, type Heard, type Target, type Uplink } from "./uplink.ts";
-
-export type ConnectionHabit = "standing" | "per-push";
-
-/** What the lines of a fleet count together. */
-export interface LineCounts {
-  /** Connections made. */
-  connections: number;
-  /** Connections that could not be made, or broke. */
-  failures: number;
-  /** Octets handed to a connection. */
-  octets: number;
-  /** Pushes sent once more because the connection broke behind them. */
-  repeats: number;
-  /** Pushes that wait to be sent. */
-  waiting: number;
-  /** Connections that meters have forgotten and never closed. */
-  halfOpen: number;
-  /** Pushes of which, in the end, nobody knows whether they arrived: the head-end did not close the connection in time. */
-  doubtful: number;
-}
-
-export function noCounts(): LineCounts {
-  return { connections: 0, failures: 0, octets: 0, repeats: 0, waiting: 0, halfOpen: 0, doubtful: 0 };
-}
-
-/** What is done on the line, one after the other. Octets behind a hang-up go over a new connection. */
-export type Step =
-  | { readonly kind: "octets"; readonly octets: Buffer }
-  | { readonly kind: "pause"; readonly ms: number }
-  /** close: what was written arrives. reset: it may not. abandon: the connection stays open and nobody uses it. */
-  | { readonly kind: "hang-up"; readonly how: "close" | "reset" | "abandon" };
-
-interface Job {
-  readonly steps: readonly Step[];
-  /** The push as it should be: what is repeated where a connection breaks. */
-  readonly octets: Buffer;
-  /** Called when all octets of the steps were handed to a connection for the first time. */
-  readonly onSent: () => void;
-  /** Called when it is sent once more, plainly: what else its steps had may have arrived or not. */
-  readonly onPlain: () => void;
-  /** When that was last, real ms since 1970; 0: not yet. */
-  sentAtMs: number;
-}
 
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 5_000;
@@ -94,8 +53,13 @@ export class MeterLine {
     steps: readonly Step[] = [{ kind: "octets", octets }],
     onPlain: () => void = nothing,
   ): void {
-    const closing: Step[] = this.#habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
-    this.#queue.push({ steps: [...steps, ...closing], octets, onSent, onPlain, sentAtMs: 0 });
+    this.#queue.push({
+      steps: [...steps, ...closingSteps(this.#habit)],
+      octets,
+      onSent,
+      onPlain,
+      sentAtMs: 0,
+    });
     this.#counts.waiting++;
     this.#work();
   }
@@ -170,7 +134,7 @@ export class MeterLine {
         this.#isWithinPush = false;
         this.#answers = [];
         this.#repeatDoubtful();
-        uplink.onClose(() => this.#closed(uplink));
+        uplink.onClose((error) => this.#closed(uplink, error !== null));
         uplink.onDrain(() => this.#resume(uplink));
         const { onData } = uplink;
         if (onData !== undefined) this.onConnection?.(this.#heard(uplink, onData.bind(uplink)));
@@ -255,7 +219,7 @@ export class MeterLine {
     this.#work();
   }
 
-  #closed(uplink: Uplink): void {
+  #closed(uplink: Uplink, broken: boolean): void {
     if (this.#abandoned.includes(uplink)) {
       this.#abandoned = this.#abandoned.filter((other) => other !== uplink);
       this.#counts.halfOpen--;
@@ -265,7 +229,8 @@ export class MeterLine {
     this.#busy = false;
     const asked = this.#ending;
     this.#ending = false;
-    if (asked) this.#doubtful.take();
+    // Whoever hangs up and is answered by a reset does not know what was read before.
+    if (asked && !broken) this.#doubtful.take();
     else if (!this.#stopped) {
       this.#counts.failures++;
       this.#beginAgain();
@@ -310,10 +275,3 @@ export class MeterLine {
 
 const NOTHING = Buffer.alloc(0);
 const nothing = () => {};
-
-/** The job without what was to happen on the way. Its counter, its octets and who is told stay. */
-function plainly(job: Job, habit: ConnectionHabit): Job {
-  const closing: Step[] = habit === "per-push" ? [{ kind: "hang-up", how: "close" }] : [];
-  job.onPlain();
-  return { ...job, onPlain: nothing, steps: [{ kind: "octets", octets: job.octets }, ...closing] };
-}

@@ -2,7 +2,7 @@ import { loadCatalogue } from "../src/catalogue/catalogue.ts";
 import { sendOnce } from "../src/transports/tcp-shot.ts";
 import { notification, protectionKeys, seal } from "./envelope.ts";
 import { importCsv, keysCsv, type MeterPlan, type PlanChoices, planMeter } from "./identity.ts";
-import type { ConnectionHabit } from "./line.ts";
+import type { ConnectionHabit } from "./line-job.ts";
 import { SimulatedMeter } from "./meter.ts";
 import { loadModels, type Model, type ModelName } from "./model.ts";
 import { type Dial, dialTarget, type Target, type Uplink } from "./uplink.ts";

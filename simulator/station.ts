@@ -1,12 +1,15 @@
 import type { Clock } from "./clock.ts";
 import { ClockError, type ClockErrors } from "./clock-error.ts";
+import { withoutConfirmations } from "./confirmations.ts";
+import { type DeliveryRule, PushDelivery } from "./delivery.ts";
 import type { DeviceModel } from "./device/device-model.ts";
 import { type DeviceHost, MeterDevice } from "./device/meter-device.ts";
 import { MeterServer } from "./device/meter-server.ts";
-import { type Envelope, notification, protectionKeys, seal } from "./envelope.ts";
+import { confirming, type Envelope, longInvokeIdOf, notification, protectionKeys, seal } from "./envelope.ts";
 import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor } from "./faults.ts";
 import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
+import type { LineCounts } from "./line-counts.ts";
 import type { SimulatedMeter } from "./meter.ts";
 import type { PushContent } from "./push-body.ts";
 import type { PushSource } from "./push-source.ts";
@@ -33,8 +36,17 @@ export interface StationOptions {
   readonly device: { readonly meter: SimulatedMeter; readonly model: DeviceModel } | null;
   /** host:port that it pushes to. */
   readonly destination: string;
+  /** How its push setups have their pushes delivered, where nobody has written otherwise. */
+  readonly delivery: PushHabits;
+  readonly counts: LineCounts;
   /** Share of block load pushes that are captured and never pushed, 0 … 1. */
   readonly holes: number;
+}
+
+/** Of all push setups of a meter. */
+export interface PushHabits extends DeliveryRule {
+  /** Attribute 5 of class 40: a push waits so long at most, by chance. ms of the meter's clock. */
+  readonly randomisationMs: number;
 }
 
 export interface StationEvents {
@@ -51,6 +63,8 @@ export interface StationEvents {
 interface Held {
   readonly octets: Buffer;
   readonly onSent: () => void;
+  readonly longInvokeId: number;
+  readonly rule: DeliveryRule;
 }
 
 /** A meter at its line: when it pushes by the fleet's clock, under which counter, and what goes wrong on the way. */
@@ -60,8 +74,12 @@ export class Station implements DeviceHost {
   readonly #options: StationOptions;
   readonly #envelope: Envelope;
   readonly #clock: ClockError;
+  readonly #delivery: PushDelivery;
+  /** Pushes that wait by chance, the soonest first. Times on the fleet's clock. */
+  readonly #delayed: { readonly atMs: number; readonly push: PushContent }[] = [];
   #counter: number;
   #earlier: Buffer | null = null;
+  #chances = 0;
   /** A push that waits for the next one. */
   #held: Held | null = null;
   /** When the power comes back, on the fleet's clock; null: it is there. */
@@ -83,7 +101,12 @@ export class Station implements DeviceHost {
     };
     this.#clock = new ClockError(options.clockErrors, options.seed, options.startMs);
     this.#counter = options.firstCounter;
-    this.line.onConnection = (connection) => this.answerOn(connection);
+    this.#delivery = new PushDelivery(options.line, options.counts);
+    this.line.onConnection = (connection) => {
+      const { confirmed } = options.delivery;
+      const confirmedBy = (longInvokeId: number) => this.#delivery.confirmed(longInvokeId);
+      this.answerOn(confirmed ? withoutConfirmations(connection, confirmedBy) : connection);
+    };
   }
 
   /** Answers what a head-end asks over a connection, whoever has made it. */
@@ -95,6 +118,10 @@ export class Station implements DeviceHost {
       attached = true;
       this.#serving(device).attach(connection, chunk);
     });
+  }
+
+  get pushHabits(): PushHabits {
+    return this.#options.delivery;
   }
 
   get destination(): string {
@@ -133,6 +160,10 @@ export class Station implements DeviceHost {
   /** When it has something to do next, on the fleet's clock. */
   get dueMs(): number {
     if (this.#darkUntilMs !== null) return this.#darkUntilMs;
+    return Math.min(this.#delayed[0]?.atMs ?? Number.POSITIVE_INFINITY, this.#meterDueMs);
+  }
+
+  get #meterDueMs(): number {
     const { delayMs, silentUntilMs } = this.#options;
     const due = this.meter.dueMs + delayMs;
     return Math.max(silentUntilMs, Math.min(due - this.#clock.at(due), this.#clock.jumpAtMs));
@@ -141,6 +172,12 @@ export class Station implements DeviceHost {
   /** Does what is due. `nowMs` on the fleet's clock; returns how many pushes it made. */
   act(nowMs: number): number {
     if (this.#darkUntilMs !== null) return this.#wake(nowMs);
+    const delayed = this.#delayed[0];
+    if (delayed !== undefined && delayed.atMs <= nowMs) {
+      this.#delayed.shift();
+      this.#send(delayed.push);
+      return 1;
+    }
     if (nowMs >= this.#clock.jumpAtMs) {
       this.#clock.jump();
       this.meter.skipTo(this.#own(nowMs));
@@ -151,8 +188,11 @@ export class Station implements DeviceHost {
 
   /** Its power fails until `backMs`: the last gasp, then silence; one in ten lines dies without a word. */
   losePower(nowMs: number, backMs: number): void {
-    this.#push(this.meter.powerFails(this.#second(nowMs)));
+    // There is no time to wait for anything.
+    this.#sendDelayed();
+    for (const push of this.meter.powerFails(this.#second(nowMs))) this.#send(push);
     this.flush();
+    this.#delivery.release();
     this.line.hangUp(mix(this.#options.seed, 91) % 10 === 0 ? "abandon" : "close");
     this.#darkUntilMs = backMs;
   }
@@ -161,7 +201,20 @@ export class Station implements DeviceHost {
   flush(): void {
     const held = this.#held;
     this.#held = null;
-    if (held !== null) this.line.send(held.octets, held.onSent);
+    if (held !== null) this.#delivery.send(held);
+  }
+
+  /** Sends what waits, for confirmations too, then hangs up. What a head-end that is away does not take within `timeoutMs` is left. */
+  async finish(timeoutMs: number): Promise<void> {
+    this.#sendDelayed();
+    this.flush();
+    await this.#delivery.idle(timeoutMs);
+    this.#delivery.release();
+    await this.line.finish(timeoutMs);
+  }
+
+  #sendDelayed(): void {
+    for (const { push } of this.#delayed.splice(0)) this.#send(push);
   }
 
   #wake(nowMs: number): number {
@@ -180,9 +233,35 @@ export class Station implements DeviceHost {
   #push(pushes: readonly PushContent[]): number {
     for (const push of pushes) {
       if (this.#isHole(push)) this.#options.events.hole(push);
-      else this.#send(push);
+      else this.#sendByChance(push);
     }
     return pushes.length;
+  }
+
+  /** At once, or within the randomisation interval of its push setup. */
+  #sendByChance(push: PushContent): void {
+    const { randomisationMs } = this.#rule(push.pushSetup);
+    if (randomisationMs === 0) {
+      this.#send(push);
+      return;
+    }
+    const { clock, seed } = this.#options;
+    const atMs = clock.now() + fraction(mix(seed, 97), this.#chances++) * randomisationMs;
+    const before = this.#delayed.findIndex((other) => other.atMs > atMs);
+    this.#delayed.splice(before < 0 ? this.#delayed.length : before, 0, { atMs, push });
+  }
+
+  /** What somebody has written into its push setup, else what the fleet does. */
+  #rule(pushSetup: string): PushHabits {
+    const { delivery } = this.#options;
+    const set = (attribute: number) => this.#server?.pushSetting(pushSetup, attribute) ?? null;
+    const [randomisation, retries, repetition] = [set(5), set(6), set(7)];
+    return {
+      confirmed: delivery.confirmed,
+      randomisationMs: randomisation === null ? delivery.randomisationMs : randomisation * 1_000,
+      retries: retries ?? delivery.retries,
+      repetitionMs: repetition === null ? delivery.repetitionMs : repetition * 1_000,
+    };
   }
 
   #isHole({ kind, times }: PushContent): boolean {
@@ -197,7 +276,10 @@ export class Station implements DeviceHost {
     // Meters of an odd number say when they notify, the others leave that to the clock in the body.
     const notifies = plan.index % 2 === 1 ? push.times.at(-1)! : null;
     const at = push.notifiedAtMs === undefined ? notifies : push.notifiedAtMs;
-    const plaintext = notification(push.body, counter, at, plan.style.time, plan.habits);
+    const rule = this.#rule(push.pushSetup);
+    const habits = rule.confirmed ? confirming(plan.habits) : plan.habits;
+    const plaintext = notification(push.body, counter, at, plan.style.time, habits);
+    const longInvokeId = longInvokeIdOf(counter, habits);
     const octets = seal(this.#envelope, plaintext, counter);
     const onSent = () => events.sent(this, push, counter);
     const number = counter - firstCounter;
@@ -207,9 +289,13 @@ export class Station implements DeviceHost {
     if (this.#held !== null) {
       const held = this.#held;
       this.#held = null;
-      this.line.send(Buffer.concat([held.octets, octets]), () => {
-        held.onSent();
-        onSent();
+      // The first of the two is confirmed by the second's confirmation: a head-end takes them in their order.
+      this.#delivery.send({
+        ...{ octets: Buffer.concat([held.octets, octets]), longInvokeId, rule },
+        onSent: () => {
+          held.onSent();
+          onSent();
+        },
       });
       return;
     }
@@ -226,8 +312,12 @@ export class Station implements DeviceHost {
             seed: mix(seed, number + 101),
           });
     if (fault !== null && happening !== null) events.mishap(fault, happening.answer);
-    if (happening?.steps.length === 0) this.#held = { octets, onSent };
-    else if (happening === null) this.line.send(octets, onSent);
-    else this.line.send(octets, onSent, happening.steps, () => events.unseen(happening.answer));
+    const delivered = { octets, onSent, longInvokeId, rule };
+    if (happening?.steps.length === 0) this.#held = delivered;
+    else if (happening === null) this.#delivery.send(delivered);
+    else {
+      const { steps, answer } = happening;
+      this.#delivery.send({ ...delivered, steps, onPlain: () => events.unseen(answer) });
+    }
   }
 }

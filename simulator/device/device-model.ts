@@ -289,8 +289,6 @@ function scalerProfile(logicalName: string, lists: readonly ModelList[]): Device
   return plain(7, 1, logicalName, { attributes });
 }
 
-const RANDOMISED_SECONDS = 300;
-
 function pushSetup(list: ModelList, { layout }: Model): DeviceObject {
   const named =
     layout === "object-list"
@@ -312,9 +310,6 @@ function pushSetup(list: ModelList, { layout }: Model): DeviceObject {
     [2, { type: "array", value: named.map(captureObject) }],
     [3, destination],
     [4, { type: "array", value: [] }],
-    [5, { type: "long-unsigned", value: list.pushSetup === "0.4.25.9.0.255" ? RANDOMISED_SECONDS : 0 }],
-    [6, { type: "unsigned", value: 0 }],
-    [7, { type: "long-unsigned", value: 0 }],
   ]);
   return plain(40, 0, list.pushSetup, { attributes, writable: [2, 3, 4, 5, 6, 7], methods: [1] });
 }

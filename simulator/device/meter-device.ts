@@ -36,6 +36,12 @@ export interface DeviceHost {
   counterOf(clientSap: number): number;
   /** host:port that it pushes to. */
   readonly destination: string;
+  /** Of its push setups, as they were when it was made. */
+  readonly pushHabits: {
+    readonly randomisationMs: number;
+    readonly retries: number;
+    readonly repetitionMs: number;
+  };
 }
 
 const refused = (result: DataAccessResult): GetAnswer => ({ kind: "refused", result });
@@ -130,6 +136,12 @@ export class MeterDevice implements MeterObjects {
     return answer(classId === 8 ? "success" : "other-reason");
   }
 
+  /** A number that somebody has written; null: nobody has. */
+  writtenNumber(classId: number, logicalName: string, attribute: number): number | null {
+    const value = this.#written?.get(`${objectKey(classId, logicalName)}/${attribute}`)?.value;
+    return typeof value === "number" ? value : null;
+  }
+
   #object(classId: number, logicalName: string): DeviceObject | null {
     return this.#model.objects.get(objectKey(classId, logicalName)) ?? null;
   }
@@ -182,6 +194,12 @@ export class MeterDevice implements MeterObjects {
         return { type: "octet-string", value: plan.systemTitle };
       case "40/3":
         return destination(this.#host.destination);
+      case "40/5":
+        return { type: "long-unsigned", value: this.#host.pushHabits.randomisationMs / 1_000 };
+      case "40/6":
+        return { type: "unsigned", value: this.#host.pushHabits.retries };
+      case "40/7":
+        return { type: "long-unsigned", value: this.#host.pushHabits.repetitionMs / 1_000 };
       case "70/3":
         return { type: "enum", value: this.#present().counts.relayConnected ? 1 : 0 };
       case "71/4":

@@ -56,6 +56,11 @@ export class MeterServer {
     return Math.max(0, this.#received.get(clientSap)?.high ?? 0);
   }
 
+  /** What somebody has written into an attribute of a push setup; null: nobody has. */
+  pushSetting(pushSetup: string, attribute: number): number | null {
+    return this.#options.device.writtenNumber(40, pushSetup, attribute);
+  }
+
   /** Answers `first`, which has come over `connection`, and whatever comes after it. */
   attach(connection: Heard, first: Buffer): void {
     const session = this.session(first[0] === FLAG ? "hdlc" : "wrapper");

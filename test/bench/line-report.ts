@@ -1,4 +1,4 @@
-import type { ConnectionHabit } from "../../simulator/line.ts";
+import type { ConnectionHabit } from "../../simulator/line-job.ts";
 import type { LineOptions, LineResult } from "./line.ts";
 import { table } from "./report.ts";
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConnectionHabit } from "../../simulator/line.ts";
+import type { ConnectionHabit } from "../../simulator/line-job.ts";
 import type { ModelName } from "../../simulator/model.ts";
 import { loadConfig } from "../../src/config.ts";
 import { openKeyRing } from "../../src/configured-keys.ts";

@@ -51,6 +51,7 @@ function meterOf(hours: number, played: DeviceModel | null = null) {
     push: (pushes: readonly PushContent[]) => pushed.push(...pushes),
     counterOf: (clientSap: number) => server.counterOf(clientSap),
     destination: "127.0.0.1:4059",
+    pushHabits: { randomisationMs: 0, retries: 3, repetitionMs: 10_000 },
   };
   const model = played ?? deviceOf(models.D1);
   const keys = protectionKeys(plan.guek, plan.gak);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { MeterLine, noCounts, type Step } from "../../simulator/line.ts";
+import { MeterLine } from "../../simulator/line.ts";
+import { noCounts } from "../../simulator/line-counts.ts";
+import type { Step } from "../../simulator/line-job.ts";
 import type { Heard } from "../../simulator/uplink.ts";
 
 /** A line of a meter to a head-end that takes everything, and what came over each connection. */

@@ -1,5 +1,6 @@
 import { acceleratedClock } from "../../../simulator/clock.ts";
 import type { ClockErrors } from "../../../simulator/clock-error.ts";
+import { dialUdpTarget, serialDial } from "../../../simulator/dials.ts";
 import { FAULT_NAMES, type FaultName } from "../../../simulator/faults.ts";
 import {
   FLEET_MODEL_NAMES,
@@ -13,7 +14,7 @@ import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import type { SecuritySuite } from "../../dlms/security/security-control.ts";
 import { EXIT, UserError } from "../../exit.ts";
 import { parseSocketAddress } from "../../transports/address.ts";
-import { parseNames, parsePeriods, parseShares } from "./shares.ts";
+import { parseNames, parsePeriods, parsePushSetup, parseShares } from "./shares.ts";
 
 /** Options of `hes simulate` that say what the fleet is and does. Times are in ms. */
 export interface FleetArguments {
@@ -39,6 +40,10 @@ export interface FleetArguments {
   readonly suite: string;
   readonly trialClients?: true;
   readonly clientKeys?: true;
+  readonly transport: "tcp" | "udp" | "serial";
+  readonly baud: number;
+  readonly confirmed?: string;
+  readonly pushSetup: string;
 }
 
 /** Tenths of seconds since then: no meter pushes ten times a second for long, so the next run's counters are above this one's. */
@@ -53,7 +58,7 @@ const CLOCK_FAULTS = ["clock-drift", "clock-jump"] as const;
 export function fleetOptions(given: FleetArguments, realNow: () => number): FleetOptions {
   const models = parseNames("--model", given.model, FLEET_MODEL_NAMES);
   if (models.length === 0) throw new UserError(EXIT.usage, "--model: name at least one");
-  const { host, port } = parseSocketAddress(given.to);
+  const road = roadOf(given, models);
   const shares = parseShares("--faults", given.faults, [...FAULT_NAMES, ...CLOCK_FAULTS]);
   const { "clock-drift": drift = 0, "clock-jump": jump = 0, ...faults } = shares;
   const powerCut = powerCutOf(given);
@@ -61,7 +66,8 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     meters: given.meters,
     models,
     seed: given.seed,
-    target: { host, port },
+    ...road,
+    delivery: deliveryOf(given),
     clock: acceleratedClock(startOf(given.start, realNow), given.speed, realNow),
     schedule: {
       ...scheduleOf(given.push, models),
@@ -114,6 +120,54 @@ function scheduleOf(push: string, models: readonly FleetModelName[]) {
     );
   }
   return { ...instants, blockPushSeconds: block };
+}
+
+/** Where meters push to, and how. */
+function roadOf(
+  { transport, to, baud, meters, faults, confirmed, listen }: FleetArguments,
+  models: readonly FleetModelName[],
+): Pick<FleetOptions, "target" | "dial"> {
+  if (transport === "tcp") {
+    const { host, port } = parseSocketAddress(to);
+    return { target: { host, port } };
+  }
+  const inClear = models.filter((name) => ["AIDON", "KAIFA", "KAMSTRUP"].includes(name));
+  if (inClear.length > 0 && transport === "udp") {
+    const text = `--transport udp: ${inClear[0]} pushes in clear and is known by the address that it calls from, over TCP only`;
+    throw new UserError(EXIT.usage, text);
+  }
+  const cut = Object.keys(parseShares("--faults", faults, [...FAULT_NAMES, ...CLOCK_FAULTS])).filter((name) =>
+    STREAM_FAULTS.has(name),
+  );
+  if (transport === "udp") {
+    if (cut.length > 0) {
+      throw new UserError(
+        EXIT.usage,
+        `--transport udp: a datagram comes whole or not at all; leave out ${cut.join(", ")}`,
+      );
+    }
+    const { host, port } = parseSocketAddress(to);
+    return { target: { host, port }, dial: dialUdpTarget };
+  }
+  if (meters > 1)
+    throw new UserError(EXIT.usage, "--transport serial: one line has one meter; write --meters 1");
+  if (listen !== undefined || confirmed !== undefined) {
+    throw new UserError(EXIT.usage, "--transport serial: goes with neither --listen nor --confirmed");
+  }
+  return { target: { host: to, port: 0 }, dial: serialDial(baud) };
+}
+
+/** Faults that need a stream. */
+const STREAM_FAULTS: ReadonlySet<string> = new Set<FaultName>([
+  ...(["split", "slow", "merge", "drop", "half-open", "reboot", "wrong-length"] as const),
+]);
+
+function deliveryOf({ confirmed, pushSetup }: FleetArguments): NonNullable<FleetOptions["delivery"]> {
+  const share = confirmed === undefined ? 0 : parseShares("--confirmed", `all=${confirmed}`, ["all"]);
+  return {
+    confirmedShare: share === 0 ? 0 : (share.all ?? 0),
+    ...parsePushSetup("--push-setup", pushSetup),
+  };
 }
 
 function listsOf(push: string): Pick<FleetOptions, "listSeconds"> {

@@ -89,3 +89,28 @@ function secondsOf(option: string, kind: string, text: string | null): number {
   }
   throw new UserError(EXIT.usage, `${option}: write ${kind}=15m, or ${kind}=off`);
 }
+
+/** What push setups say of deliveries. */
+export interface PushSetupTimes {
+  readonly randomisationMs?: number;
+  readonly retries?: number;
+  readonly repetitionMs?: number;
+}
+
+const RETRIES_MAX = 255;
+
+/** `randomisation=60s,retries=3,repetition=10s` */
+export function parsePushSetup(option: string, text: string): PushSetupTimes {
+  let times: PushSetupTimes = {};
+  for (const [name, value] of pairs(text)) {
+    const kind = known(option, name, ["randomisation", "retries", "repetition"] as const);
+    if (kind === "retries") {
+      const retries = Number(value);
+      if (!(value !== null && Number.isInteger(retries) && retries >= 0 && retries <= RETRIES_MAX)) {
+        throw new UserError(EXIT.usage, `${option}: write retries=3; at most ${RETRIES_MAX}`);
+      }
+      times = { ...times, retries };
+    } else times = { ...times, [`${kind}Ms`]: secondsOf(option, kind, value) * 1_000 };
+  }
+  return times;
+}

@@ -42,7 +42,13 @@ export function simulateCommand(program: Program): Command {
     .description(
       "Let simulated meters push at a head-end, on good days and bad ones, and compare what it stored with what they sent",
     )
-    .option("--to <address>", "where to push", "127.0.0.1:4059")
+    .option("--to <address>", "where to push; the path of a serial line", "127.0.0.1:4059")
+    .addOption(
+      new Option("--transport <name>", "how: a serial line has one meter")
+        .choices(["tcp", "udp", "serial"])
+        .default("tcp"),
+    )
+    .option("--baud <n>", "of a serial line", parseCount(300, 4_000_000), 9_600)
     .option("--meters <n>", "how many", parseCount(1, 1_000_000), 12)
     .option("--model <list>", "models in turn", "D1,D2,D3")
     .option(
@@ -60,7 +66,25 @@ export function simulateCommand(program: Program): Command {
       parseCount(1, 0xffff_0000),
     )
     .option("--ramp <time>", "meters begin one after the other over so long", parseDuration, 0);
-  return faultOptions(command)
+  return faultOptions(lineOptions(command))
+    .option("--for <time>", "end after a time such as 10m; without it Ctrl-C ends it", parseDuration)
+    .option(
+      "--files <directory>",
+      "write meters.csv, keys.csv and scalers.csv for `hes meters import`, `hes keys import` and `hes meter-types import`",
+    )
+    .option("--only-files", "end when they are written")
+    .option("--import", "import the same into the configured database first")
+    .option(
+      "--verify [database-url]",
+      "at the end compare what was sent with what is stored, in the configured database where no URL is given",
+    )
+    .option("--json", "for scripts")
+    .action((options: Options) => simulate(program, options));
+}
+
+/** How meters are connected, protected and confirmed. */
+function lineOptions(command: Command): Command {
+  return command
     .addOption(
       new Option("--framing <name>", "all meters the same; mixed where absent").choices(["wrapper", "hdlc"]),
     )
@@ -68,6 +92,15 @@ export function simulateCommand(program: Program): Command {
       new Option("--connection <habit>", "one connection a meter, or one a push")
         .choices(["standing", "per-push"])
         .default("standing"),
+    )
+    .option(
+      "--confirmed <share>",
+      "of the meters, ask for a confirmation of each push and send it again until that comes, in wrapper PDUs; such as 100%",
+    )
+    .option(
+      "--push-setup <list>",
+      "what their push setups say at first: randomisation=60s,retries=3,repetition=10s",
+      "",
     )
     .addOption(
       new Option("--suite <n>", "security suite; 1 and 2 with global keys")
@@ -83,20 +116,7 @@ export function simulateCommand(program: Program): Command {
     .option(
       "--listen <address>",
       "let meters be called: the first at this port, each other at the next; without it they answer on the connections they make",
-    )
-    .option("--for <time>", "end after a time such as 10m; without it Ctrl-C ends it", parseDuration)
-    .option(
-      "--files <directory>",
-      "write meters.csv, keys.csv and scalers.csv for `hes meters import`, `hes keys import` and `hes meter-types import`",
-    )
-    .option("--only-files", "end when they are written")
-    .option("--import", "import the same into the configured database first")
-    .option(
-      "--verify [database-url]",
-      "at the end compare what was sent with what is stored, in the configured database where no URL is given",
-    )
-    .option("--json", "for scripts")
-    .action((options: Options) => simulate(program, options));
+    );
 }
 
 function faultOptions(command: Command): Command {

@@ -15,6 +15,12 @@ export function report(statistics: FleetStatistics): string[] {
     `${meters} meters sent ${list(pushes) || "nothing"}`,
     `${connections} connections, ${failures} failed; ${octets} octets; ${repeats} pushes repeated, ${waiting} given up`,
   ];
+  const { confirmed, retries, unconfirmed } = statistics;
+  if (confirmed + unconfirmed > 0) {
+    lines.push(
+      `${confirmed} pushes confirmed, ${unconfirmed} never; ${retries} sent again for want of a confirmation`,
+    );
+  }
   if (list(faults) !== "") lines.push(`faults: ${list(faults)}`);
   return lines;
 }
