@@ -1,6 +1,5 @@
-import { type Aare, isAcseTag, readAcse, writeAcse } from "../acse/apdu.ts";
-import { SecurityError } from "../security/errors.ts";
-import { type Apdu, readApdu, writeApdu } from "../xdlms/apdu.ts";
+import { type Aare, readAcse, writeAcse } from "../acse/apdu.ts";
+import type { Apdu } from "../xdlms/apdu.ts";
 import { type Exchange, rejection, type ServiceMeans } from "./client-exchange.ts";
 import {
   aarqOf,
@@ -11,33 +10,15 @@ import {
   initiateProtection,
   initiateRequest,
   pass3,
-  requireBits,
 } from "./client-handshake.ts";
-import { ClientLine, InvokeIds } from "./client-line.ts";
+import { InvokeIds } from "./client-line.ts";
 import type { ClientEvent, ClientOptions } from "./client-options.ts";
 import { LocalProtocolError, PeerProtocolError, SilenceError } from "./errors.ts";
 import type { HlsMeans } from "./hls-exchange.ts";
-import { CONFORMANCE, isHls } from "./mechanisms.ts";
-import { ApduProtection, type Protection, ReceivedCounter, UNPROTECTED } from "./protection.ts";
+import { isHls } from "./mechanisms.ts";
+import { ProtectedLine } from "./protected-line.ts";
 import { describeRefusal, type ReadProgress } from "./requests.ts";
 import { type AssociationInput, type AssociationState, nextState } from "./states.ts";
-
-/** Octets of protection around an APDU: tag, lengths, system title, security header, tag. */
-const PROTECTION_OCTETS = 35;
-const GENERAL_BLOCK_TRANSFER = 0xe0;
-/** Meters have told 0 for "any", and sizes in which no answer would fit. */
-const PDU_SIZE_MIN = 64;
-
-/** Pushed APDUs: plain, and ciphered for their service. */
-const NOTIFICATIONS: ReadonlySet<string> = new Set([
-  "data-notification",
-  "event-notification",
-  "glo-event-notification",
-  "ded-event-notification",
-  "information-report",
-  "glo-information-report",
-  "ded-information-report",
-]);
 
 /**
  * The client's end of an association (IEC 62056-5-3). Sans-IO: `associate`, then `run` one exchange after the other, then `release`; give
@@ -45,8 +26,7 @@ const NOTIFICATIONS: ReadonlySet<string> = new Set([
  */
 export class ClientAssociation {
   readonly #options: ClientOptions;
-  readonly #protection: ApduProtection | null;
-  readonly #line: ClientLine;
+  readonly #line: ProtectedLine;
   readonly #invokeIds = new InvokeIds();
   readonly #events: ClientEvent[] = [];
   #state: AssociationState = "idle";
@@ -54,17 +34,10 @@ export class ClientAssociation {
   #challenges: Challenges | null = null;
   #exchange: Exchange<unknown> | null = null;
   #progress: (progress: ReadProgress) => void = () => {};
-  /** An APDU for which no counter is reserved yet. */
-  #parked: { readonly plaintext: Buffer; readonly how: Protection } | null = null;
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#line = new ClientLine(options);
-    const { security, systemTitle } = options;
-    this.#protection =
-      security === null || systemTitle === null
-        ? null
-        : new ApduProtection(security.suite, systemTitle, security.meterTitle, security);
+    this.#line = new ProtectedLine(options);
   }
 
   get state(): AssociationState {
@@ -80,21 +53,17 @@ export class ClientAssociation {
     const { preEstablished } = this.#options;
     if (preEstablished !== undefined) {
       this.#state = "associated";
-      this.#open(preEstablished.conformance, preEstablished.serverMaxReceivePduSize);
-      this.#events.push({
-        kind: "associated",
-        conformance: this.#conformance,
-        meterTitle: this.#protection?.peerTitle ?? null,
-      });
+      this.#agree(preEstablished.conformance, preEstablished.serverMaxReceivePduSize);
+      this.#tellAssociated();
       return;
     }
     this.#move("aarq");
     const plaintext = initiateRequest(this.#options);
-    const userInformation = this.#protection?.seal(plaintext, initiateProtection(this.#options)) ?? null;
+    const userInformation = this.#line.sealInitiate(plaintext);
     if (userInformation === null && this.#options.ciphered) {
       throw new LocalProtocolError("no invocation counter is reserved for the association");
     }
-    this.#line.send(aarqOf(this.#options, userInformation ?? plaintext), false, now);
+    this.#line.sendAcse(aarqOf(this.#options, userInformation ?? plaintext), now);
   }
 
   /** Runs a service; "done" or "exchange-failed" follows. One at a time. */
@@ -113,9 +82,7 @@ export class ClientAssociation {
 
   /** Counters were reserved: sends what had to wait for one. */
   resume(now: number): void {
-    const parked = this.#parked;
-    this.#parked = null;
-    if (parked !== null) this.#transmit(parked.plaintext, parked.how, now);
+    this.#wantCounter(this.#line.resume(now));
   }
 
   release(now: number): void {
@@ -124,11 +91,8 @@ export class ClientAssociation {
       this.#events.push({ kind: "released" });
       return;
     }
-    const { ciphered } = this.#options;
-    const sealed = ciphered
-      ? (this.#protection?.seal(initiateRequest(this.#options), initiateProtection(this.#options)) ?? null)
-      : null;
-    this.#line.send(writeAcse({ apdu: "rlrq", reason: "normal", userInformation: sealed }), false, now);
+    const sealed = this.#options.ciphered ? this.#line.sealInitiate(initiateRequest(this.#options)) : null;
+    this.#line.sendAcse(writeAcse({ apdu: "rlrq", reason: "normal", userInformation: sealed }), now);
   }
 
   linkLost(): void {
@@ -138,12 +102,8 @@ export class ClientAssociation {
 
   receive(apdu: Buffer, now: number): void {
     try {
-      if (apdu[0] !== GENERAL_BLOCK_TRANSFER) this.#take(apdu, now);
-      else if (!this.#line.waiting) this.#events.push({ kind: "notification", apdu });
-      else {
-        const whole = this.#line.takeBlock(apdu, now);
-        if (whole !== null) this.#take(whole, now);
-      }
+      const whole = this.#line.whole(apdu, now);
+      if (whole !== null) this.#take(whole, now);
     } catch (error) {
       if (error instanceof LocalProtocolError) throw error;
       const problem = handshakeError(error);
@@ -187,10 +147,10 @@ export class ClientAssociation {
   }
 
   #means(): ServiceMeans {
-    const { limits, bytesMax, quirks, ciphered } = this.#options;
+    const { limits, bytesMax, quirks } = this.#options;
     return {
       conformance: this.#conformance,
-      requestOctetsMax: this.#line.pduOctetsMax - (ciphered ? PROTECTION_OCTETS : 0),
+      requestOctetsMax: this.#line.requestOctetsMax,
       limits,
       bytesMax,
       quirks,
@@ -200,8 +160,10 @@ export class ClientAssociation {
   }
 
   #take(octets: Buffer, now: number): void {
-    if (octets.length > 0 && isAcseTag(octets[0]!)) this.#takeAcse(octets, now);
-    else this.#takeService(octets, now);
+    const found = this.#line.opened(octets);
+    if (found.kind === "acse") this.#takeAcse(octets, now);
+    else if (found.kind === "answer") this.#takeAnswer(found.apdu, now);
+    else this.#events.push({ kind: "notification", apdu: octets });
   }
 
   #takeAcse(octets: Buffer, now: number): void {
@@ -220,9 +182,9 @@ export class ClientAssociation {
   }
 
   #takeAare(aare: Aare, now: number): void {
-    const { initiate, challenge, meterTitle } = checkAare(aare, this.#options, this.#protection);
+    const { initiate, challenge, meterTitle } = checkAare(aare, this.#options, this.#line.protection);
     this.#line.settle();
-    this.#open(
+    this.#agree(
       initiate.negotiatedConformance & this.#options.proposedConformance,
       initiate.serverMaxReceivePduSize,
     );
@@ -233,46 +195,31 @@ export class ClientAssociation {
     }
     this.#move("aare-authentication-required");
     this.#challenges = { meter: challenge!, meterTitle: meterTitle ?? Buffer.alloc(0) };
-    this.#transmit(
-      pass3(this.#options, this.#hls(), this.#challenges),
-      initiateProtection(this.#options),
-      now,
-    );
+    const reply = pass3(this.#options, this.#hls(), this.#challenges);
+    this.#wantCounter(this.#line.send(reply, initiateProtection(this.#options), now));
   }
 
-  #open(conformance: number, serverMaxPdu: number): void {
+  #agree(conformance: number, serverMaxPdu: number): void {
     this.#conformance = conformance;
-    this.#line.pduOctetsMax = serverMaxPdu === 0 ? 0xffff : Math.max(PDU_SIZE_MIN, serverMaxPdu);
+    this.#line.open(conformance, serverMaxPdu);
   }
 
   #associated(): void {
-    const { security, ciphered } = this.#options;
-    if (ciphered && security !== null && security.dedicated !== null) {
-      let counter = 0;
-      this.#protection!.useDedicated({
-        keys: { encryption: security.dedicated.key, authentication: security.keys.authentication },
-        sent: { take: () => ++counter },
-        received: new ReceivedCounter(),
-      });
-    }
-    this.#events.push({
-      kind: "associated",
-      conformance: this.#conformance,
-      meterTitle: this.#protection?.peerTitle ?? null,
-    });
+    this.#line.useDedicatedKey();
+    this.#tellAssociated();
+  }
+
+  #tellAssociated(): void {
+    const meterTitle = this.#line.protection?.peerTitle ?? null;
+    this.#events.push({ kind: "associated", conformance: this.#conformance, meterTitle });
   }
 
   #hls(): HlsMeans {
     const { mechanism, secret } = this.#options;
-    return { mechanism, secret, protection: this.#protection };
+    return { mechanism, secret, protection: this.#line.protection };
   }
 
-  #takeService(octets: Buffer, now: number): void {
-    const apdu = this.#answerIn(octets);
-    if (apdu === null || NOTIFICATIONS.has(apdu.apdu)) {
-      this.#events.push({ kind: "notification", apdu: octets });
-      return;
-    }
+  #takeAnswer(apdu: Apdu, now: number): void {
     if (!this.#line.waiting || (this.#state === "associated" && !this.#invokeIds.isAnswer(apdu))) return;
     if (this.#state === "associating") {
       const refusal = rejection(apdu);
@@ -292,26 +239,6 @@ export class ClientAssociation {
     } else if (this.#exchange !== null) this.#step(apdu, now);
   }
 
-  /** The APDU in clear; null where it is none that belongs to this association. */
-  #answerIn(octets: Buffer): Apdu | null {
-    const { limits } = this.#options;
-    if (this.#protection === null || !this.#options.ciphered) return readApdu(octets, limits);
-    let opened: ReturnType<ApduProtection["open"]>;
-    try {
-      opened = this.#protection.open(octets);
-    } catch (error) {
-      // A push may be ciphered in other ways: whoever takes it judges it. An answer that can't be opened is no push.
-      const general = octets[0] === 0xdb || octets[0] === 0xdc || octets[0] === 0xdd;
-      if (error instanceof SecurityError && general && this.#options.security?.general !== true) return null;
-      throw error;
-    }
-    const apdu = readApdu(opened.plaintext, limits);
-    if (NOTIFICATIONS.has(apdu.apdu)) return apdu;
-    // Refusals are often in clear: what can't be deciphered has no key to answer with.
-    if (rejection(apdu) === null) requireBits(this.#options, opened.protection.bits, apdu.apdu);
-    return apdu;
-  }
-
   /** `answer`: null begins the exchange; an error is an answer that can't be read, for which the exchange may have another way. */
   #step(answer: Apdu | PeerProtocolError | null, now: number): void {
     const exchange = this.#exchange!;
@@ -327,26 +254,11 @@ export class ClientAssociation {
       return;
     }
     if (step.done) this.#finish({ kind: "done", value: step.value });
-    else this.#request(step.value, now);
+    else this.#wantCounter(this.#line.request(step.value, now));
   }
 
-  #request(apdu: Apdu, now: number): void {
-    const { ciphered, security } = this.#options;
-    const how: Protection =
-      ciphered && security !== null
-        ? { bits: security.bits, dedicated: this.#protection!.hasDedicated, general: security.general }
-        : UNPROTECTED;
-    this.#transmit(writeApdu(apdu), how, now);
-  }
-
-  #transmit(plaintext: Buffer, how: Protection, now: number): void {
-    const sealed = this.#protection === null ? plaintext : this.#protection.seal(plaintext, how);
-    if (sealed === null) {
-      this.#parked = { plaintext, how };
-      this.#events.push({ kind: "counter-wanted" });
-      return;
-    }
-    this.#line.send(sealed, (this.#conformance & CONFORMANCE.generalBlockTransfer) !== 0, now);
+  #wantCounter(sent: boolean): void {
+    if (!sent) this.#events.push({ kind: "counter-wanted" });
   }
 
   #finish(event: ClientEvent): void {
@@ -368,9 +280,8 @@ export class ClientAssociation {
   }
 
   #end(): void {
-    this.#line.settle();
+    this.#line.end();
     this.#exchange = null;
-    this.#parked = null;
     this.#challenges = null;
   }
 }

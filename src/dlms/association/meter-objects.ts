@@ -35,6 +35,12 @@ export interface MeterObjects {
   invoke(method: CosemMethodDescriptor, parameters: Data | null, by: Requester): InvokeAnswer;
 }
 
+/** An attribute of which all is asked, or what a selection names. */
+export interface AttributeAsked {
+  readonly attribute: CosemAttributeDescriptor;
+  readonly accessSelection: SelectiveAccessDescriptor | null;
+}
+
 /** In whose name, and how well protected, a request came. */
 export interface Requester {
   readonly clientSap: number;

@@ -55,6 +55,9 @@ export interface Protection {
   readonly general: boolean;
 }
 
+/** Octets of protection around an APDU: tag, lengths, system title, security header, tag. */
+export const PROTECTION_OCTETS = 35;
+
 export const UNPROTECTED: Protection = { bits: 0, dedicated: false, general: false };
 
 export interface Opened {

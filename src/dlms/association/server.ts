@@ -9,7 +9,14 @@ import { GeneralBlocks } from "./general-blocks.ts";
 import { type HlsMeans, isReplyToHls } from "./hls-exchange.ts";
 import { CONFORMANCE, isHls } from "./mechanisms.ts";
 import type { Requester } from "./meter-objects.ts";
-import { ApduProtection, type Opened, type Protection, ReceivedCounter, UNPROTECTED } from "./protection.ts";
+import {
+  ApduProtection,
+  type Opened,
+  PROTECTION_OCTETS,
+  type Protection,
+  ReceivedCounter,
+  UNPROTECTED,
+} from "./protection.ts";
 import { exception, securityException } from "./server-exceptions.ts";
 import {
   acceptingAare,
@@ -25,8 +32,6 @@ import type { AssociationPolicy, ServerEvent, ServerOptions } from "./server-opt
 import { type Answer, ServerServices } from "./server-services.ts";
 import { type AssociationInput, type AssociationState, nextState } from "./states.ts";
 
-/** Octets of protection around an APDU: tag, lengths, system title, security header, tag. */
-const PROTECTION_OCTETS = 35;
 const CHALLENGE_OCTETS = 16;
 const BLOCK_HEADER_OCTETS = 9;
 const DEDICATED_OCTETS = 16;
