@@ -34,7 +34,7 @@ function element(
   methods: readonly (readonly [number, number])[],
 ): Data {
   const selectors = (index: number): Data =>
-    object.profile !== null && index === 2 ? array([i8(1), i8(2)]) : { type: "null-data", value: null };
+    object.classId === PROFILE && index === 2 ? array([i8(1), i8(2)]) : { type: "null-data", value: null };
   return structure(
     u16(object.classId),
     u8(object.version),
@@ -46,6 +46,7 @@ function element(
   );
 }
 
+const PROFILE = 7;
 const MAX_PDU = 750;
 /** Body of the object identifiers 2.16.756.5.8.x. */
 const OID = [0x60, 0x85, 0x74, 0x05, 0x08];

@@ -220,7 +220,8 @@ async function readBuffer(
   const entries = profileValue(attributes, "entriesInUse");
   const isWhole = entries !== null && entries <= rowsMax;
   const newestFirst = entries === null || profileValue(attributes, "sortMethod") === "lifo";
-  const selection = newestFirst ? entriesFromTo(1, rowsMax) : entriesFromTo(entries - rowsMax + 1, entries);
+  const from = newestFirst ? 1 : Math.max(1, entries - rowsMax + 1);
+  const selection = entriesFromTo(from, newestFirst ? rowsMax : entries);
   const [outcome] = await readEach(association, [
     { ...requestOf(object, BUFFER), selection: isWhole ? null : selection },
   ]);
