@@ -28,14 +28,20 @@ let cli: CommandLine;
 let idle: DaemonProcess;
 let holder: DaemonProcess;
 
-const fleetTo = ({ port }: DaemonProcess, firstCounter: number) =>
+/** Three hours ago by their clocks, which run so many times as fast as time. */
+const fleetTo = ({ port }: DaemonProcess, firstCounter: number, speed = SPEED) =>
   new Fleet({
     meters: METERS,
     models: ["D1"],
     seed: 11,
     target: { host: "127.0.0.1", port },
-    clock: acceleratedClock(Date.now() - 3 * HOUR, SPEED, Date.now),
-    schedule: { instantSeconds: INSTANT_SECONDS, blockPushSeconds: null, incidentsPerDay: 40, history: true },
+    clock: acceleratedClock(Date.now() - 3 * HOUR, speed, Date.now),
+    schedule: {
+      instantSeconds: speed === 1 ? 1 : INSTANT_SECONDS,
+      blockPushSeconds: null,
+      incidentsPerDay: 40,
+      history: true,
+    },
     firstCounter,
   });
 
@@ -109,21 +115,22 @@ describe("meters that call one of two daemons", () => {
     );
   });
 
-  // Failed once on a quiet machine, and why is not known yet: to be looked at first.
-  it.skip("have their clock set over it, and say so where they have hung up", async () => {
-    const fleet = fleetTo(holder, 1_000_000);
+  it("have their clock set over it, and say so where they have hung up", async () => {
+    // A clock that ran fast would be off again by more than its tolerance 0.2 s after it was set.
+    const fleet = fleetTo(holder, 1_000_000, 1);
     const [number] = fleet.plans.map(({ meterNumber }) => meterNumber);
     fleet.start();
     await eventually(async () => (fleet.statistics.pushes.instant > 5 ? true : null), "pushes");
     const set = await cli.json("clock", number!, "--set", "--force");
     expect(set).toMatchObject({ verdict: "too-far", set: { state: "verified" } });
-    expect(Math.abs(set.set.after.offset_seconds)).toBeLessThan(60);
+    expect(Math.abs(set.set.after.offset_seconds)).toBeLessThan(15);
     await fleet.stop();
     const gone = await eventually(async () => {
       const answer = await cli.hes("clock", number!);
-      return answer.code === 69 ? answer : null;
+      // At first the daemon may not have noticed yet, and lends a connection that breaks.
+      return answer.stderr.includes(`meter ${number} calls us, and it is not connected`) ? answer : null;
     }, "a meter that has hung up");
-    expect(gone.stderr).toMatch(new RegExp(`meter ${number} calls us, and it is not connected`));
+    expect(gone.code).toBe(69);
     expect(await test.database.query("SELECT FROM lent_associations")).toEqual([]);
   });
 });
