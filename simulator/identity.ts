@@ -86,13 +86,27 @@ export function keyOf(seed: number, meterNumber: string, purpose: string, octets
   return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, octets);
 }
 
-/** Plan of meter number `index`, 0 …; within a few meters every way of sending occurs. */
-export function planMeter(seed: number, index: number, model: Model, choices: PlanChoices): MeterPlan {
-  const serial = String(10_000_001 + index);
-  const meterNumber = `SIM${serial}`;
+/** What meter number `index` of a fleet has on it, of whatever kind it is. */
+export function nameplate(index: number) {
+  const number = 10_000_001 + index;
+  const serial = String(number);
   const systemTitle = Buffer.alloc(8);
   systemTitle.write("SIM", "latin1");
-  systemTitle.writeUInt32BE(10_000_001 + index, 4);
+  systemTitle.writeUInt32BE(number, 4);
+  return {
+    serial,
+    systemTitle,
+    manufacturer: "Simulated Meters",
+    firmware: "1.0.0",
+    year: 2026,
+    logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
+  };
+}
+
+/** Plan of meter number `index`, 0 …; within a few meters every way of sending occurs. */
+export function planMeter(seed: number, index: number, model: Model, choices: PlanChoices): MeterPlan {
+  const { systemTitle, ...plate } = nameplate(index);
+  const meterNumber = `SIM${plate.serial}`;
   // Every fifth meter tells no deviation where its zone needs none, every fifth its sign the other way round.
   const sign = index % 5;
   const isUntold = sign === 3 && !model.zone.hasSummer;
@@ -109,15 +123,11 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     meterNumber,
     meterType: model.meterType,
     identity: {
-      serial,
+      ...plate,
       deviceId: meterNumber,
-      manufacturer: "Simulated Meters",
-      firmware: "1.0.0",
       meterType: model.typeCode,
       category: model.category,
       currentRating: model.currentRating,
-      year: 2026,
-      logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
       ctRatio: one(model.ctRatios, 65),
       vtRatio: one(model.vtRatios, 66),
     },

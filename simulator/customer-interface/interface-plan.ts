@@ -1,5 +1,5 @@
 import type { Habits } from "../habits.ts";
-import { keyOf, type MeterPlan } from "../identity.ts";
+import { keyOf, type MeterPlan, nameplate } from "../identity.ts";
 import type { InterfaceLine, InterfaceModel } from "./interface-model.ts";
 
 const ENCRYPTED = 0x20;
@@ -16,25 +16,18 @@ export function planInterface(
   model: InterfaceModel,
   overLoopback: boolean,
 ): MeterPlan {
-  const serial = String(10_000_001 + index);
-  const meterNumber = numberOf(model, serial);
-  const systemTitle = Buffer.alloc(8);
-  systemTitle.write("SIM", "latin1");
-  systemTitle.writeUInt32BE(10_000_001 + index, 4);
+  const { systemTitle, ...plate } = nameplate(index);
+  const meterNumber = numberOf(model, plate.serial);
   return {
     index,
     meterNumber,
     meterType: model.meterType,
     identity: {
-      serial,
+      ...plate,
       deviceId: meterNumber,
-      manufacturer: "Simulated Meters",
-      firmware: "1.0.0",
       meterType: 0,
       category: model.name,
       currentRating: "",
-      year: 2026,
-      logicalDeviceName: `SIM${serial.padStart(13, "0")}`,
       ctRatio: 1,
       vtRatio: 1,
     },

@@ -1,6 +1,5 @@
-import { ReceivedCounter } from "../../src/dlms/association/protection.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
-import { AK, counting, EK } from "../support/associations.ts";
+import { suite0 } from "../support/associations.ts";
 import { meterServer } from "../support/meter-server.ts";
 import { PaperMeter } from "../support/paper-meter.ts";
 
@@ -21,13 +20,7 @@ const server = await meterServer({
     secret: null,
     ciphered: true,
     conformance: 0x603e1d,
-    security: {
-      suite: 0,
-      keys: { encryption: EK, authentication: AK },
-      sent: counting(1),
-      received: new ReceivedCounter(),
-      required: 0x30,
-    },
+    security: suite0(1),
   }),
 });
 

@@ -8,7 +8,8 @@ import type { CounterStore } from "../../src/polling/counter-leases.ts";
 import { Dialler } from "../../src/polling/dialler.ts";
 import { Roads } from "../../src/polling/roads.ts";
 import type { MeterAccess } from "../../src/storage/meter-access.ts";
-import { AK, CLIENT_TITLE, EK, SERVER_TITLE } from "../support/associations.ts";
+import { AK, CLIENT_TITLE, EK } from "../support/associations.ts";
+import { ACCESS } from "../support/road-ends.ts";
 
 /** Columns of an instantaneous profile of D1. */
 const COLUMNS = 21;
@@ -111,26 +112,14 @@ function roadsTo(port: number): Roads {
 function meterAt(port: number, at: number): MeterAccess {
   const key = { clientSap: null, state: "ACTIVE" } as const;
   return {
+    ...ACCESS,
     id: String(at),
     meterNumber: `BENCH${at}`,
-    meterType: "D1",
-    mode: "dial",
-    transport: "tcp",
-    framing: "wrapper",
-    host: "127.0.0.1",
     port,
-    serverSap: 1,
-    physicalAddress: null,
-    gateway: null,
-    systemTitle: SERVER_TITLE,
-    securitySuite: 0,
-    requiredProtection: 0x30,
-    counterMayStandStill: false,
     keys: [
       { ...key, keyId: at * 2 + 1, kind: "guek", key: EK },
       { ...key, keyId: at * 2 + 2, kind: "gak", key: AK },
     ],
     association: { mechanism: "hls5", context: "ciphered", secret: null },
-    quirks: new Set(),
   };
 }

@@ -5,7 +5,7 @@ import type { CounterStore } from "../../src/polling/counter-leases.ts";
 import type { RoadSettings } from "../../src/polling/roads.ts";
 import type { MeterAccess } from "../../src/storage/meter-access.ts";
 import type { MeterKey } from "../../src/storage/meter-record.ts";
-import { AK, CLIENT_TITLE, counting, EK, hex, SERVER_TITLE } from "./associations.ts";
+import { AK, CLIENT_TITLE, counting, EK, hex, SERVER_TITLE, suite0 } from "./associations.ts";
 import { PaperMeter } from "./paper-meter.ts";
 
 /** A meter that is dialled, as the database would say it, with its keys and counters; and the same meter at the other end. */
@@ -87,12 +87,6 @@ export function policies(
           secret: null,
           ciphered: true,
           conformance: 0x603e1d,
-          security: {
-            suite: 0,
-            keys: { encryption: EK, authentication: AK },
-            sent,
-            received,
-            required: 0x30,
-          },
+          security: { ...suite0(1), sent, received },
         };
 }
