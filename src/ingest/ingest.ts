@@ -4,6 +4,7 @@ import type { DurableLog } from "../durable-log/durable-log.ts";
 import type { LineFraming } from "../line-framing.ts";
 import type { Row } from "../mapping/rows.ts";
 import type { RefusalReason } from "../refusal.ts";
+import { stopController } from "../stop.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { AlertFeed, type MeterName } from "./alert-feed.ts";
@@ -71,7 +72,7 @@ export function createIngest(dependencies: IngestDependencies): Ingest {
 }
 
 class RunningIngest implements Ingest {
-  private readonly stop = new AbortController();
+  private readonly stop = stopController();
   private readonly batcher: Batcher;
   private readonly refusals: Refusals;
   private readonly unknown: UnknownFrames;

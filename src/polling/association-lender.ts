@@ -1,4 +1,5 @@
 import type { DataLimits } from "../dlms/encoding/data-types.ts";
+import { stopController } from "../stop.ts";
 import type { AskedAssociation, LentAssociations } from "../storage/lent-associations.ts";
 import { Bell } from "./bell.ts";
 import { answerToJson, type LentAnswer, requestFromJson } from "./lent-messages.ts";
@@ -25,7 +26,7 @@ const PROGRESS_MS = 1_000;
  */
 export class AssociationLender {
   private readonly with: LenderOptions;
-  private readonly stopping = new AbortController();
+  private readonly stopping = stopController();
   private readonly bells = new Map<number, Bell>();
   private readonly running = new Set<Promise<void>>();
   private taking: Promise<void> | null = null;

@@ -1,3 +1,4 @@
+import { stopController } from "../stop.ts";
 import type { ClaimedPoll, PollTasks } from "../storage/poll-tasks.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import { PollError } from "./meter-association.ts";
@@ -36,7 +37,7 @@ const LOOK_MS = 1_000;
 /** Takes polls off the queue, as many at a time as it may, and makes them. */
 export class Poller {
   private readonly with: PollerOptions;
-  private readonly stopping = new AbortController();
+  private readonly stopping = stopController();
   private readonly running = new Map<ClaimedPoll, Promise<void>>();
   /** By meter: the end of its line. One association per meter at a time. */
   private readonly lines = new Map<string, Promise<void>>();
