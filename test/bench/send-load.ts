@@ -100,23 +100,38 @@ function observed(histogram: { observe(value: number): void }): { seconds: numbe
 }
 
 interface Incremented {
-  inc(labels: object): void;
+  inc(labels: object, ...more: number[]): void;
 }
 
 /** When a counter was incremented under labels that count, until `end`. */
 function counted(counter: Incremented, counts: (labels: object) => boolean): { at: number[]; end(): void } {
   const at: number[] = [];
-  const inc = counter.inc;
-  counter.inc = (labels) => {
+  const tap = tapOf(counter);
+  tap.told = (labels) => {
     if (counts(labels)) at.push(performance.now());
-    inc.call(counter, labels);
   };
   return {
     at,
     end: () => {
-      counter.inc = inc;
+      tap.told = () => undefined;
     },
   };
+}
+
+const taps = new WeakMap<Incremented, { told: (labels: object) => void }>();
+
+/** Put in once and for good: what counts under one label goes on calling the `inc` that it found when it was made. */
+function tapOf(counter: Incremented): { told: (labels: object) => void } {
+  const known = taps.get(counter);
+  if (known !== undefined) return known;
+  const tap = { told: (_: object): void => undefined };
+  const inc = counter.inc;
+  counter.inc = (labels, ...more) => {
+    tap.told(labels);
+    inc.call(counter, labels, ...more);
+  };
+  taps.set(counter, tap);
+  return tap;
 }
 
 function quantile(values: number[], q: number): number {
