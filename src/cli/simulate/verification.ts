@@ -31,6 +31,8 @@ export interface Verification {
 const PROBLEMS_MAX = 20;
 /** Nothing has come for so long: nothing will. */
 const QUIET_MS = 20_000;
+/** Refusals that are not noted after so long never will be. */
+const NOTED_MS = 10_000;
 const LOOK_MS = 500;
 /** Sums of floating-point numbers differ in their last digits. */
 const VALUE_TOLERANCE = 1e-9;
@@ -54,7 +56,21 @@ export async function verify(database: Database, fleet: Fleet, sinceMs: number):
     applied = now;
   }
   const settledSeconds = (performance.now() - began) / 1_000;
+  await untilRefusalsAreNoted(database, fleet, meterNumbers, sinceMs);
   return { settledSeconds, ...(await compare(database, fleet, meterNumbers, sinceMs)) };
+}
+
+/** Refusals are written once a second: after the last push not all of them are there. */
+async function untilRefusalsAreNoted(
+  database: Database,
+  fleet: Fleet,
+  numbers: readonly string[],
+  sinceMs: number,
+): Promise<void> {
+  for (const since = performance.now(); performance.now() - since < NOTED_MS; await delay(LOOK_MS)) {
+    const refusals = refusalsOf(fleet, (await receptionNotes(database, numbers, sinceMs)).refusals);
+    if (Object.values(refusals).every(({ expected, noted }) => noted >= expected)) return;
+  }
 }
 
 async function appliedSince(
