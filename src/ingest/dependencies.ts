@@ -50,8 +50,8 @@ export interface IngestDependencies {
   readonly alerting: Alerting | null;
   readonly configuration: () => MappingConfiguration;
   /**
-   * How to read the configuration again for a push that it doesn't explain and that came at `receivedAtMs`; null where it is new enough
-   * already, or was read a moment ago. Absent: never.
+   * How to have the configuration read again, where it changed, for a push that it doesn't explain and that came at `receivedAtMs`; null where
+   * it was read after that. Absent: never.
    */
   readonly renewal?: (receivedAtMs: number) => (() => Promise<void>) | null;
   readonly limits: Limits;

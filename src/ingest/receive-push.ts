@@ -124,8 +124,8 @@ export class PushReceiver {
   }
 
   /**
-   * "later" where the database has to be asked and is away, and the push may be mapped later; "again" where the configuration was read again
-   * because it did not explain the push.
+   * "later" where the database has to be asked and is away, and the push may be mapped later; "again" where the configuration did not explain
+   * the push and is another by now.
    */
   private *planFor(
     opened: Opened,
@@ -134,26 +134,18 @@ export class PushReceiver {
   ): Steps<MappingPlan | null | "later" | "again"> {
     if (mapsAtOnce?.() === false) return "later";
     const patience = { ...this.patience, none: mapsAtOnce !== undefined };
+    const known = this.with.configuration();
     try {
       const plan = yield* preparePlan(opened, this.with, this.statusWords, patience);
-      return isUnexplained(opened, plan, this.with) && (yield* this.renewed(receivedAtMs, patience))
-        ? "again"
-        : plan;
+      if (!isUnexplained(opened, plan, this.with)) return plan;
+      // What was imported before it came must explain it, although the daemon is told of changes a little late.
+      const renewal = this.with.renewal?.(receivedAtMs) ?? null;
+      if (renewal !== null) yield* lookUp(renewal, patience);
+      return this.with.configuration() === known ? plan : "again";
     } catch (error) {
       if (mapsAtOnce !== undefined && isAway(error)) return "later";
       throw error;
     }
-  }
-
-  /**
-   * Whether the configuration was read again since the push came. What was imported before it must explain it, although the daemon is told of
-   * changes a little late.
-   */
-  private *renewed(receivedAtMs: number, patience: Patience): Steps<boolean> {
-    const renewal = this.with.renewal?.(receivedAtMs) ?? null;
-    if (renewal === null) return false;
-    yield* lookUp(renewal, patience);
-    return true;
   }
 
   /**

@@ -13,8 +13,7 @@ export class DatabaseGate {
 
   around(database: Database): Database {
     const pass = <R>(work: () => Promise<R>): Promise<R> => {
-      const closed = this.closed();
-      return closed === null ? work() : Promise.reject(new StorageError("unavailable", closed));
+      return this.isOpen ? work() : Promise.reject(this.unavailable());
     };
     return {
       schema: database.schema,
@@ -52,6 +51,10 @@ export class DatabaseGate {
     return this.away ?? (this.current ? null : "The database is away; its structure was not looked at yet.");
   }
 
+  private unavailable(): StorageError {
+    return new StorageError("unavailable", this.closed() ?? "The database has only just come.");
+  }
+
   private async listenLater(
     database: Database,
     ...[channel, onNotify, onGap]: ListenArguments
@@ -63,6 +66,7 @@ export class DatabaseGate {
     };
     this.waiting.add(begin);
     return {
+      caughtUp: () => (listener === null ? Promise.reject(this.unavailable()) : listener.caughtUp()),
       close: async () => {
         this.waiting.delete(begin);
         await listener?.close();

@@ -42,6 +42,8 @@ export interface Database {
 }
 
 export interface Listener {
+  /** Resolves when everything is told that was committed before the call. Throws `unavailable` while it isn't connected. */
+  caughtUp(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -154,6 +156,13 @@ async function listen(
   };
   await open();
   return {
+    // The server tells a session what it listens for before it says that a statement is done.
+    caughtUp: async () => {
+      if (client === null) throw new StorageError("unavailable", `not connected to hear of "${channel}"`);
+      await client.query("SELECT").catch((error: unknown) => {
+        throw storageError(error);
+      });
+    },
     close: async () => {
       closed = true;
       if (timer) clearTimeout(timer);

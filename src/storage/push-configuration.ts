@@ -76,8 +76,8 @@ export interface WatchedConfiguration {
   /** Reads it again; concurrent calls share one reading that began after they asked. */
   reload(): Promise<void>;
   /**
-   * How to read it again for what came at `sinceMs` and isn't explained. null: what is known was read after that, or was read a moment ago and
-   * nothing has been told to have changed.
+   * How to see to it that what was committed before `sinceMs` is known: it is read again where it changed. null: what is known was read after
+   * that.
    */
   renewal(sinceMs: number): (() => Promise<void>) | null;
   close(): Promise<void>;
@@ -85,8 +85,6 @@ export interface WatchedConfiguration {
 
 /** Changes that come in one go, such as an import, are read once, this long after the first. */
 const SETTLE_MS = 100;
-/** Between readings for what nobody explains. */
-const RENEWAL_MS = 2_000;
 
 export interface ConfigurationWatch {
   readonly onReload?: (outcome: { error: unknown } | { version: number }) => void;
@@ -142,14 +140,16 @@ export async function watchMappingConfiguration(
     }, SETTLE_MS).unref();
   };
   const listener: Listener = await database.listen("hes_configuration", changed, changed);
+  // A round trip for each asker is cheap, and who sends what nobody explains doesn't have everything read again and again.
+  const catchUp = async () => {
+    await listener.caughtUp();
+    const isBehind = timer !== null || readings > 0;
+    if (isBehind) await reload();
+  };
   return {
     current: () => configuration,
     reload,
-    renewal: (sinceMs) => {
-      if (readAtMs > sinceMs) return null;
-      const isBehind = timer !== null || readings > 0;
-      return isBehind || Date.now() - readAtMs >= RENEWAL_MS ? reload : null;
-    },
+    renewal: (sinceMs) => (readAtMs > sinceMs ? null : catchUp),
     close: async () => {
       if (timer) clearTimeout(timer);
       await listener.close();

@@ -167,6 +167,8 @@ export class Surroundings {
   statusWordsAway = false;
   /** Each holds the answer to one look-up back, the first to the first. */
   readonly slowLookUps: Promise<void>[] = [];
+  /** Reads the mapping's configuration again, as after an import. */
+  renew: () => Promise<void> = async () => undefined;
   /** Holds the next reading of the configuration back. */
   holdRenewal: Promise<void> | null = null;
   /** Holds commits back until it is resolved. */
@@ -265,6 +267,12 @@ export class Surroundings {
     records = { ...records, lists: [...records.lists, ...lists] };
     let configuration = configureMapping(records);
     let reading: Promise<void> | null = null;
+    this.renew = async () => {
+      await this.holdRenewal;
+      this.renewals++;
+      records = { ...records, scalers: [...scalersRead] };
+      configuration = configureMapping(records);
+    };
     return {
       durableLog: this.durableLog,
       logged: this.logged,
@@ -308,11 +316,7 @@ export class Surroundings {
       configuration: () => configuration,
       renewal: () => {
         if (this.renewals > 0) return null;
-        reading ??= (this.holdRenewal ?? Promise.resolve()).then(() => {
-          this.renewals++;
-          records = { ...records, scalers: [...scalersRead] };
-          configuration = configureMapping(records);
-        });
+        reading ??= this.renew();
         return () => reading!;
       },
       limits,
