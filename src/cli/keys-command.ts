@@ -7,6 +7,7 @@ import { findSharedKeys } from "../storage/shared-keys.ts";
 import { readText } from "./input.ts";
 import type { Program } from "./program.ts";
 import { rekeyCommand } from "./rekey-command.ts";
+import { restartCountersCommand } from "./restart-counters-command.ts";
 import { rotateCommand } from "./rotate-command.ts";
 import { withSession } from "./session.ts";
 import { sharedKeyWarnings } from "./shared-keys-text.ts";
@@ -20,6 +21,7 @@ export function keysCommand(program: Program): Command {
     rotateCommand(program),
     rekeyCommand(program),
     skipCountersCommand(program),
+    restartCountersCommand(program),
   ]) {
     command.addCommand(sub);
   }

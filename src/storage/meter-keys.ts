@@ -54,7 +54,8 @@ export async function formerKeys(client: Client, meterId: string): Promise<Store
   return rows.map(stored);
 }
 
-const opened = (ring: KeyRing, key: StoredKey) =>
+/** @throws Error where it was sealed with a key-encryption key that is gone */
+export const openStoredKey = (ring: KeyRing, key: StoredKey) =>
   ring.open(key.envelope, {
     meterId: key.meterId,
     kind: key.kind,
@@ -86,7 +87,7 @@ export function openKeys(
         kind: key.kind,
         clientSap: key.clientSap,
         state: key.state,
-        key: opened(ring, key),
+        key: openStoredKey(ring, key),
       };
       const list = found.get(key.meterId);
       if (list) list.push(usable);
@@ -169,7 +170,7 @@ export async function insertKeys(
 
 function isSame(ring: KeyRing, current: StoredKey, secret: Buffer): boolean {
   try {
-    return opened(ring, current).export().equals(secret);
+    return openStoredKey(ring, current).export().equals(secret);
   } catch {
     // Sealed with a key-encryption key that is gone: the new one takes its place.
     return false;
