@@ -27,6 +27,7 @@ import { BLOCK_LOAD, FakeMeter, FakeRoads } from "../support/fake-meter.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+const APPLIED = { verdict: "applied", values: 0, rows: 0, octets: 0, error: null };
 const PERIOD = 30 * MINUTE;
 /** 2026-07-24 05:30 in India: five blocks and a half after 03:00. */
 const NOW = Date.parse("2026-07-24T00:00Z");
@@ -395,6 +396,31 @@ describe.each(ENGINES)("on $name", (engine) => {
       ]);
       await work(poller({ daemonId: mine }));
       expect((await history()).map((row) => row["meter"])).toEqual(["M2", "M1"]);
+    });
+
+    it("never have a meter at the same time, whatever of it each claims in the same moment", async () => {
+      await test.database.query(
+        "INSERT INTO public.meters (meter_number, meter_type) SELECT 'Y' || n, 'D1' FROM generate_series(1, 30) n",
+      );
+      // Four lists of each meter, due at the same time.
+      await test.database.query(
+        `INSERT INTO schedule_entries (push_schedule_id, push_object_id)
+         SELECT $1, id FROM push_objects WHERE kind = 'poll' AND category = 'D1' AND profile_kind <> 'block'`,
+        [schedule],
+      );
+      await fire();
+      const both = [0, 1].map(() => openPollTasks(test.database, partitions, randomUUID()));
+      const options = { nowMs: NOW, pollsMax: 9, gapsMax: 1, clientSap: 32 };
+      for (let made = 0; made < 20; made++) {
+        const [mine, theirs] = await Promise.all(both.map((tasks) => tasks.claim(options)));
+        const meetings = new Set(mine!.map(({ meter }) => meter.id));
+        expect(theirs!.filter(({ meter }) => meetings.has(meter.id))).toEqual([]);
+        for (const [index, claimed] of [mine!, theirs!].entries()) {
+          for (const poll of claimed) await both[index]!.close(poll, APPLIED, null);
+        }
+      }
+      const [left] = await all("SELECT count(*) AS n FROM poll_tasks");
+      expect(left!["n"]).toBe(0);
     });
 
     it("take over from one that died, and its attempt says so", async () => {
