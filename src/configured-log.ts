@@ -6,7 +6,7 @@ import { claimSpool, SpoolTakenError } from "./durable-log/spool/claim.ts";
 import { directoryFiles } from "./durable-log/spool/files.ts";
 import { openSpool } from "./durable-log/spool/spool.ts";
 import { EXIT, UserError } from "./exit.ts";
-import { loggedFrame, readAcceptedRecord } from "./ingest/accepted-record.ts";
+import { readLoggedFrame } from "./ingest/accepted-record.ts";
 import { LoggedCounters } from "./ingest/logged-counters.ts";
 import type { Config } from "./settings.ts";
 import { type CounterLog, Snapshot } from "./snapshot/snapshot.ts";
@@ -69,7 +69,7 @@ async function openConfiguredSpool(config: Config, observer: LogObserver): Promi
   const logged = loggedInto(snapshot);
   const onRecovered = (payload: Buffer, isDrained: boolean) => {
     try {
-      const frame = loggedFrame(readAcceptedRecord(payload));
+      const frame = readLoggedFrame(payload);
       if (frame === null) return;
       logged.stored(frame);
       if (!isDrained) logged.log(frame);

@@ -23,6 +23,8 @@ const MOVED = 0x04;
 const SET_ASIDE = 0x08;
 const BY_GATEWAY = 0x10;
 const DIGEST_OCTETS = 16;
+/** Behind version, flags and time. */
+const AT_METER = 10;
 /** What one octet, and two, can say the length of; longer texts are cut. */
 const SHORT_MAX = 0xff;
 const LONG_MAX = 0xffff;
@@ -91,6 +93,39 @@ export function readAcceptedRecord(octets: Buffer): Acceptance {
   const moved = protection !== null && (flags & MOVED) !== 0;
   const counter = moved ? { meterId, clientSap, isFinal: true, ...nameAndCounter(protection) } : null;
   return { arrival, meterId, protection, counter, setAside };
+}
+
+/**
+ * Of a record only what it says of a counter, as `loggedFrame`: a daemon that starts reads this of everything that an outage left in its log, and
+ * meters wait for it. Throws as `readAcceptedRecord`.
+ */
+export function readLoggedFrame(octets: Buffer): LoggedFrame | null {
+  try {
+    const version = octets.readUInt8(0);
+    if (version !== VERSION) throw new DecodeError("invalid", 0, `a record of version ${version}`);
+    const flags = octets.readUInt8(1);
+    if ((flags & PROTECTED) === 0) return null;
+    const afterMeter = AT_METER + 1 + octets.readUInt8(AT_METER);
+    const clientSap = octets.readUInt16BE(afterMeter);
+    const afterFraming = afterMeter + 5 + octets.readUInt8(afterMeter + 4);
+    const at = afterFraming + 1 + octets.readUInt8(afterFraming);
+    const titleFrom = at + 5;
+    const titleTo = titleFrom + octets.readUInt8(at + 4);
+    const digestFrom = titleTo + 5;
+    if (octets.length < digestFrom + DIGEST_OCTETS) throw new RangeError("no whole digest");
+    return {
+      keyId: octets.readUInt32BE(at),
+      systemTitle: octets.toString("latin1", titleFrom, titleTo),
+      clientSap,
+      counter: octets.readUInt32BE(titleTo + 1),
+      // A copy: it outlives the segment that it was read from.
+      digest: Buffer.from(octets.subarray(digestFrom, digestFrom + DIGEST_OCTETS)),
+      moved: (flags & MOVED) !== 0,
+    };
+  } catch (error) {
+    if (error instanceof RangeError) throw new DecodeError("truncated", octets.length, "a record ends early");
+    throw error;
+  }
 }
 
 /** What the record says of a counter; null where nothing protected the push. */

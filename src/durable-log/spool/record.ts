@@ -14,6 +14,7 @@ import { crc32 } from "node:zlib";
 
 export const SEGMENT_HEADER = Buffer.from("48455353504f4f4c00000001", "hex");
 const MARK = Buffer.from("HESR");
+const MARK_NUMBER = MARK.readUInt32BE();
 const HEADER_OCTETS = 20;
 const AT_LENGTH = 4;
 const AT_SEQUENCE = 8;
@@ -37,13 +38,12 @@ export function writeRecord(
   into.writeUInt32BE(payload.length, at + AT_LENGTH);
   into.writeBigUInt64BE(BigInt(sequence), at + AT_SEQUENCE);
   payload.copy(into, at + HEADER_OCTETS);
-  into.writeUInt32BE(checksum(into, at, nonce, payload.length), at + AT_CRC);
+  into.writeUInt32BE(checksum(into, at, nonce, payload), at + AT_CRC);
   return at + HEADER_OCTETS + payload.length;
 }
 
-function checksum(octets: Buffer, at: number, nonce: number, length: number): number {
-  const head = crc32(octets.subarray(at + AT_LENGTH, at + AT_CRC), nonce);
-  return crc32(octets.subarray(at + HEADER_OCTETS, at + HEADER_OCTETS + length), head);
+function checksum(octets: Buffer, at: number, nonce: number, payload: Buffer): number {
+  return crc32(payload, crc32(octets.subarray(at + AT_LENGTH, at + AT_CRC), nonce));
 }
 
 export interface StoredRecord {
@@ -93,14 +93,19 @@ export function parseRecords(
 
 function recordAt(octets: Buffer, at: number, nonce: number): StoredRecord | "need-more" | "invalid" {
   const left = octets.length - at;
-  const seen = Math.min(left, MARK.length);
-  if (octets.compare(MARK, 0, seen, at, at + seen) !== 0) return "invalid";
-  if (left < HEADER_OCTETS) return "need-more";
+  if (left < HEADER_OCTETS) {
+    const seen = Math.min(left, MARK.length);
+    return octets.compare(MARK, 0, seen, at, at + seen) === 0 ? "need-more" : "invalid";
+  }
+  if (octets.readUInt32BE(at) !== MARK_NUMBER) return "invalid";
   const length = octets.readUInt32BE(at + AT_LENGTH);
   if (length > PAYLOAD_OCTETS_MAX) return "invalid";
   if (left < HEADER_OCTETS + length) return "need-more";
-  if (checksum(octets, at, nonce, length) !== octets.readUInt32BE(at + AT_CRC)) return "invalid";
-  const sequence = Number(octets.readBigUInt64BE(at + AT_SEQUENCE));
+  const payload = octets.subarray(at + HEADER_OCTETS, at + HEADER_OCTETS + length);
+  if (checksum(octets, at, nonce, payload) !== octets.readUInt32BE(at + AT_CRC)) return "invalid";
+  // As a BigInt it would cost more than all that is read of the record besides.
+  const sequence =
+    octets.readUInt32BE(at + AT_SEQUENCE) * 2 ** 32 + octets.readUInt32BE(at + AT_SEQUENCE + 4);
   if (!Number.isSafeInteger(sequence)) return "invalid";
-  return { sequence, payload: octets.subarray(at + HEADER_OCTETS, at + HEADER_OCTETS + length) };
+  return { sequence, payload };
 }

@@ -33,8 +33,8 @@ export async function recoverSegments(options: SpoolOptions, from: number): Prom
       const text = `${contents.damaged} octets of ${name} belong to no whole record; the records around them are kept`;
       observer.problem(text, new Error(text));
     }
-    const untrimmed = contents.sequences.filter((sequence) => sequence >= from).length;
-    if (untrimmed > 0 || (options.onRetained !== undefined && contents.sequences.length > 0)) {
+    const { untrimmed } = contents;
+    if (untrimmed > 0 || (options.onRetained !== undefined && contents.records > 0)) {
       segments.push({
         ...{ name, first, nonce, file, end: contents.end, next: contents.next, untrimmed, sealed: true },
         ...{ cursor: FIRST_RECORD, recovered: true, damaged: contents.damaged > 0 },
@@ -49,7 +49,9 @@ export async function recoverSegments(options: SpoolOptions, from: number): Prom
 }
 
 interface Contents {
-  readonly sequences: readonly number[];
+  readonly records: number;
+  /** Those that aren't applied. */
+  readonly untrimmed: number;
   readonly next: number;
   /** Behind the last whole record. */
   readonly end: number;
@@ -74,16 +76,14 @@ async function readContents(
   );
   let whole = 0;
   let end = FIRST_RECORD;
+  let next = 0;
+  let untrimmed = 0;
   for (const { sequence, payload } of records) {
     onRecovered(payload, sequence < from);
     whole += recordOctets(payload);
     end = payload.byteOffset - octets.byteOffset + payload.length;
+    next = Math.max(next, sequence + 1);
+    if (sequence >= from) untrimmed++;
   }
-  const sequences = records.map(({ sequence }) => sequence);
-  return {
-    sequences,
-    next: sequences.reduce((highest, sequence) => Math.max(highest, sequence + 1), 0),
-    end,
-    damaged: end - FIRST_RECORD - whole,
-  };
+  return { records: records.length, untrimmed, next, end, damaged: end - FIRST_RECORD - whole };
 }

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import type { Acceptance } from "../../src/ingest/accepted.ts";
+import {
+  loggedFrame,
+  readAcceptedRecord,
+  readLoggedFrame,
+  writeAcceptedRecord,
+} from "../../src/ingest/accepted-record.ts";
+
+const METER = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+const arrival = {
+  ...{ framing: "wrapper", apdu: Buffer.from("db08", "hex"), clientSap: 64, serverSap: 1, peer: "10.0.0.7" },
+  ...{ receivedAtMs: 1_790_000_000_123, lastMeter: null, counterRule: "live" as const },
+};
+const protection = {
+  ...{ keyId: 70_000, systemTitle: "4142430000000001", control: 0x30, counter: 0xffff_fffe, verified: true },
+  digest: Buffer.from("00112233445566778899aabbccddeeff", "hex"),
+};
+const counter = {
+  ...{ meterId: METER, clientSap: 64, isFinal: true, keyId: 70_000, systemTitle: protection.systemTitle },
+  ...{ counter: protection.counter, digest: protection.digest },
+};
+const acceptance: Acceptance = { arrival, meterId: METER, protection, counter, setAside: null };
+
+describe("what a record says of its counter", () => {
+  it.each<[string, Acceptance]>([
+    ["a counter that moved", acceptance],
+    ["one that stood still", { ...acceptance, counter: null }],
+    [
+      "set aside, by a gateway",
+      {
+        ...acceptance,
+        arrival: { ...arrival, behindGateway: "M1" },
+        setAside: { reason: "unreadable", text: "why" },
+      },
+    ],
+    [
+      "long names",
+      { ...acceptance, arrival: { ...arrival, peer: "fe80::1%eth0".repeat(9), framing: "hdlc" } },
+    ],
+    ["in clear", { ...acceptance, protection: null, counter: null }],
+  ])("is read as from the whole: %s", (_, one) => {
+    const octets = writeAcceptedRecord(one);
+    expect(readLoggedFrame(octets)).toEqual(loggedFrame(readAcceptedRecord(octets)));
+  });
+
+  it("stands where the layout says, and is a copy", () => {
+    const octets = writeAcceptedRecord(acceptance);
+    const frame = readLoggedFrame(octets)!;
+    octets.fill(0);
+    expect(frame).toEqual({
+      ...{ keyId: 70_000, systemTitle: "4142430000000001", clientSap: 64, counter: 0xffff_fffe, moved: true },
+      digest: Buffer.from("00112233445566778899aabbccddeeff", "hex"),
+    });
+  });
+
+  it("of a record that ends early, or of another version, is an error that is declared", () => {
+    const octets = writeAcceptedRecord(acceptance);
+    const digestEnd = octets.length - arrival.apdu.length;
+    for (let length = 0; length < digestEnd; length++) {
+      expect(() => readLoggedFrame(octets.subarray(0, length))).toThrow(
+        expect.objectContaining({ name: "DecodeError" }),
+      );
+    }
+    octets[0] = 9;
+    expect(() => readLoggedFrame(octets)).toThrow("a record of version 9");
+  });
+});
