@@ -21,6 +21,8 @@ export interface MeterPlan {
   /** 16 octets, 32 in suite 2; so is the next, null where it authenticates nothing. */
   readonly guek: Buffer;
   readonly gak: Buffer | null;
+  /** Wraps keys that a head-end transfers. */
+  readonly master: Buffer;
   /** 0 in clear, 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
   readonly protection: 0 | 0x20 | 0x30;
   readonly framing: LineFraming;
@@ -135,6 +137,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     suite,
     guek: keyOf(seed, meterNumber, "guek", keyOctets),
     gak: keyOf(seed, meterNumber, "gak", keyOctets),
+    master: keyOf(seed, meterNumber, "master", keyOctets),
     protection: choices.protection ?? (index % 3 === 2 ? 0x20 : 0x30),
     framing: quirk?.framing ?? choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
     habits: quirk?.habits ?? {},
@@ -173,15 +176,20 @@ export function importCsv(
       ...[plan.meterNumber, plan.meterType, plan.identity.manufacturer, plan.identity.category],
       ...[plan.identity.logicalDeviceName, plan.systemTitle.toString("hex")],
       ...[PROTECTION_NAMES[plan.protection], String(plan.suite)],
-      ...(plan.protection === 0 ? ["", ""] : [plan.guek.toString("hex"), plan.gak?.toString("hex") ?? ""]),
+      ...(plan.protection === 0 ? ["", "", ""] : keysOf(plan)),
       ...[FRAMING_NAMES[plan.framing], called === null ? "listen" : "dial", plan.deviationSign],
       ...[plan.style.time.zone.name, "simulated"],
       ...(addressed ? addressOf(plan, called) : []),
     ].join(",");
   });
   const header =
-    "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,framing,mode,deviation_sign,time_zone,group";
+    "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,master_key,framing,mode,deviation_sign,time_zone,group";
   return `${[addressed ? `${header},host,port,server_sap` : header, ...lines].join("\n")}\n`;
+}
+
+/** Who has no objects can't be given keys. */
+function keysOf({ guek, gak, master, clients }: MeterPlan): string[] {
+  return [guek.toString("hex"), gak?.toString("hex") ?? "", clients.length > 0 ? master.toString("hex") : ""];
 }
 
 const FRAMING_NAMES = { wrapper: "wrapper", hdlc: "hdlc", mbus: "auto" } as const;

@@ -1,11 +1,14 @@
+import type { Data } from "../src/dlms/encoding/data-types.ts";
+import type { ActionResult } from "../src/dlms/xdlms/result-codes.ts";
 import type { Clock } from "./clock.ts";
 import { ClockError, type ClockErrors } from "./clock-error.ts";
 import { withoutConfirmations } from "./confirmations.ts";
 import { type DeliveryRule, PushDelivery } from "./delivery.ts";
 import type { DeviceModel } from "./device/device-model.ts";
 import { type DeviceHost, MeterDevice } from "./device/meter-device.ts";
+import { MeterKeys } from "./device/meter-keys.ts";
 import { MeterServer } from "./device/meter-server.ts";
-import { confirming, type Envelope, longInvokeIdOf, notification, protectionKeys, seal } from "./envelope.ts";
+import { confirming, type Envelope, longInvokeIdOf, notification, seal } from "./envelope.ts";
 import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor } from "./faults.ts";
 import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
@@ -72,6 +75,7 @@ export class Station implements DeviceHost {
   readonly meter: PushSource;
   readonly line: MeterLine;
   readonly #options: StationOptions;
+  readonly #keys: MeterKeys;
   readonly #envelope: Envelope;
   readonly #clock: ClockError;
   readonly #delivery: PushDelivery;
@@ -92,9 +96,13 @@ export class Station implements DeviceHost {
     this.meter = options.meter;
     this.line = options.line;
     const { plan } = options.meter;
+    const keys = new MeterKeys(plan);
+    this.#keys = keys;
     this.#envelope = {
       systemTitle: plan.systemTitle,
-      keys: protectionKeys(plan.guek, plan.gak),
+      get keys() {
+        return keys.protection;
+      },
       control: plan.protection === 0 ? 0 : plan.protection | plan.suite,
       framing: plan.framing,
       habits: plan.habits,
@@ -142,6 +150,12 @@ export class Station implements DeviceHost {
     this.#push(pushes);
   }
 
+  transferKeys(parameters: Data | null): ActionResult {
+    const result = this.#keys.transfer(parameters);
+    if (result === "success") this.#server?.keysChanged();
+    return result;
+  }
+
   counterOf(clientSap: number): number {
     if (clientSap === PUSH_CLIENT_SAP) return this.#counter;
     return this.#server?.counterOf(clientSap) ?? 0;
@@ -152,7 +166,13 @@ export class Station implements DeviceHost {
       const { firstCounter } = this.#options;
       const device = new MeterDevice(model, meter, this);
       const { plan } = meter;
-      this.#server = new MeterServer({ model, device, plan, keys: this.#envelope.keys, firstCounter });
+      this.#server = new MeterServer({
+        model,
+        device,
+        plan,
+        keys: () => this.#keys.protection,
+        firstCounter,
+      });
     }
     return this.#server;
   }

@@ -35,6 +35,7 @@ export function planInterface(
     suite: 0,
     guek: keyOf(seed, meterNumber, "guek"),
     gak: null,
+    master: keyOf(seed, meterNumber, "master"),
     protection: model.isCiphered ? ENCRYPTED : 0,
     framing: model.line.framing,
     habits: {

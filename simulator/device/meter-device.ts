@@ -26,12 +26,16 @@ import { ImageTransfer } from "./image-transfer.ts";
 import { entriesInUse, readBuffer, selectRows } from "./profile-buffer.ts";
 import { askingAs, attributeRights, methodRights } from "./rights.ts";
 
+const KEY_TRANSFER = 2;
+
 /** What stands around a meter that is talked to: its clock, its line, its counters. */
 export interface DeviceHost {
   /** What the meter's clock shows, epoch ms. */
   now(): number;
   setClock(epochMs: number): void;
   push(pushes: readonly PushContent[]): void;
+  /** Method 2 of its security setups. */
+  transferKeys(parameters: Data | null): ActionResult;
   /** Invocation counter of an association, as 0.0.43.1.e tells it. */
   counterOf(clientSap: number): number;
   /** host:port that it pushes to. */
@@ -132,6 +136,7 @@ export class MeterDevice implements MeterObjects {
     if (classId === 18) return answer(this.#imageTransfer().invoke(methodId, parameters));
     if (classId === 9) return this.#execute(object, parameters);
     if (classId === 20) return this.#activateCalendar(object);
+    if (classId === 64 && methodId === KEY_TRANSFER) return answer(this.#host.transferKeys(parameters));
     // Adjustments of the clock by less than a minute, of a clock that is right.
     return answer(classId === 8 ? "success" : "other-reason");
   }

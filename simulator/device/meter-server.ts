@@ -33,7 +33,7 @@ export interface MeterServerOptions {
   readonly device: MeterDevice;
   readonly plan: MeterPlan;
   /** Of associations that have none of their own in the plan. */
-  readonly keys: ProtectionKeys;
+  readonly keys: () => ProtectionKeys;
   /** Counter of its first answer in each association. */
   readonly firstCounter: number;
 }
@@ -54,6 +54,11 @@ export class MeterServer {
   counterOf(clientSap: number): number {
     if (clientSap === 0) return Math.max(0, ...[...this.#received.values()].map(({ high }) => high));
     return Math.max(0, this.#received.get(clientSap)?.high ?? 0);
+  }
+
+  /** Under new keys counters begin anew, in associations to come. */
+  keysChanged(): void {
+    this.#received.clear();
   }
 
   /** What somebody has written into an attribute of a push setup; null: nobody has. */
@@ -127,26 +132,33 @@ export class MeterServer {
       secret: secret === undefined ? null : secretKey(Buffer.from(secret, "latin1")),
       ciphered,
       conformance,
-      security:
-        ciphered || mechanism === GMAC
-          ? {
-              suite: this.#options.plan.suite,
-              keys: this.#keys(clientSap),
-              sent: this.#sentCounter(clientSap),
-              received: this.#receivedCounter(clientSap),
-              required,
-            }
-          : null,
+      security: ciphered || mechanism === GMAC ? this.#security(clientSap, required) : null,
       ...(preEstablished
         ? { preEstablished: { clientTitle: null, clientMaxReceivePduSize: MAX_RECEIVE_PDU_SIZE } }
         : {}),
     };
   }
 
+  /** Keys that are transferred in one association are those of the next, on the same connection too. */
+  #security(clientSap: number, required: number): NonNullable<AssociationPolicy["security"]> {
+    const server = this;
+    return {
+      suite: this.#options.plan.suite,
+      get keys() {
+        return server.#keys(clientSap);
+      },
+      sent: this.#sentCounter(clientSap),
+      get received() {
+        return server.#receivedCounter(clientSap);
+      },
+      required,
+    };
+  }
+
   #keys(clientSap: number): ProtectionKeys {
     const { plan, keys } = this.#options;
     const own = plan.clientKeys.get(clientSap);
-    return own === undefined ? keys : protectionKeys(own.guek, own.gak);
+    return own === undefined ? keys() : protectionKeys(own.guek, own.gak);
   }
 
   #receivedCounter(clientSap: number): ReceivedCounter {

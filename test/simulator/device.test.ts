@@ -49,6 +49,7 @@ function meterOf(hours: number, played: DeviceModel | null = null) {
       host.nowMs = epochMs;
     },
     push: (pushes: readonly PushContent[]) => pushed.push(...pushes),
+    transferKeys: () => "other-reason",
     counterOf: (clientSap: number) => server.counterOf(clientSap),
     destination: "127.0.0.1:4059",
     pushHabits: { randomisationMs: 0, retries: 3, repetitionMs: 10_000 },
@@ -59,7 +60,7 @@ function meterOf(hours: number, played: DeviceModel | null = null) {
     model,
     device: new MeterDevice(model, meter, host),
     plan,
-    keys,
+    keys: () => keys,
     firstCounter: 500,
   });
   return { plan, server, pushed, host, keys, model };

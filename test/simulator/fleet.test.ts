@@ -175,10 +175,10 @@ describe("a fleet", () => {
     const { fleet } = fleetOf({ host: "127.0.0.1", port: 9 }, { meters: 5 });
     const [header, first, , , , last] = fleet.importCsv().split("\n");
     expect(header).toBe(
-      "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,framing,mode,deviation_sign,time_zone,group",
+      "meter_number,meter_type,manufacturer,model,logical_device_name,system_title,required_protection,security_suite,guek,gak,master_key,framing,mode,deviation_sign,time_zone,group",
     );
     expect(first).toMatch(
-      /^SIM10000001,SIM-D1,Simulated Meters,D1,SIM0000010000001,53494d0000989681,authenticated\+encrypted,0,[0-9a-f]{32},[0-9a-f]{32},wrapper,listen,standard,Asia\/Kolkata,simulated$/,
+      /^SIM10000001,SIM-D1,Simulated Meters,D1,SIM0000010000001,53494d0000989681,authenticated\+encrypted,0,[0-9a-f]{32},[0-9a-f]{32},[0-9a-f]{32},wrapper,listen,standard,Asia\/Kolkata,simulated$/,
     );
     expect(last).toMatch(/^SIM10000005,SIM-D2,.*,listen,reversed,/);
     const keys = fleet.keysCsv().split("\n");
