@@ -4,6 +4,7 @@ import { writeApdu } from "../src/dlms/xdlms/apdu.ts";
 import { frame, type LineFraming } from "./framing.ts";
 import type { Habits } from "./habits.ts";
 import { meterTime, type TimeStyle } from "./local-time.ts";
+import type { KeyPair } from "./planned-keys.ts";
 
 /** How one meter's APDUs are protected and framed. */
 export interface Envelope {
@@ -16,8 +17,7 @@ export interface Envelope {
   readonly habits?: Habits;
 }
 
-/** @param guek 16 octets @param gak 16 octets, null for a meter that only encrypts */
-export function protectionKeys(guek: Buffer, gak: Buffer | null): ProtectionKeys {
+export function protectionKeys({ guek, gak }: KeyPair): ProtectionKeys {
   return { encryption: createSecretKey(guek), authentication: gak };
 }
 

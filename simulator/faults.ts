@@ -183,7 +183,7 @@ export const FAULTS = {
     about: "the push was ciphered with keys that are not this meter's",
     happen: ({ envelope, plaintext, counter, octets }) => {
       if (isInClear(envelope)) return null;
-      const keys = protectionKeys(Buffer.alloc(16, 0x5a), Buffer.alloc(16, 0xa5));
+      const keys = protectionKeys({ guek: Buffer.alloc(16, 0x5a), gak: Buffer.alloc(16, 0xa5) });
       const foreign = seal({ ...envelope, keys }, plaintext, counter);
       const answer = (envelope.control & AUTHENTICATED) !== 0 ? "bad_tag" : "malformed";
       return { steps: [octetsOf(foreign), octetsOf(octets)], answer };

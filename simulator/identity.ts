@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import type { SecuritySuite } from "../src/dlms/security/security-control.ts";
 import type { Identity } from "./capture.ts";
 import { TRIAL_CLIENTS } from "./device/trial-clients.ts";
 import type { LineFraming } from "./framing.ts";
 import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
-import type { Model } from "./model.ts";
+import type { Model, ModelClient } from "./model.ts";
+import { type KeyPair, PlannedKeys } from "./planned-keys.ts";
 import type { BodyStyle, Layout } from "./push-body.ts";
 import { fraction, mix } from "./random.ts";
 
@@ -18,31 +18,17 @@ export interface MeterPlan {
   /** Eight octets. */
   readonly systemTitle: Buffer;
   readonly suite: SecuritySuite;
-  /** 16 octets, 32 in suite 2; so is the next, null where it authenticates nothing. */
-  readonly guek: Buffer;
-  readonly gak: Buffer | null;
-  /** Wraps keys that a head-end transfers. */
-  readonly master: Buffer;
+  readonly keys: PlannedKeys;
   /** 0 in clear, 0x20 encrypted only, 0x30 authenticated and encrypted, as the security control octet says. */
   readonly protection: 0 | 0x20 | 0x30;
   readonly framing: LineFraming;
   readonly habits: Habits;
   readonly style: BodyStyle;
   readonly deviationSign: "standard" | "reversed";
-  readonly clients: readonly PlannedClient[];
-  /** Passwords and HLS secrets by client SAP: 16 characters, as makers print them. */
-  readonly secrets: ReadonlyMap<number, string>;
-  /** Keys by client SAP, where each association has its own; the rest have the meter's. */
-  readonly clientKeys: ReadonlyMap<number, { readonly guek: Buffer; readonly gak: Buffer }>;
+  /** Associations that a head-end can be told of. */
+  readonly clients: readonly ModelClient[];
   /** Address that it calls from, where that is what it is known by; null: any. */
   readonly localAddress: string | null;
-}
-
-/** An association that a head-end can be told of. */
-export interface PlannedClient {
-  readonly sap: number;
-  readonly mechanism: (typeof MECHANISM_NAMES)[number];
-  readonly context: string;
 }
 
 /** Fixed for all meters, or null: meters differ, each by its number. */
@@ -61,32 +47,12 @@ export interface PlanChoices {
 }
 
 const MECHANISM_NAMES = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6"] as const;
-const WITHOUT_SECRET: ReadonlySet<string> = new Set(["none", "hls5"]);
+const WITHOUT_SECRET: ReadonlySet<number> = new Set([0, 5]);
 
-/** Every client of a meter, its mechanism, and how the keys' file names its context. */
-function clientsOf(model: Model, trialClients: boolean): PlannedClient[] {
-  const own = model.clients.map(({ sap, mechanism }) => ({
-    sap,
-    mechanism: MECHANISM_NAMES[mechanism],
-    context: "auto",
-  }));
-  if (!trialClients) return own;
-  const trial = TRIAL_CLIENTS.map(({ clientSap, mechanism, ciphered }) => ({
-    sap: clientSap,
-    mechanism: MECHANISM_NAMES[mechanism],
-    context: ciphered ? "ciphered" : "plain",
-  }));
-  return [...own, ...trial];
-}
-
-function secretOf(seed: number, meterNumber: string, clientSap: number): string {
-  return keyOf(seed, meterNumber, `secret ${clientSap}`).toString("hex").slice(0, 16);
-}
-
-/** A key of 16 octets, 32 at most, that belongs to (seed, meter, purpose). Simulated meters guard nothing. */
-export function keyOf(seed: number, meterNumber: string, purpose: string, octets = 16): Buffer {
-  return createHash("sha256").update(`${seed}/${meterNumber}/${purpose}`).digest().subarray(0, octets);
-}
+const TRIAL: readonly ModelClient[] = TRIAL_CLIENTS.map(({ clientSap, mechanism, ciphered }) => ({
+  ...{ sap: clientSap, mechanism },
+  context: ciphered ? "ciphered" : "plain",
+}));
 
 /** What meter number `index` of a fleet has on it, of whatever kind it is. */
 export function nameplate(index: number) {
@@ -114,10 +80,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   const isUntold = sign === 3 && !model.zone.hasSummer;
   const deviation = isUntold ? "absent" : sign === 4 ? "reversed" : "standard";
   const quirk = quirkOf(choices.quirks ?? [], index);
-  const { suite = 0, trialClients = false } = choices;
-  const keyOctets = suite === 2 ? 32 : 16;
-  const clients = clientsOf(model, trialClients);
-  const proven = () => clients.filter(({ mechanism }) => mechanism !== "none");
+  const { suite = 0, trialClients = false, clientKeys: perClient = false } = choices;
   const one = (of: readonly number[], salt: number) =>
     of[Math.floor(fraction(mix(seed, salt), index) * of.length)]!;
   return {
@@ -135,9 +98,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     },
     systemTitle,
     suite,
-    guek: keyOf(seed, meterNumber, "guek", keyOctets),
-    gak: keyOf(seed, meterNumber, "gak", keyOctets),
-    master: keyOf(seed, meterNumber, "master", keyOctets),
+    keys: new PlannedKeys({ seed, meterNumber, suite, authenticates: true, perClient }),
     protection: choices.protection ?? (index % 3 === 2 ? 0x20 : 0x30),
     framing: quirk?.framing ?? choices.framing ?? (index % 4 === 3 ? "hdlc" : "wrapper"),
     habits: quirk?.habits ?? {},
@@ -147,18 +108,8 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
     deviationSign: deviation === "reversed" ? "reversed" : "standard",
-    clients,
+    clients: trialClients ? [...model.clients, ...TRIAL] : model.clients,
     localAddress: null,
-    get secrets() {
-      return new Map(proven().map(({ sap }) => [sap, secretOf(seed, meterNumber, sap)] as const));
-    },
-    get clientKeys() {
-      const own = choices.clientKeys ? proven() : [];
-      const key = (purpose: string) => keyOf(seed, meterNumber, purpose, keyOctets);
-      return new Map(
-        own.map(({ sap }) => [sap, { guek: key(`guek ${sap}`), gak: key(`gak ${sap}`) }] as const),
-      );
-    },
   };
 }
 
@@ -187,9 +138,11 @@ export function importCsv(
   return `${[addressed ? `${header},host,port,server_sap` : header, ...lines].join("\n")}\n`;
 }
 
+const hexOf = ({ guek, gak }: KeyPair) => [guek.toString("hex"), gak?.toString("hex") ?? ""];
+
 /** Who has no objects can't be given keys. */
-function keysOf({ guek, gak, master, clients }: MeterPlan): string[] {
-  return [guek.toString("hex"), gak?.toString("hex") ?? "", clients.length > 0 ? master.toString("hex") : ""];
+function keysOf({ keys, clients }: MeterPlan): string[] {
+  return [...hexOf(keys), clients.length > 0 ? keys.master.toString("hex") : ""];
 }
 
 const FRAMING_NAMES = { wrapper: "wrapper", hdlc: "hdlc", mbus: "auto" } as const;
@@ -203,13 +156,15 @@ function addressOf(
 
 /** A file for `hes keys import`: every association of each meter, with keys where it has its own; else it has the meter's. */
 export function keysCsv(plans: readonly MeterPlan[]): string {
-  const withKeys = plans.some(({ clientKeys }) => clientKeys.size > 0);
-  const lines = plans.flatMap(({ meterNumber, secrets, clients, clientKeys }) =>
+  const withKeys = plans.some(({ keys, clients }) => clients.some(({ sap }) => keys.ofClient(sap) !== null));
+  const lines = plans.flatMap(({ meterNumber, keys, clients }) =>
     clients.map(({ sap, mechanism, context }) => {
-      const secret = WITHOUT_SECRET.has(mechanism) ? "" : `text:${secrets.get(sap)}`;
-      const own = clientKeys.get(sap);
-      const keys = [own?.guek.toString("hex") ?? "", own?.gak.toString("hex") ?? ""];
-      return [meterNumber, sap, mechanism, secret, context, ...(withKeys ? keys : [])].join(",");
+      const secret = WITHOUT_SECRET.has(mechanism) ? "" : `text:${keys.secretOf(sap)}`;
+      const own = mechanism === 0 ? null : keys.ofClient(sap);
+      return [
+        ...[meterNumber, sap, MECHANISM_NAMES[mechanism], secret, context],
+        ...(withKeys ? (own === null ? ["", ""] : hexOf(own)) : []),
+      ].join(",");
     }),
   );
   const header = "meter_number,client_sap,mechanism,secret,context";

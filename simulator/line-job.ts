@@ -31,5 +31,15 @@ export function closingSteps(habit: ConnectionHabit): Step[] {
 /** The job without what was to happen on the way. Its counter, its octets and who is told stay. */
 export function plainly(job: Job, habit: ConnectionHabit): Job {
   job.onPlain();
-  return { ...job, onPlain: () => {}, steps: plainSteps(job.octets, habit) };
+  return { ...job, onPlain: nothing, steps: plainSteps(job.octets, habit) };
 }
+
+/** A push that was sent, once more. */
+export function repetition(
+  { octets, sentAtMs, onPlain }: Pick<Job, "octets" | "sentAtMs" | "onPlain">,
+  habit: ConnectionHabit,
+): Job {
+  return plainly({ steps: [], octets, onSent: nothing, onPlain, sentAtMs }, habit);
+}
+
+const nothing = () => {};

@@ -1,6 +1,6 @@
 import { Doubtful } from "./doubtful.ts";
 import type { LineCounts } from "./line-counts.ts";
-import { type ConnectionHabit, closingSteps, type Job, plainly, type Step } from "./line-job.ts";
+import { type ConnectionHabit, closingSteps, type Job, plainly, repetition, type Step } from "./line-job.ts";
 import { type Dial, endedInOrder, type Heard, type Target, type Uplink } from "./uplink.ts";
 
 const RETRY_FIRST_MS = 200;
@@ -19,7 +19,7 @@ export class MeterLine {
   /** Of the current job: the step that comes next. */
   #at = 0;
   #uplink: Uplink | null = null;
-  readonly #doubtful = new Doubtful<Job>();
+  readonly #doubtful = new Doubtful();
   /** A piece of a push is out, and the next one isn't yet. */
   #isWithinPush = false;
   /** What the meter answers meanwhile. */
@@ -185,8 +185,7 @@ export class MeterLine {
     if (job.sentAtMs > 0) this.#counts.repeats++;
     else job.onSent();
     job.sentAtMs = Date.now();
-    if (job.octets.length === 0) return;
-    this.#doubtful.add(job);
+    if (job.octets.length > 0) this.#doubtful.add(job);
   }
 
   #pause(ms: number): void {
@@ -255,7 +254,7 @@ export class MeterLine {
    * retransmission, which a head-end tells from a new push.
    */
   #repeatDoubtful(): void {
-    const again = this.#doubtful.take().map((job) => plainly(job, this.#habit));
+    const again = this.#doubtful.take().map((push) => repetition(push, this.#habit));
     if (again.length === 0) return;
     const current = this.#current;
     const rest = current === null ? [] : [{ ...current, steps: current.steps.slice(this.#at) }];

@@ -59,7 +59,7 @@ function pushesOf(plan: MeterPlan, model: Model, options: LoadOptions): Buffer[]
   const meter = new SimulatedMeter(seed, plan, model, schedule, startMs);
   const envelope = {
     systemTitle: plan.systemTitle,
-    keys: protectionKeys(plan.guek, plan.gak),
+    keys: protectionKeys(plan.keys),
     control: plan.protection,
     framing: plan.framing,
   };

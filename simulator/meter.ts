@@ -6,7 +6,8 @@ import { type EventRow, eventRows, STATUS_WORD_BITS, setStatusBit } from "./inci
 import type { Site } from "./load-curve.ts";
 import { isLocalMidnight, monthStart } from "./local-time.ts";
 import type { Model, ModelList, PushKind } from "./model.ts";
-import { type PushContent, presentBody, rowOf, rowsBody } from "./push-body.ts";
+import { owned } from "./owned.ts";
+import { kept, type PushContent, presentBody, rowOf, rowsBody } from "./push-body.ts";
 import type { PushSource } from "./push-source.ts";
 import { between, fraction, mix } from "./random.ts";
 import { Registers } from "./registers.ts";
@@ -44,7 +45,8 @@ export class SimulatedMeter implements PushSource {
   readonly #capture: Capture;
   readonly #counts: Counts;
   readonly #registers: Registers;
-  readonly #sequences = new Uint32Array(7);
+  /** Rows that each log has got. */
+  readonly #sequences = [0, 0, 0, 0, 0, 0, 0];
   readonly #blockMs: number;
   #nextInstantMs: number;
   #incidents = 0;
@@ -84,9 +86,10 @@ export class SimulatedMeter implements PushSource {
     this.#site = { seed: own, kind, zone, nominalV, averageW, solarPeakW };
     const boundary = Math.floor(startMs / this.#blockMs) * this.#blockMs;
     const { phases, resolution } = model;
+    const sample = emptySample(phases);
     this.#registers = new Registers(
       this.#site,
-      phases,
+      sample,
       boundary,
       this.#blockMs,
       resolution,
@@ -101,7 +104,7 @@ export class SimulatedMeter implements PushSource {
     this.#counts = firstCounts(this.#site, boundary);
     this.#capture = {
       atMs: boundary,
-      sample: emptySample(phases),
+      sample,
       registers: this.#registers,
       counts: this.#counts,
       statusWord: Buffer.alloc(STATUS_WORD_BITS / 8),
@@ -202,7 +205,7 @@ export class SimulatedMeter implements PushSource {
     const { powerFailure } = this.model.incidents;
     this.#happen({ atMs: nowMs, incident: powerFailure, code: powerFailure.code, ends: false }, pushes);
     // Its log it will tell when there is power again: the last gasp is the status word alone.
-    this.#owed = pushes.filter(({ kind }) => kind === "event");
+    this.#owed = pushes.filter(({ kind }) => kind === "event").map(kept);
     return pushes.filter(({ kind }) => kind === "alert");
   }
 
@@ -312,7 +315,7 @@ export class SimulatedMeter implements PushSource {
     }
     this.#onRow?.("block", list, this.#capture);
     const value = list.check(this.#capture);
-    this.#rows.push({ row: rowOf(list, this.#capture, style.time), atMs: now, value });
+    this.#rows.push({ row: owned(rowOf(list, this.#capture, style.time)), atMs: now, value });
     if (this.#rows.length < rowsPerPush) return;
     const rows = this.#rows;
     this.#rows = [];

@@ -63,6 +63,8 @@ export interface ModelList {
 export interface ModelClient {
   readonly sap: number;
   readonly mechanism: Mechanism;
+  /** As the keys' file names it: ciphered, plain, or auto. */
+  readonly context: string;
 }
 
 /** A kind of meter: what it pushes and how. All meters of a model share one. */
@@ -199,7 +201,10 @@ class ModelReader {
       ctRatios: shape.ct_ratio ?? [1],
       vtRatios: shape.vt_ratio ?? [1],
       layout: shape.layout ?? null,
-      clients: device.associations.map(({ client_sap, mechanism }) => ({ sap: client_sap, mechanism })),
+      clients: device.associations.map(({ client_sap: sap, mechanism }) => ({
+        ...{ sap, mechanism },
+        context: "auto",
+      })),
       device,
       incidents: INCIDENT_SETS[shape.device === "idis" ? "idis" : "is15959"],
       instant: this.#find("instant"),

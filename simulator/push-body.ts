@@ -5,6 +5,7 @@ import { writeLength } from "../src/dlms/encoding/length.ts";
 import type { Capture } from "./capture.ts";
 import type { TimeStyle } from "./local-time.ts";
 import type { ModelColumn, ModelList, PushKind } from "./model.ts";
+import { owned } from "./owned.ts";
 import { writeTime } from "./row-writer.ts";
 
 /**
@@ -28,6 +29,9 @@ export interface PushContent {
   /** The notification's own time, null: without; absent: as the meter does with all. */
   readonly notifiedAtMs?: number | null;
 }
+
+/** One that is kept for a while before it is sent. */
+export const kept = (push: PushContent): PushContent => ({ ...push, body: owned(push.body) });
 
 /** How one meter writes its bodies. */
 export interface BodyStyle {

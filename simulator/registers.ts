@@ -1,4 +1,4 @@
-import { emptySample, measure, type Sample } from "./grid.ts";
+import { measure, type Sample } from "./grid.ts";
 import { type Site, tariffZone } from "./load-curve.ts";
 import { localMonth, monthStart } from "./local-time.ts";
 import { between } from "./random.ts";
@@ -23,6 +23,16 @@ export interface Block {
   powerFactor: number;
 }
 
+/** Arrays of these lengths in one piece of memory: a piece for each would cost as much as what stands in it. */
+function zeros(...lengths: readonly number[]): Float64Array[] {
+  const all = new Float64Array(lengths.reduce((sum, length) => sum + length, 0));
+  let from = 0;
+  return lengths.map((length) => {
+    from += length;
+    return all.subarray(from - length, from);
+  });
+}
+
 /**
  * The registers of one meter: energy since it was made, by tariff zone, and the highest demand of the running billing period. They
  * move block by block; each block's energy is added to them as it is reported, so that rows add up to registers.
@@ -31,13 +41,13 @@ export class Registers {
   /** Begin of the block that runs now. */
   atMs: number;
   /** energy[quantity × 9 + tariff], tariff 0 being the total; Wh or VAh. */
-  readonly energy = new Float64Array(4 * TARIFFS);
+  readonly energy: Float64Array;
   /** varh of the quadrants 1 … 4. */
-  readonly quadrants = new Float64Array(4);
+  readonly quadrants: Float64Array;
   /** Highest demand of the billing period, W or VA, placed like `energy`. */
-  readonly demand = new Float64Array(4 * TARIFFS);
+  readonly demand: Float64Array;
   /** End of the block it occurred in, epoch ms; 0: none yet. */
-  readonly demandAtMs = new Float64Array(4 * TARIFFS);
+  readonly demandAtMs: Float64Array;
   readonly block: Block;
   readonly #site: Site;
   readonly #intervalMs: number;
@@ -48,11 +58,12 @@ export class Registers {
    * @param atMs a block boundary; what the registers hold then follows from the site and the month
    * @param intervalMs length of a block and of the demand integration period
    * @param resolution smallest step of a block's energy, in Wh
+   * @param sample where it may write what it measures
    * @param history whether the blocks of the running month before `atMs` are lived through, with their demands
    */
   constructor(
     site: Site,
-    phases: number,
+    sample: Sample,
     atMs: number,
     intervalMs: number,
     resolution: number,
@@ -61,11 +72,25 @@ export class Registers {
     this.#site = site;
     this.#intervalMs = intervalMs;
     this.#resolution = resolution;
-    this.#sample = emptySample(phases);
+    this.#sample = sample;
+    const phases = sample.voltageV.length;
+    const rated = 4 * TARIFFS;
+    const [energy, demand, demandAtMs, quadrants, blockEnergy, reactive] = zeros(
+      rated,
+      rated,
+      rated,
+      4,
+      4,
+      4,
+    );
+    this.energy = energy!;
+    this.demand = demand!;
+    this.demandAtMs = demandAtMs!;
+    this.quadrants = quadrants!;
     this.block = {
       endMs: 0,
-      energy: new Float64Array(4),
-      reactive: new Float64Array(4),
+      energy: blockEnergy!,
+      reactive: reactive!,
       voltageV: new Array<number>(phases).fill(0),
       currentA: new Array<number>(phases).fill(0),
       neutralA: 0,

@@ -14,7 +14,8 @@ import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
 import type { LineCounts } from "./line-counts.ts";
 import type { SimulatedMeter } from "./meter.ts";
-import type { PushContent } from "./push-body.ts";
+import { owned } from "./owned.ts";
+import { kept, type PushContent } from "./push-body.ts";
 import type { PushSource } from "./push-source.ts";
 import { fraction, mix } from "./random.ts";
 import type { Heard } from "./uplink.ts";
@@ -76,7 +77,7 @@ export class Station implements DeviceHost {
   readonly line: MeterLine;
   readonly #options: StationOptions;
   readonly #keys: MeterKeys;
-  readonly #envelope: Envelope;
+  #envelope: Envelope;
   readonly #clock: ClockError;
   readonly #delivery: PushDelivery;
   /** Pushes that wait by chance, the soonest first. Times on the fleet's clock. */
@@ -96,13 +97,10 @@ export class Station implements DeviceHost {
     this.meter = options.meter;
     this.line = options.line;
     const { plan } = options.meter;
-    const keys = new MeterKeys(plan);
-    this.#keys = keys;
+    this.#keys = new MeterKeys(plan.keys);
     this.#envelope = {
       systemTitle: plan.systemTitle,
-      get keys() {
-        return keys.protection;
-      },
+      keys: this.#keys.protection,
       control: plan.protection === 0 ? 0 : plan.protection | plan.suite,
       framing: plan.framing,
       habits: plan.habits,
@@ -152,7 +150,10 @@ export class Station implements DeviceHost {
 
   transferKeys(parameters: Data | null): ActionResult {
     const result = this.#keys.transfer(parameters);
-    if (result === "success") this.#server?.keysChanged();
+    if (result === "success") {
+      this.#envelope = { ...this.#envelope, keys: this.#keys.protection };
+      this.#server?.keysChanged();
+    }
     return result;
   }
 
@@ -268,7 +269,7 @@ export class Station implements DeviceHost {
     const { clock, seed } = this.#options;
     const atMs = clock.now() + fraction(mix(seed, 97), this.#chances++) * randomisationMs;
     const before = this.#delayed.findIndex((other) => other.atMs > atMs);
-    this.#delayed.splice(before < 0 ? this.#delayed.length : before, 0, { atMs, push });
+    this.#delayed.splice(before < 0 ? this.#delayed.length : before, 0, { atMs, push: kept(push) });
   }
 
   /** What somebody has written into its push setup, else what the fleet does. */
@@ -305,7 +306,7 @@ export class Station implements DeviceHost {
     const number = counter - firstCounter;
     const fault = faultFor(faults, seed, number);
     const earlier = this.#earlier;
-    if ((faults.repeat ?? 0) > 0) this.#earlier = octets;
+    if ((faults.repeat ?? 0) > 0) this.#earlier = owned(octets);
     if (this.#held !== null) {
       const held = this.#held;
       this.#held = null;

@@ -1,5 +1,6 @@
 import type { Habits } from "../habits.ts";
-import { keyOf, type MeterPlan, nameplate } from "../identity.ts";
+import { type MeterPlan, nameplate } from "../identity.ts";
+import { PlannedKeys } from "../planned-keys.ts";
 import type { InterfaceLine, InterfaceModel } from "./interface-model.ts";
 
 const ENCRYPTED = 0x20;
@@ -33,9 +34,7 @@ export function planInterface(
     },
     systemTitle,
     suite: 0,
-    guek: keyOf(seed, meterNumber, "guek"),
-    gak: null,
-    master: keyOf(seed, meterNumber, "master"),
+    keys: new PlannedKeys({ seed, meterNumber, suite: 0, authenticates: false, perClient: false }),
     protection: model.isCiphered ? ENCRYPTED : 0,
     framing: model.line.framing,
     habits: {
@@ -50,8 +49,6 @@ export function planInterface(
     },
     deviationSign: "standard",
     clients: [],
-    secrets: new Map(),
-    clientKeys: new Map(),
     localAddress: !model.isCiphered && overLoopback ? loopbackAddress(index) : null,
   };
 }

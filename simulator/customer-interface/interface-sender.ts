@@ -34,10 +34,11 @@ export class InterfaceSender implements PushSource {
     const { zone, nominalV, phases, registerMs } = model;
     this.#site = { seed: own, kind: "household", zone, nominalV, averageW, solarPeakW };
     const boundary = Math.floor(startMs / registerMs) * registerMs;
-    const registers = new Registers(this.#site, phases, boundary, registerMs, RESOLUTION_WH, false);
+    const sample = emptySample(phases);
+    const registers = new Registers(this.#site, sample, boundary, registerMs, RESOLUTION_WH, false);
     this.#capture = {
       atMs: startMs,
-      sample: emptySample(phases),
+      sample,
       registers,
       counts: NO_COUNTS,
       statusWord: NO_WORD,

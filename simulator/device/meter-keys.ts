@@ -5,7 +5,7 @@ import { unwrapKey } from "../../src/dlms/security/key-wrap.ts";
 import type { ProtectionKeys } from "../../src/dlms/security/protection.ts";
 import type { ActionResult } from "../../src/dlms/xdlms/result-codes.ts";
 import { protectionKeys } from "../envelope.ts";
-import type { MeterPlan } from "../identity.ts";
+import type { PlannedKeys } from "../planned-keys.ts";
 
 /** Identifiers of key_transfer (class 64, method 2). */
 const KEY_NAMES = ["guek", "gbek", "gak", "master"] as const;
@@ -13,12 +13,14 @@ type KeyName = (typeof KEY_NAMES)[number];
 
 /** A meter's own keys, which change when a head-end transfers others. */
 export class MeterKeys {
-  #master: KeyObject;
+  readonly #planned: PlannedKeys;
+  /** One that was transferred; null: the planned one. */
+  #master: KeyObject | null = null;
   #protection: ProtectionKeys;
 
-  constructor({ master, guek, gak }: Pick<MeterPlan, "master" | "guek" | "gak">) {
-    this.#master = createSecretKey(master);
-    this.#protection = protectionKeys(guek, gak);
+  constructor(planned: PlannedKeys) {
+    this.#planned = planned;
+    this.#protection = protectionKeys(planned);
   }
 
   get protection(): ProtectionKeys {
@@ -49,7 +51,7 @@ export class MeterKeys {
 
   #unwrapped(octets: Buffer): KeyObject | null {
     try {
-      return unwrapKey(this.#master, octets);
+      return unwrapKey(this.#master ?? createSecretKey(this.#planned.master), octets);
     } catch (error) {
       if (error instanceof SecurityError) return null;
       throw error;

@@ -125,14 +125,14 @@ export class MeterServer {
   }
 
   #policy(association: DeviceAssociation): AssociationPolicy {
-    const { clientSap, mechanism, ciphered, conformance, required, preEstablished } = association;
-    const secret = this.#options.plan.secrets.get(clientSap);
+    const { clientSap, mechanism, ciphered, conformance, preEstablished } = association;
+    const secret = mechanism === 0 ? null : this.#options.plan.keys.secretOf(clientSap);
     return {
       mechanism,
-      secret: secret === undefined ? null : secretKey(Buffer.from(secret, "latin1")),
+      secret: secret === null ? null : secretKey(Buffer.from(secret, "latin1")),
       ciphered,
       conformance,
-      security: ciphered || mechanism === GMAC ? this.#security(clientSap, required) : null,
+      security: ciphered || mechanism === GMAC ? this.#security(association) : null,
       ...(preEstablished
         ? { preEstablished: { clientTitle: null, clientMaxReceivePduSize: MAX_RECEIVE_PDU_SIZE } }
         : {}),
@@ -140,12 +140,13 @@ export class MeterServer {
   }
 
   /** Keys that are transferred in one association are those of the next, on the same connection too. */
-  #security(clientSap: number, required: number): NonNullable<AssociationPolicy["security"]> {
+  #security(association: DeviceAssociation): NonNullable<AssociationPolicy["security"]> {
     const server = this;
+    const { clientSap, required } = association;
     return {
       suite: this.#options.plan.suite,
       get keys() {
-        return server.#keys(clientSap);
+        return server.#keys(association);
       },
       sent: this.#sentCounter(clientSap),
       get received() {
@@ -155,10 +156,10 @@ export class MeterServer {
     };
   }
 
-  #keys(clientSap: number): ProtectionKeys {
+  #keys({ clientSap, mechanism }: DeviceAssociation): ProtectionKeys {
     const { plan, keys } = this.#options;
-    const own = plan.clientKeys.get(clientSap);
-    return own === undefined ? keys() : protectionKeys(own.guek, own.gak);
+    const own = mechanism === 0 ? null : plan.keys.ofClient(clientSap);
+    return own === null ? keys() : protectionKeys(own);
   }
 
   #receivedCounter(clientSap: number): ReceivedCounter {
@@ -183,7 +184,7 @@ export class MeterServer {
   /** Never the same twice, and the same again from the same seed. */
   #challenge(count: number): Buffer {
     const { plan } = this.#options;
-    const text = `${plan.meterNumber}/${plan.guek.toString("hex")}/${++this.#challenges}`;
+    const text = `${plan.meterNumber}/${plan.keys.guek.toString("hex")}/${++this.#challenges}`;
     return createHash("sha512").update(text).digest().subarray(0, count);
   }
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { inlineMore } from "../../src/inlining.ts";
 import { benchDecoding } from "./decode.ts";
+import { benchFleetMemory } from "./fleet-memory.ts";
 import { benchGrowth } from "./growth.ts";
 import { benchLine, type LineOptions } from "./line.ts";
 import { benchPolls } from "./polls.ts";
@@ -33,4 +34,5 @@ inlineMore();
 if (parts.includes("decode")) await benchDecoding();
 if (parts.includes("line")) await benchLine(options);
 if (parts.includes("growth")) await benchGrowth(options, Number(values.rows));
+if (parts.includes("fleet")) await benchFleetMemory(options.meters);
 if (parts.includes("polls")) await benchPolls(options.meters);

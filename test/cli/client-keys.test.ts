@@ -59,7 +59,7 @@ describe("a meter with different keys for each association", () => {
     expect(header).toBe("meter_number,client_sap,mechanism,secret,context,guek,gak");
     const rows = lines.map((line) => line.split(",")).filter(([meter]) => meter === own);
     expect(rows.map(([, sap]) => sap)).toEqual(["16", "32", "48", "64", "80"]);
-    const { guek, gak } = fleet.plans[0]!;
+    const { guek, gak } = fleet.plans[0]!.keys;
     const meterKeys = [guek.toString("hex"), gak!.toString("hex")];
     const keys = [...rows.flatMap((row) => row.slice(5)), ...meterKeys].filter((key) => key !== "");
     expect(keys).toHaveLength(8);

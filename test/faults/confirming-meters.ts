@@ -136,7 +136,7 @@ class ConfirmingMeter {
     this.device = new SimulatedMeter(around.seed, plan, model, schedule, startMs);
     this.envelope = {
       systemTitle: plan.systemTitle,
-      keys: protectionKeys(plan.guek, plan.gak),
+      keys: protectionKeys(plan.keys),
       control: plan.protection,
       framing: plan.framing,
     };

@@ -45,7 +45,7 @@ function frameOf(name: InterfaceName, list: number): string {
   // The sheet's times have an unspecified deviation (8000).
   const time = { ...style.time, deviation: "absent" } as const;
   const plaintext = notification(body, 1, model.notifies === "nothing" ? null : NOW, time, habits);
-  const keys = protectionKeys(Buffer.alloc(16), null);
+  const keys = protectionKeys({ guek: Buffer.alloc(16), gak: null });
   return seal({ systemTitle, keys, control: 0, framing, habits }, plaintext, 1).toString("hex");
 }
 
@@ -117,14 +117,15 @@ describe("bodies of Austrian customer interfaces", () => {
   });
 
   it("go out encrypted only, in two M-Bus frames of which the first is full", () => {
-    const { habits, systemTitle, guek, gak, protection, style } = planInterface(
-      7,
-      0,
-      models["NETZ-NOE"],
-      true,
-    );
+    const {
+      habits,
+      systemTitle,
+      keys: own,
+      protection,
+      style,
+    } = planInterface(7, 0, models["NETZ-NOE"], true);
     const body = Buffer.from(bodyOf("NETZ-NOE", 0), "hex");
-    const keys = protectionKeys(guek, gak);
+    const keys = protectionKeys(own);
     const plaintext = notification(body, 1, NOW, style.time, habits);
     const envelope = { systemTitle, keys, control: protection, framing: "mbus", habits } as const;
     const octets = seal(envelope, plaintext, 5);

@@ -9,6 +9,7 @@ import { protectionKeys } from "../../simulator/envelope.ts";
 import { keysCsv, planMeter } from "../../simulator/identity.ts";
 import { SimulatedMeter } from "../../simulator/meter.ts";
 import { loadModels } from "../../simulator/model.ts";
+import { PlannedKeys } from "../../simulator/planned-keys.ts";
 import type { PushContent } from "../../simulator/push-body.ts";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { invoke } from "../../src/dlms/association/client-invoke.ts";
@@ -55,7 +56,7 @@ function meterOf(hours: number, played: DeviceModel | null = null) {
     pushHabits: { randomisationMs: 0, retries: 3, repetitionMs: 10_000 },
   };
   const model = played ?? deviceOf(models.D1);
-  const keys = protectionKeys(plan.guek, plan.gak);
+  const keys = protectionKeys(plan.keys);
   const server = new MeterServer({
     model,
     device: new MeterDevice(model, meter, host),
@@ -78,7 +79,7 @@ function talk(
   const ciphered = clientSap !== 16;
   const options: ClientOptions = {
     mechanism,
-    secret: ciphered ? secret(plan.secrets.get(clientSap)!) : null,
+    secret: ciphered ? secret(plan.keys.secretOf(clientSap)) : null,
     challenge: mechanism === 2 ? Buffer.alloc(16, 7) : null,
     ciphered,
     systemTitle: CLIENT_TITLE,
@@ -234,10 +235,11 @@ describe.each(["wrapper", "hdlc"] as const)("a simulated meter over %s", (framin
       ...meter,
       plan: {
         ...meter.plan,
-        secrets: new Map([
-          [32, "0123456789abcdef"],
-          [48, "0123456789abcdef"],
-        ]),
+        // Of another seed.
+        keys: new PlannedKeys({
+          ...{ seed: 8, meterNumber: meter.plan.meterNumber, suite: 0 },
+          ...{ authenticates: true, perClient: false },
+        }),
       },
     };
     expect(talk(wrong as Meter, 32, framing, 5_000).opened.kind).toBe("failed");
@@ -325,7 +327,7 @@ describe("trial clients of a simulated meter", () => {
       ...{ protection: null, framing: null, layout: "flat" as const },
       ...{ suite: 2 as const, trialClients: true },
     });
-    expect(plan.guek).toHaveLength(32);
+    expect(plan.keys.guek).toHaveLength(32);
     const lines = keysCsv([plan]).trim().split("\n");
     expect(lines).toHaveLength(1 + 5 + TRIAL_CLIENTS.length);
     expect(lines).toContain(`${plan.meterNumber},101,hls5,,plain`);

@@ -90,7 +90,7 @@ describe("chance", () => {
 describe("faults", () => {
   const envelope = {
     systemTitle: Buffer.from("4142430000000001", "hex"),
-    keys: protectionKeys(Buffer.alloc(16, 1), Buffer.alloc(16, 2)),
+    keys: protectionKeys({ guek: Buffer.alloc(16, 1), gak: Buffer.alloc(16, 2) }),
     control: 0x30,
     framing: "wrapper",
   } as const;

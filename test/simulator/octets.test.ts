@@ -62,10 +62,10 @@ describe("an alert with bits 3 and 85 of the status word", () => {
   const plain = notification(flatBody(ALERT, capture({ statusWord }), STYLE), 1, null, TIME);
   const envelope = {
     systemTitle: Buffer.from("4142430000000001", "hex"),
-    keys: protectionKeys(
-      Buffer.from("000102030405060708090a0b0c0d0e0f", "hex"),
-      Buffer.from("d0d1d2d3d4d5d6d7d8d9dadbdcdddedf", "hex"),
-    ),
+    keys: protectionKeys({
+      guek: Buffer.from("000102030405060708090a0b0c0d0e0f", "hex"),
+      gak: Buffer.from("d0d1d2d3d4d5d6d7d8d9dadbdcdddedf", "hex"),
+    }),
     framing: "wrapper",
   } as const;
 

@@ -190,11 +190,18 @@ function prepare(keys: ProtectionKeys): Prepared {
   if (known === undefined) {
     const { encryption, authentication } = keys;
     const key = authentication instanceof KeyObject ? authentication.export() : authentication;
-    const additional = key === null ? null : Buffer.concat([Buffer.from([0]), key]);
+    const additional = key === null ? null : behindControl(key);
     known = { octets: encryption.symmetricKeySize ?? 0, additional };
     prepared.set(keys, known);
   }
   return known;
+}
+
+/** Room for the security control octet, and the key. It lives as long as the key: a piece of Node's pool would keep 8 KiB alive for it. */
+function behindControl(key: Uint8Array): Buffer {
+  const octets = Buffer.alloc(1 + key.length);
+  octets.set(key, 1);
+  return octets;
 }
 
 function initialisationVector({ octets, from, to }: Span, counter: number): Buffer {
