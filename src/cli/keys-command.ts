@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
-import { importKeys } from "../storage/key-import.ts";
+import { importKeys, KEY_COLUMNS } from "../storage/key-import.ts";
 import { type ListedKey, listKeys } from "../storage/reference-lists.ts";
 import { skipSentCounters } from "../storage/sent-counters.ts";
 import { findSharedKeys } from "../storage/shared-keys.ts";
@@ -33,10 +33,7 @@ function importCommand(program: Program): Command {
     .description(
       "Import associations and their own keys from a CSV file, one line an association; meters come first",
     )
-    .argument(
-      "<file>",
-      "CSV: meter_number, client_sap, mechanism, secret, guek, gak, dedicated, context; - for standard input",
-    )
+    .argument("<file>", `CSV: ${KEY_COLUMNS.join(", ")}; - for standard input`)
     .option("--dry-run", "check everything and change nothing")
     .option("--json", "for scripts")
     .action((file: string, options: { dryRun?: true; json?: true }) =>

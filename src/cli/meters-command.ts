@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
+import { type ListedAssociation, listAssociations } from "../storage/listed-associations.ts";
 import { importMeters, METER_COLUMNS, type MeterImportReport } from "../storage/meter-import.ts";
 import { listMeters, type MeterSummary, showMeter } from "../storage/meters.ts";
 import { adoptCommand } from "./adopt-command.ts";
@@ -130,13 +131,14 @@ function showCommand(program: Program): Command {
       withSession(program, async ({ database }) => {
         const meter = await showMeter(database, name);
         if (!meter) throw new UserError(EXIT.data, `There is no meter "${name}": see \`hes meters list\`.`);
-        if (options.json) return program.print(JSON.stringify(meter, null, 2));
-        program.print(details(meter));
+        const associations = await listAssociations(database, meter.id);
+        if (options.json) return program.print(JSON.stringify({ ...meter, associations }, null, 2));
+        program.print(details(meter, associations));
       }),
     );
 }
 
-function details(meter: MeterSummary): string {
+function details(meter: MeterSummary, associations: readonly ListedAssociation[]): string {
   const { keys, lastSeenAt, requiredProtection, ...rest } = meter;
   const shown: Record<string, unknown> = {
     ...rest,
@@ -153,5 +155,22 @@ function details(meter: MeterSummary): string {
     client_sap: clientSap ?? "all",
     state,
   }));
-  return [...lines, "", textTable(rows, "It has no keys.")].join("\n");
+  const none = "It has no associations, so it is not read: `hes keys import`.";
+  return [
+    ...lines,
+    "",
+    textTable(rows, "It has no keys."),
+    "",
+    textTable(associations.map(associationRow), none),
+  ].join("\n");
 }
+
+const associationRow = (one: ListedAssociation) => ({
+  client_sap: one.clientSap,
+  mechanism: one.mechanism,
+  context: one.context,
+  secret: one.hasSecret ? "yes" : "",
+  pre_established: one.preEstablished ? "yes" : "",
+  conformance: one.conformance ?? "",
+  max_receive_pdu_size: one.maxReceivePduSize ?? "",
+});

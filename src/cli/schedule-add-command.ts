@@ -20,7 +20,7 @@ interface Options {
   readonly meter?: string;
   readonly group?: string;
   readonly type?: string;
-  readonly clientSap?: number;
+  readonly client?: number;
   readonly spread: number;
   readonly window?: number;
   readonly missed: "collapse" | "all" | "skip";
@@ -54,7 +54,7 @@ export function scheduleAddCommand(program: Program): Command {
     .option("--meter <meter_number>", "only this meter")
     .option("--group <name>", "only meters of this group")
     .option("--type <meter_type>", "only meters of this type")
-    .option("--client-sap <n>", "association; without it polling.client_sap", parseCount(1, 127))
+    .option("--client <sap>", "association; without it polling.client_sap", parseCount(1, 127))
     .option("--spread <time>", "polls begin spread over so much time", parseDuration, 60_000)
     .option(
       "--window <time>",
@@ -93,7 +93,7 @@ export function scheduleAddCommand(program: Program): Command {
             meterType: options.type ?? null,
           },
           content,
-          clientSap: options.clientSap ?? null,
+          clientSap: options.client ?? null,
           priority: options.priority,
           retryMax: options.retries,
           retryDelaySeconds: Math.max(1, Math.round(options.retryDelay / 1_000)),

@@ -37,7 +37,18 @@ export interface Credentials {
   /** null where nothing is ciphered and nothing signed. */
   readonly keys: { readonly encryption: MeterKey; readonly authentication: MeterKey | null } | null;
   readonly dedicated: boolean;
+  /** What would be negotiated; null where it is. */
+  readonly preEstablished: NonNullable<ClientOptions["preEstablished"]> | null;
 }
+
+const PUBLIC: Credentials = {
+  mechanism: 0,
+  ciphered: false,
+  secret: null,
+  keys: null,
+  dedicated: false,
+  preEstablished: null,
+};
 
 /** @throws PollError `not-configured` or `key-missing` */
 export function credentialsOf(
@@ -49,7 +60,7 @@ export function credentialsOf(
   const about = `meter ${meter.meterNumber}, client ${clientSap}`;
   if (association === null) {
     if (clientSap === PUBLIC_CLIENT) {
-      return { mechanism: 0, ciphered: false, secret: null, keys: null, dedicated: false };
+      return PUBLIC;
     }
     throw new PollError("not-configured", `${about}: it has no such association; see \`hes keys import\``);
   }
@@ -58,7 +69,7 @@ export function credentialsOf(
     throw new PollError("not-configured", `${about}: HLS 7 is not supported yet`);
   }
   const encryption = keyOf(meter.keys, "guek", clientSap, state);
-  const ciphered = isCiphered(meter, association.context, mechanism, encryption !== null);
+  const ciphered = isCiphered(meter, association, encryption !== null);
   const needsKeys = ciphered || mechanism === 5;
   if (needsKeys && encryption === null) {
     throw new PollError("key-missing", `${about}: it has no encryption key (guek)`);
@@ -70,19 +81,31 @@ export function credentialsOf(
   if (needsKeys && authentication === null) {
     throw new PollError("key-missing", `${about}: it has no authentication key (gak)`);
   }
+  if (association.preEstablished !== null && ciphered && meter.systemTitle === null) {
+    throw new PollError(
+      "not-configured",
+      `${about}: its association is pre-established and ciphered, and no AARE tells its system title: set it by \`hes meters import\``,
+    );
+  }
   return {
     mechanism,
     ciphered,
     secret: association.secret,
     keys: needsKeys ? { encryption: encryption!, authentication } : null,
-    dedicated: keyOf(meter.keys, "dedicated", clientSap, "ACTIVE") !== null,
+    dedicated:
+      association.preEstablished === null && keyOf(meter.keys, "dedicated", clientSap, "ACTIVE") !== null,
+    preEstablished: association.preEstablished,
   };
 }
 
-/** Without a word about it, an association is ciphered where it authenticates and there is a key. */
-function isCiphered(meter: MeterAccess, context: string, mechanism: Mechanism, hasKey: boolean): boolean {
+/** Without a word about it, an association is ciphered where it authenticates, or can't, and there is a key. */
+function isCiphered(
+  { requiredProtection }: MeterAccess,
+  { context, mechanism, preEstablished }: NonNullable<MeterAccess["association"]>,
+  hasKey: boolean,
+): boolean {
   if (context !== "auto") return context === "ciphered";
-  return mechanism !== 0 && hasKey && meter.requiredProtection !== 0;
+  return (mechanism !== "none" || preEstablished !== null) && hasKey && requiredProtection !== 0;
 }
 
 /** A key of the association before one of the meter; of the state that is asked for where there is one. */
@@ -124,7 +147,7 @@ export function clientOptions(
   quirks: MeterQuirks,
   tuning: AssociationTuning,
 ): ClientOptions {
-  const { mechanism, ciphered, secret } = credentials;
+  const { mechanism, ciphered, secret, preEstablished } = credentials;
   const { limits } = tuning;
   return {
     mechanism,
@@ -142,12 +165,13 @@ export function clientOptions(
     responseMs: tuning.responseMs,
     repeats: tuning.repeats,
     quirks,
+    ...(preEstablished === null ? {} : { preEstablished }),
   };
 }
 
 function securityOf(
   meter: MeterAccess,
-  { keys, ciphered, dedicated }: Credentials,
+  { keys, ciphered, dedicated, preEstablished }: Credentials,
   { sent, received }: { readonly sent: CounterLease; readonly received: ReceivedCounter },
 ): ClientSecurity {
   const suite = meter.securitySuite;
@@ -161,7 +185,8 @@ function securityOf(
     bits: PROTECTION,
     required: meter.requiredProtection,
     dedicated: octets === null ? null : { key: secretKey(octets), octets },
-    general: false,
+    // Where no AARQ has told the meter our system title, each APDU does.
+    general: preEstablished !== null && (preEstablished.conformance & GENERAL_PROTECTION) !== 0,
     meterTitle: meter.systemTitle,
   };
 }

@@ -16,6 +16,9 @@ export const KEY_COLUMNS = [
   "gak",
   "dedicated",
   "context",
+  "pre_established",
+  "conformance",
+  "max_receive_pdu_size",
 ] as const;
 const CONTEXTS = ["auto", "plain", "ciphered"];
 const MECHANISMS = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6", "hls7"];
@@ -35,6 +38,7 @@ interface AssociationLine {
   readonly clientSap: number;
   readonly mechanism: string;
   readonly context: string;
+  readonly preEstablished: { readonly conformance: number; readonly maxReceivePduSize: number } | null;
   readonly secret: Buffer | null;
   readonly keys: readonly { readonly kind: "guek" | "gak" | "dedicated"; readonly secret: Buffer }[];
 }
@@ -56,12 +60,36 @@ function readAssociation(line: CsvLine, problems: ImportProblems): AssociationLi
     clientSap: cells.integer("client_sap", 1, 255) ?? 0,
     mechanism,
     context: cells.oneOf("context", CONTEXTS) ?? "auto",
+    preEstablished: readPreEstablished(cells, mechanism),
     secret,
     keys: (["guek", "gak", "dedicated"] as const).flatMap((kind) => {
       const key = cells.octets(kind);
       return key ? [{ kind, secret: key }] : [];
     }),
   };
+}
+
+/** null: the association is opened by AARQ, which negotiates the rest. */
+function readPreEstablished(cells: LineReader, mechanism: string): AssociationLine["preEstablished"] {
+  const conformance = cells.conformance("conformance");
+  const maxReceivePduSize = cells.integer("max_receive_pdu_size", 0, 0xffff);
+  if ((cells.oneOf("pre_established", ["no", "yes"]) ?? "no") === "no") {
+    if (conformance !== null || maxReceivePduSize !== null) {
+      cells.fail("conformance and max_receive_pdu_size are negotiated; they belong to pre_established yes");
+    }
+    return null;
+  }
+  if (mechanism !== "none")
+    cells.fail(`pre_established is yes: nobody is authenticated by ${mechanism} then`);
+  if (cells.text("dedicated") !== null) {
+    cells.fail("pre_established is yes: without AARQ there is no dedicated key");
+  }
+  if (cells.text("conformance") === null || cells.text("max_receive_pdu_size") === null) {
+    cells.fail(
+      "pre_established is yes: conformance and max_receive_pdu_size are needed, as attribute 5 of the meter's association object tells them",
+    );
+  }
+  return { conformance: conformance ?? 0, maxReceivePduSize: maxReceivePduSize ?? 0 };
 }
 
 /**
@@ -142,15 +170,19 @@ async function storeAssociations(
   meters: ReadonlyMap<string, MeterOfLine>,
 ): Promise<void> {
   const { rows } = await client.query(
-    `INSERT INTO meter_associations (meter_id, client_sap, mechanism, context)
-     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[])
-     ON CONFLICT (meter_id, client_sap) DO UPDATE SET mechanism = excluded.mechanism, context = excluded.context
+    `INSERT INTO meter_associations (meter_id, client_sap, mechanism, context, pre_established, conformance, max_receive_pdu_size)
+     SELECT meter, sap, mechanism, context, conformance IS NOT NULL, conformance, size
+       FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::int[], $6::int[]) AS x(meter, sap, mechanism, context, conformance, size)
+     ON CONFLICT (meter_id, client_sap) DO UPDATE SET mechanism = excluded.mechanism, context = excluded.context,
+       pre_established = excluded.pre_established, conformance = excluded.conformance, max_receive_pdu_size = excluded.max_receive_pdu_size
      RETURNING id, meter_id, client_sap`,
     [
       lines.map(({ meterNumber }) => meters.get(meterNumber)!.id),
       lines.map(({ clientSap }) => clientSap),
       lines.map(({ mechanism }) => mechanism),
       lines.map(({ context }) => context),
+      lines.map(({ preEstablished }) => preEstablished?.conformance ?? null),
+      lines.map(({ preEstablished }) => preEstablished?.maxReceivePduSize ?? null),
     ],
   );
   const ids = new Map(rows.map((row) => [`${row.meter_id}|${row.client_sap}`, row.id as number]));

@@ -33,6 +33,11 @@ export interface MeterAccess {
     readonly mechanism: MechanismName;
     readonly context: "auto" | "plain" | "ciphered";
     readonly secret: KeyObject | null;
+    /** It stands without AARQ: conformance bits, and octets of an APDU that the meter takes; null: it is negotiated. */
+    readonly preEstablished: {
+      readonly conformance: number;
+      readonly serverMaxReceivePduSize: number;
+    } | null;
   } | null;
   readonly quirks: ReadonlySet<string>;
 }
@@ -49,7 +54,7 @@ export async function loadMeterAccess(
     const { rows } = await client.query(
       `SELECT m.id, m.meter_number, m.meter_type, m.mode, m.transport, m.framing, m.host, m.port, m.server_sap, m.physical_address,
          m.gateway_network_id, m.gateway_address, m.system_title, m.security_suite, m.required_protection, m.counter_may_stand_still,
-         a.id AS association_id, a.mechanism, a.context, a.secret,
+         a.id AS association_id, a.mechanism, a.context, a.secret, a.pre_established, a.conformance, a.max_receive_pdu_size,
          (SELECT coalesce(array_agg(q.quirk), '{}') FROM meter_type_quirks q WHERE q.meter_type = m.meter_type) AS quirks
        FROM public.meters m LEFT JOIN meter_associations a ON a.meter_id = m.id AND a.client_sap = $2
        WHERE m.id = $1 AND m.status = 'active'`,
@@ -92,8 +97,19 @@ function access(row: QueryRow, keys: readonly MeterKey[], ring: KeyRing): MeterA
     requiredProtection: row["required_protection"],
     counterMayStandStill: row["counter_may_stand_still"],
     keys,
-    association: keyId === null ? null : { mechanism: row["mechanism"], context: row["context"], secret },
+    association: keyId === null ? null : association(row, secret),
     quirks: new Set(row["quirks"] as string[]),
+  };
+}
+
+function association(row: QueryRow, secret: KeyObject | null): MeterAccess["association"] {
+  return {
+    mechanism: row["mechanism"],
+    context: row["context"],
+    secret,
+    preEstablished: row["pre_established"]
+      ? { conformance: row["conformance"], serverMaxReceivePduSize: row["max_receive_pdu_size"] }
+      : null,
   };
 }
 

@@ -46,6 +46,15 @@ export class LineReader {
     return this.fail(`${column} is "${text}"; it must be a number from ${from} to ${to}`);
   }
 
+  /** 24 conformance bits in hex, as they stand in an InitiateResponse behind 5F1F0400. */
+  conformance(column: string): number | null {
+    const text = this.text(column);
+    if (text === null) return null;
+    const value = Number.parseInt(text, 16);
+    if (/^[0-9a-f]{6}$/i.test(text) && value > 0) return value;
+    return this.fail(`${column} is "${text}"; it must be 24 bits as 6 hex digits, such as 001E1D`);
+  }
+
   protection(column: string): number | null {
     const text = this.oneOf(column, Object.keys(PROTECTION));
     return text === null ? null : PROTECTION[text]!;

@@ -120,6 +120,6 @@ function meterAt(port: number, at: number): MeterAccess {
       { ...key, keyId: at * 2 + 1, kind: "guek", key: EK },
       { ...key, keyId: at * 2 + 2, kind: "gak", key: AK },
     ],
-    association: { mechanism: "hls5", context: "ciphered", secret: null },
+    association: { mechanism: "hls5", context: "ciphered", secret: null, preEstablished: null },
   };
 }

@@ -3,6 +3,7 @@ import { UserError } from "../../src/exit.ts";
 import { kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
 import { importKeys } from "../../src/storage/key-import.ts";
+import { listAssociations } from "../../src/storage/listed-associations.ts";
 import { openMeterDirectory } from "../../src/storage/meter-directory.ts";
 import { guessCategory, importMeters } from "../../src/storage/meter-import.ts";
 import { listMeters, recordSeen, showMeter } from "../../src/storage/meters.ts";
@@ -117,6 +118,31 @@ describe("importing keys", () => {
     ]);
     const [row] = await test.database.query("SELECT secret FROM meter_associations WHERE client_sap = 32");
     expect((row!["secret"] as Buffer).includes("12345678")).toBe(false);
+  });
+
+  it("stores what is known of an association that stands beforehand, and forgets it where it is negotiated again", async () => {
+    await importText([`M1,D1,,,,,${GUEK},,,`]);
+    const more = `${head},pre_established,conformance,max_receive_pdu_size`;
+    const stored = async (...lines: string[]) => {
+      await importKeys(test.database, ring, [more, ...lines].join("\n"));
+      const [row] = await test.database.query("SELECT id FROM public.meters WHERE meter_number = 'M1'");
+      const [one] = await listAssociations(test.database, row!["id"]);
+      return [one!.preEstablished, one!.conformance, one!.maxReceivePduSize];
+    };
+    expect(await stored("M1,102,none,,,,,yes,00101d,0")).toEqual([true, "00101D", 0]);
+    expect(await stored("M1,102,none,,,,,no,,")).toEqual([false, null, null]);
+  });
+
+  it.each([
+    ["M1,102,hls5,,,,,yes,00101D,512", "nobody is authenticated by hls5"],
+    [`M1,102,none,,,,${GUEK},yes,00101D,512`, "there is no dedicated key"],
+    ["M1,102,none,,,,,yes,,", "conformance and max_receive_pdu_size are needed"],
+    ["M1,102,none,,,,,yes,101D,512", 'conformance is "101D"; it must be 24 bits as 6 hex digits'],
+    ["M1,102,none,,,,,,00101D,512", "are negotiated"],
+  ])("refuses an association that can't stand beforehand: %s", async (line, why) => {
+    await importText(["M1,D1,,,,,,,,"]);
+    const more = `${head},pre_established,conformance,max_receive_pdu_size`;
+    await expect(importKeys(test.database, ring, `${more}\n${line}`)).rejects.toThrow(why);
   });
 
   it("names the line of a meter that isn't there, of a wrong length, and of an association that comes twice", async () => {

@@ -47,7 +47,7 @@ export const ACCESS: MeterAccess = {
   requiredProtection: 0x30,
   counterMayStandStill: false,
   keys: KEYS,
-  association: { mechanism: "hls5", context: "auto", secret: null },
+  association: { mechanism: "hls5", context: "auto", secret: null, preEstablished: null },
   quirks: new Set(),
 };
 
