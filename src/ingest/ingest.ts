@@ -18,6 +18,7 @@ import { Drain } from "./drain.ts";
 import { StatusWords } from "./events.ts";
 import { MeterFinder } from "./identify-meter.ts";
 import { Intake } from "./intake.ts";
+import { LastConnections } from "./last-connections.ts";
 import type { LentLine } from "./lent-line.ts";
 import { PushSession, type SessionSurroundings } from "./push-session.ts";
 import { type MappedPush, PushReceiver } from "./receive-push.ts";
@@ -144,6 +145,7 @@ class RunningIngest implements Ingest {
       now,
       clock,
       paused: new Set(),
+      lastConnections: new LastConnections(),
       released,
       identified: (meterId, session) => this.identified(meterId, session),
     };
@@ -157,6 +159,7 @@ class RunningIngest implements Ingest {
     this.around.observer.connectionOpened();
     connection.onClose(() => {
       session.finish();
+      session.takenIn(() => this.around.lastConnections.forget(session));
       this.sessions.delete(session);
       for (const meterId of this.metersOf.get(session) ?? []) {
         if (this.sessionOf.get(meterId)?.session === session) this.sessionOf.delete(meterId);

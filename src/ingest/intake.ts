@@ -89,12 +89,12 @@ export class Intake {
 
   /**
    * `done` is called at once where nothing had to be waited for; the APDU's octets are needed until then. What one originator sends is
-   * taken in its order even where it comes on several connections.
+   * taken in its order even where it comes on several connections; `inTurn` calls when what has to go first has been taken.
    */
-  take(arrival: Arrival, sender: Sender, done: () => void): void {
+  take(arrival: Arrival, sender: Sender, done: () => void, inTurn = (begin: () => void) => begin()): void {
     this.working++;
     this.workingBytes += costOf(arrival);
-    this.order.enter(arrival, () => this.begin(arrival, sender, done));
+    inTurn(() => this.order.enter(arrival, () => this.begin(arrival, sender, done)));
   }
 
   private begin(arrival: Arrival, sender: Sender, done: () => void): void {

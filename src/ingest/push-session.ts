@@ -5,9 +5,11 @@ import type { MeterRecord } from "../storage/meter-record.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { type AcknowledgedBy, acknowledgements, notYet } from "./acknowledge.ts";
 import type { Arrival } from "./arrival.ts";
+import { systemTitleOf } from "./arrival-order.ts";
 import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
+import type { LastConnections, Predecessor } from "./last-connections.ts";
 import type { LentLine } from "./lent-line.ts";
 import type { IngestObserver } from "./observer.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
@@ -23,6 +25,7 @@ export interface SessionSurroundings {
   readonly now: () => number;
   /** Sessions that do not read for now. */
   readonly paused: Set<PushSession>;
+  readonly lastConnections: LastConnections;
   /** Called when a session has let go of octets, so that paused ones may read on. */
   readonly released: () => void;
   /** A session's connection is that of this meter. */
@@ -41,7 +44,9 @@ const WAITING_OCTETS_MAX = 16_384;
  * One connection: octets → frames → APDUs, each taken in before the next is looked at, so that a meter's order holds. What goes wrong on
  * it stays on it.
  */
-export class PushSession {
+export class PushSession implements Predecessor {
+  /** What it has to say comes behind what the meter has said on this connection. */
+  follows: Predecessor | null = null;
   private readonly connection: ByteConnection;
   private readonly around: SessionSurroundings;
   private readonly deframer: StreamDeframer;
@@ -53,6 +58,9 @@ export class PushSession {
   private finishing = false;
   private heldBytes = 0;
   private paused = false;
+  /** Others wait for what stands in its socket: it is read although there is no room. */
+  private hurried = false;
+  private readonly whenTakenIn: (() => void)[] = [];
   private meter: MeterRecord | null = null;
   private lastReadAt: number;
   private receivedAny = false;
@@ -151,6 +159,37 @@ export class PushSession {
     }
     this.reply(this.deframer.takeReply());
     this.regulate();
+    if (!this.hasKept()) for (const call of this.whenTakenIn.splice(0)) call();
+  }
+
+  /** Calls when nothing of what was read is left. */
+  takenIn(call: () => void): void {
+    if (this.hasKept()) this.whenTakenIn.push(call);
+    else call();
+  }
+
+  private hasKept(): boolean {
+    return this.waiting || this.chunks.length > 0;
+  }
+
+  isBehind(): boolean {
+    return this.paused || this.hasKept();
+  }
+
+  catchUp(done: () => void): void {
+    const takeIn = () => {
+      this.hurried = false;
+      this.work(true);
+      this.takenIn(done);
+    };
+    if (!this.paused || this.connection.closed) {
+      takeIn();
+      return;
+    }
+    this.hurried = true;
+    this.regulate();
+    // Reading begins with the next look at the sockets, which is between the first and the second.
+    this.around.clock.soon(() => this.around.clock.soon(takeIn));
   }
 
   private take(received: ReceivedApdu): void {
@@ -164,12 +203,29 @@ export class PushSession {
   private takeApdu(received: ReceivedApdu): void {
     this.waiting = true;
     let working = true;
-    this.around.intake.take(this.arrival(received), this.sender(received), () => {
+    const arrival = this.arrival(received);
+    const done = () => {
       this.waiting = false;
       // After a wait: go on with what arrived meanwhile, all of it, before anybody else's turn comes.
       if (!working) this.work(true);
-    });
+    };
+    const inTurn = (begin: () => void) => this.afterPredecessor(arrival, begin);
+    this.around.intake.take(arrival, this.sender(received), done, inTurn);
     working = false;
+  }
+
+  /** Calls at once, or when the connection on which the originator was heard before has been taken in. */
+  private afterPredecessor({ apdu }: Arrival, begin: () => void): void {
+    const systemTitle = systemTitleOf(apdu);
+    this.follows = systemTitle === null ? null : this.around.lastConnections.heard(systemTitle, this);
+    if (this.follows === null) {
+      begin();
+      return;
+    }
+    this.follows.catchUp(() => {
+      this.follows = null;
+      begin();
+    });
   }
 
   private keep(chunk: Buffer): void {
@@ -256,7 +312,8 @@ export class PushSession {
   regulate(): void {
     const { limits, intake } = this.around;
     const heldUp = this.waiting && this.chunkOctets > WAITING_OCTETS_MAX;
-    const full = heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull();
+    const full =
+      !this.hurried && (heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull());
     if (full === this.paused || this.connection.closed) return;
     this.paused = full;
     if (full) {

@@ -11,15 +11,25 @@ const keys = {
 };
 
 /** An alert of the meter: device id, push setup, clock, event status word. */
-function alert(counter: number, minute: number): Buffer {
+function alert(
+  counter: number,
+  minute: number,
+  of: { meterNumber: string; systemTitle: string | null } = meter,
+): Buffer {
   const body = wire.structure(
-    wire.text(meter.meterNumber),
+    wire.text(of.meterNumber),
     wire.obis("0.4.25.9.0.255"),
     wire.clock(2026, 10, 14, 9, minute),
     wire.bits("10".padEnd(32, "0")),
   );
-  return wire.wrapped(wire.ciphered(wire.notification(1, body), 0x30, counter, keys));
+  const systemTitle = Buffer.from(of.systemTitle!, "hex");
+  return wire.wrapped(wire.ciphered(wire.notification(1, body), 0x30, counter, { ...keys, systemTitle }));
 }
+
+const strangers = ["4f54480000000008", "4f54480000000009"].map((systemTitle) => ({
+  meterNumber: "STRANGER",
+  systemTitle,
+}));
 
 describe("a meter that opens a connection for each push", () => {
   it("has them taken in its order, however long the look-ups for the first one take", async () => {
@@ -74,18 +84,68 @@ describe("a meter that opens a connection for each push", () => {
     ]);
   });
 
+  it("has it first too where it stands behind what another meter sent, which waits for a look-up", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const first = around.connect();
+    first.receive(alert(101, 1));
+    await around.ingest.settled();
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    first.receive(alert(7, 2, strangers[0]));
+    first.receive(Buffer.concat([alert(102, 2), alert(103, 3)]));
+    first.close();
+    around.connect().receive(alert(104, 4));
+    around.connect().receive(alert(105, 5));
+    slow.release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual(["unknown_system_title"]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103, 104, 105,
+    ]);
+  });
+
+  it("has it first too where it still stood in the socket of the earlier connection", async () => {
+    const around = new Surroundings([], { meters: [meter], limits: { undurableTotalBytesMax: 1 } });
+    const commit = heldBack();
+    around.hold = commit.promise;
+    const first = around.connect();
+    first.holdsWhilePaused = true;
+    first.receive(alert(101, 1));
+    // More is on its way than may be: neither connection is read.
+    await expect.poll(() => first.paused).toBe(true);
+    const second = around.connect();
+    second.receive(alert(103, 3));
+    first.receive(alert(102, 2));
+    commit.release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual([]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103,
+    ]);
+  });
+
+  it("is not waited for by a connection that waits for its own: two concentrators that carry the same meters", async () => {
+    const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
+    const around = new Surroundings([], { meters: [meter, other] });
+    const [first, second] = [around.connect(), around.connect()];
+    first.receive(alert(101, 1));
+    second.receive(alert(201, 1, other));
+    await around.ingest.settled();
+    const slow = [heldBack(), heldBack()];
+    around.slowLookUps.push(...slow.map(({ promise }) => promise));
+    first.receive(Buffer.concat([alert(7, 2, strangers[0]), alert(202, 2, other)]));
+    second.receive(Buffer.concat([alert(7, 2, strangers[1]), alert(102, 2)]));
+    for (const { release } of slow) release();
+    await expect.poll(() => around.committed.length).toBe(4);
+  });
+
   it("does not make others wait", async () => {
     const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
     const around = new Surroundings([], { meters: [meter, other] });
     const slow = heldBack();
     around.slowLookUps.push(slow.promise);
     around.connect().receive(alert(101, 1));
-    const body = wire.structure(
-      ...[wire.text("OTHER1"), wire.obis("0.4.25.9.0.255"), wire.clock(2026, 10, 14, 9, 1), wire.bits("00")],
-    );
-    const title = Buffer.from(other.systemTitle, "hex");
-    const apdu = wire.ciphered(wire.notification(1, body), 0x30, 7, { ...keys, systemTitle: title });
-    around.connect().receive(wire.wrapped(apdu));
+    around.connect().receive(alert(7, 1, other));
     await expect.poll(() => around.committed.map(({ meterId }) => meterId)).toEqual(["another"]);
     slow.release();
     await around.ingest.drain();

@@ -104,13 +104,21 @@ export class TestConnection implements ByteConnection {
   paused = false;
   private data: (chunk: Buffer) => void = () => undefined;
   private ended: ((error: TransportError | null) => void)[] = [];
+  /** Whether what arrives while nobody reads stands in the socket, or is read all the same. */
+  holdsWhilePaused = false;
+  private readonly unread: Buffer[] = [];
 
   constructor(remoteAddress = "192.0.2.1") {
     this.remoteAddress = remoteAddress;
   }
 
   receive(octets: Buffer | string): void {
-    this.data(typeof octets === "string" ? Buffer.from(octets, "hex") : octets);
+    this.unread.push(typeof octets === "string" ? Buffer.from(octets, "hex") : octets);
+    this.deliver();
+  }
+
+  private deliver(): void {
+    while (!(this.paused && this.holdsWhilePaused) && this.unread.length > 0) this.data(this.unread.shift()!);
   }
 
   onData(listener: (chunk: Buffer) => void): void {
@@ -132,6 +140,7 @@ export class TestConnection implements ByteConnection {
 
   resume(): void {
     this.paused = false;
+    if (this.unread.length > 0) setImmediate(() => setImmediate(() => this.deliver()));
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FAULT_NAMES } from "../../simulator/faults.ts";
 import { type DaemonProcess, startDaemonProcess } from "../support/daemon.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -20,7 +20,7 @@ describe("hes simulate --verify", () => {
   const simulate = (...more: string[]) =>
     cli.hes("simulate", "--to", `127.0.0.1:${daemon.port}`, "--speed", "1800", "--verify", test.url, ...more);
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     test = await createTestDatabase();
     cli = commandLine(test.url);
     daemon = await startDaemonProcess({
@@ -28,13 +28,13 @@ describe("hes simulate --verify", () => {
       HES_DATA_DIR: join(cli.folder, "data"),
     });
   }, 120_000);
-  afterAll(async () => {
+  afterEach(async () => {
     await daemon?.end("SIGTERM");
     cli?.remove();
     await test?.drop();
   });
 
-  // Comes out even on three runs of four: docs/operating/simulator.md, "What is known to be wrong".
+  // Did not come out even on one run of sixteen: docs/operating/simulator.md, "What is known to be wrong".
   it.skip("finds everything stored once, with every fault and every quirk, and a power cut in between", async () => {
     const { code, stdout, stderr } = await simulate(
       ...["--meters", "45", "--for", "6s", "--import", "--seed", "7", "--json"],
