@@ -8,6 +8,9 @@ export interface Predecessor {
   catchUp(done: () => void): void;
 }
 
+/** Originators noted per connection: a bound for who invents titles. Concentrators with more meters keep their connection. */
+const TITLES_MAX = 256;
+
 /**
  * On which connection each originator was heard last. A meter that hangs up and calls again at once has sent what stands in the old
  * connection before what comes over the new one, whichever of the two happens to be read, or to get through a look-up, first.
@@ -16,14 +19,18 @@ export class LastConnections {
   private readonly byTitle = new Map<string, Predecessor>();
   private readonly titlesOf = new Map<Predecessor, Set<string>>();
 
-  /** Notes that this originator is heard on `connection`; gives back the connection that has to go first, null where none has. */
+  /**
+   * Notes that this originator is heard on `connection`; gives back the connection that has to go first, null where none has. Nobody has looked
+   * yet whether the frame is forged.
+   */
   heard(systemTitle: string, connection: Predecessor): Predecessor | null {
     const last = this.byTitle.get(systemTitle);
     if (last === connection) return null;
-    this.byTitle.set(systemTitle, connection);
-    const titles = this.titlesOf.get(connection);
-    if (titles === undefined) this.titlesOf.set(connection, new Set([systemTitle]));
-    else titles.add(systemTitle);
+    const titles = this.titlesOf.get(connection) ?? new Set();
+    if (titles.size < TITLES_MAX) {
+      this.titlesOf.set(connection, titles.add(systemTitle));
+      this.byTitle.set(systemTitle, connection);
+    }
     return last?.isBehind() === true && !waitsFor(last, connection) ? last : null;
   }
 

@@ -60,7 +60,10 @@ export class PushSession implements Predecessor {
   private paused = false;
   /** Others wait for what stands in its socket: it is read although there is no room. */
   private hurried = false;
-  private readonly whenTakenIn: (() => void)[] = [];
+  /** How many chunks the deframer has had. */
+  private chunksPushed = 0;
+  /** Called once the deframer has had this many chunks, and what they brought is taken in. */
+  private readonly whenTakenIn: { readonly chunks: number; readonly call: () => void }[] = [];
   private meter: MeterRecord | null = null;
   private lastReadAt: number;
   private receivedAny = false;
@@ -152,20 +155,28 @@ export class PushSession implements Predecessor {
       const next = this.deframer.next(this.around.clock.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);
-      else if (this.chunks.length > 0) this.pushKept();
-      else if (!this.finishing || this.deframer.deadline() === null) break;
+      else if (this.chunks.length > 0) {
+        this.tellTakenIn();
+        this.pushKept();
+      } else if (!this.finishing || this.deframer.deadline() === null) break;
       // No octet will complete what was begun: a start that was none hides what stands behind it no longer.
       else this.deframer.handleTimeout(Number.POSITIVE_INFINITY);
     }
     this.reply(this.deframer.takeReply());
     this.regulate();
-    if (!this.hasKept()) for (const call of this.whenTakenIn.splice(0)) call();
+    if (!this.hasKept()) this.tellTakenIn();
   }
 
-  /** Calls when nothing of what was read is left. */
+  /** Calls when nothing is left of what has been read until now, whatever comes behind it. */
   takenIn(call: () => void): void {
-    if (this.hasKept()) this.whenTakenIn.push(call);
+    if (this.hasKept()) this.whenTakenIn.push({ chunks: this.chunksPushed + this.chunks.length, call });
     else call();
+  }
+
+  private tellTakenIn(): void {
+    while (this.whenTakenIn.length > 0 && this.whenTakenIn[0]!.chunks <= this.chunksPushed) {
+      this.whenTakenIn.shift()!.call();
+    }
   }
 
   private hasKept(): boolean {
@@ -236,6 +247,7 @@ export class PushSession implements Predecessor {
   private pushKept(): void {
     const chunk = this.chunks.shift()!;
     this.chunkOctets -= chunk.length;
+    this.chunksPushed++;
     this.deframer.push(chunk, this.around.clock.monotonic());
   }
 

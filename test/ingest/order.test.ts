@@ -124,6 +124,23 @@ describe("a meter that opens a connection for each push", () => {
     ]);
   });
 
+  it("doesn't wait for what comes over the earlier connection after it has called again", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const first = around.connect();
+    first.receive(alert(101, 1));
+    await around.ingest.settled();
+    const slow = [heldBack(), heldBack()];
+    around.slowLookUps.push(...slow.map(({ promise }) => promise));
+    first.receive(alert(7, 2, strangers[0]));
+    around.connect().receive(alert(102, 2));
+    // Who claims the meter's title could go on like this for ever.
+    first.receive(alert(7, 3, strangers[1]));
+    slow[0]!.release();
+    await expect.poll(() => around.committed.length).toBe(2);
+    slow[1]!.release();
+    await around.ingest.drain();
+  });
+
   it("is not waited for by a connection that waits for its own: two concentrators that carry the same meters", async () => {
     const other = { ...meter, id: "another", meterNumber: "OTHER1", systemTitle: "4f54480000000001" };
     const around = new Surroundings([], { meters: [meter, other] });
