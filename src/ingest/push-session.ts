@@ -58,8 +58,8 @@ export class PushSession implements Predecessor {
   private finishing = false;
   private heldBytes = 0;
   private paused = false;
-  /** Others wait for what stands in its socket: it is read although there is no room. */
-  private hurried = false;
+  /** How many wait for what stands in its socket: it is read although there is no room. */
+  private hurried = 0;
   /** How many chunks the deframer has had. */
   private chunksPushed = 0;
   /** Called once the deframer has had this many chunks, and what they brought is taken in. */
@@ -189,18 +189,23 @@ export class PushSession implements Predecessor {
 
   catchUp(done: () => void): void {
     const takeIn = () => {
-      this.hurried = false;
       this.work(true);
       this.takenIn(done);
     };
-    if (!this.paused || this.connection.closed) {
+    if (this.connection.closed) {
       takeIn();
       return;
     }
-    this.hurried = true;
+    this.hurried++;
     this.regulate();
-    // Reading begins with the next look at the sockets, which is between the first and the second.
-    this.around.clock.soon(() => this.around.clock.soon(takeIn));
+    // Between the first and the second lies a look at all sockets: what stands in its own is read then.
+    const { clock } = this.around;
+    clock.soon(() =>
+      clock.soon(() => {
+        this.hurried--;
+        takeIn();
+      }),
+    );
   }
 
   private take(received: ReceivedApdu): void {
@@ -325,7 +330,8 @@ export class PushSession implements Predecessor {
     const { limits, intake } = this.around;
     const heldUp = this.waiting && this.chunkOctets > WAITING_OCTETS_MAX;
     const full =
-      !this.hurried && (heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull());
+      this.hurried === 0 &&
+      (heldUp || this.heldBytes > limits.undurableConnectionBytesMax || intake.isFull());
     if (full === this.paused || this.connection.closed) return;
     this.paused = full;
     if (full) {

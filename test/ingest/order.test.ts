@@ -31,6 +31,9 @@ const strangers = ["4f54480000000008", "4f54480000000009"].map((systemTitle) => 
   systemTitle,
 }));
 
+/** As long as the event loop needs to come round. */
+const lookAtSockets = () => new Promise((resolve) => setImmediate(resolve));
+
 describe("a meter that opens a connection for each push", () => {
   it("has them taken in its order, however long the look-ups for the first one take", async () => {
     const around = new Surroundings([], { meters: [meter] });
@@ -124,6 +127,25 @@ describe("a meter that opens a connection for each push", () => {
     ]);
   });
 
+  it("has it first too where it comes out of the socket behind what the new connection brought", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const first = around.connect();
+    first.receive(alert(101, 1));
+    await around.ingest.settled();
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    first.receive(alert(7, 2, strangers[0]));
+    around.connect().receive(alert(104, 4));
+    first.receive(Buffer.concat([alert(102, 2), alert(103, 3)]));
+    await lookAtSockets();
+    slow.release();
+    await around.ingest.drain();
+    expect(around.refused).toEqual(["unknown_system_title"]);
+    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
+      101, 102, 103, 104,
+    ]);
+  });
+
   it("doesn't wait for what comes over the earlier connection after it has called again", async () => {
     const around = new Surroundings([], { meters: [meter] });
     const first = around.connect();
@@ -134,6 +156,8 @@ describe("a meter that opens a connection for each push", () => {
     first.receive(alert(7, 2, strangers[0]));
     around.connect().receive(alert(102, 2));
     // Who claims the meter's title could go on like this for ever.
+    await lookAtSockets();
+    await lookAtSockets();
     first.receive(alert(7, 3, strangers[1]));
     slow[0]!.release();
     await expect.poll(() => around.committed.length).toBe(2);
