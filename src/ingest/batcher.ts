@@ -15,7 +15,10 @@ export interface PendingPush {
 export interface BatchLimits {
   /** Pushes of one transaction. */
   readonly pushesMax: number;
-  /** How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty. */
+  /**
+   * How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty. Twice as long
+   * as the durable log gathers, so that a batch is of several of its groups.
+   */
   readonly gatherMs: number;
   /** The same while the rest of an outage is stored: nobody waits for those, and the next ones are there already. */
   readonly gatherBacklogMs: number;
@@ -34,7 +37,7 @@ export interface BatchLimits {
 
 export const BATCH_LIMITS: BatchLimits = {
   pushesMax: 500,
-  gatherMs: 10,
+  gatherMs: 20,
   gatherBacklogMs: 200,
   inFlightMax: 3,
   waitingMin: 500,
