@@ -40,6 +40,8 @@ export interface Happening {
   /** Empty: the push waits for the next one, and both go out in one piece. */
   readonly steps: readonly Step[];
   readonly answer: Answer;
+  /** How often it must give that answer; once where absent. */
+  readonly times?: number;
 }
 
 const octetsOf = (octets: Buffer): Step => ({ kind: "octets", octets });
@@ -57,6 +59,8 @@ const CLEAR_OCTETS = {
 } as const;
 /** Place of the length, or of its last octet. */
 const LENGTH_AT = { wrapper: 7, hdlc: 2, mbus: 1 } as const;
+/** Pushes under counters that began anew. */
+const RESET_PUSHES = 3;
 /** Between two pieces of a push, real time. */
 const PIECE_MS = 40;
 
@@ -172,11 +176,21 @@ export const FAULTS = {
         : { steps: [octetsOf(octets), octetsOf(earlier)], answer: "retransmission" },
   },
   "old-counter": {
-    about: "new contents under a counter that was used before, as after a counter reset or by an attacker",
+    about: "new contents under a counter that was used before, as an attacker has them",
     happen: ({ envelope, plaintext, counter, firstCounter, octets }) => {
       if (counter <= firstCounter || isInClear(envelope)) return null;
       const again = seal(envelope, plaintext, firstCounter);
       return { steps: [octetsOf(again), octetsOf(octets)], answer: "replay" };
+    },
+  },
+  "counter-reset": {
+    about: "the counter begins anew, and goes on where it was after three pushes",
+    happen: ({ envelope, plaintext, counter, firstCounter, octets }) => {
+      if (counter < firstCounter + RESET_PUSHES || isInClear(envelope)) return null;
+      const steps = Array.from({ length: RESET_PUSHES }, (_, at) =>
+        octetsOf(seal(envelope, plaintext, firstCounter + at)),
+      );
+      return { steps: [...steps, octetsOf(octets)], answer: "replay", times: RESET_PUSHES };
     },
   },
   "wrong-key": {

@@ -147,12 +147,12 @@ export class Fleet {
       hole: ({ times }) => {
         this.#holes += times.length;
       },
-      mishap: (fault, answer) => {
+      mishap: (fault, answer, times) => {
         this.#faults[fault] = (this.#faults[fault] ?? 0) + 1;
-        this.#answers[answer] = (this.#answers[answer] ?? 0) + 1;
+        this.#answers[answer] = (this.#answers[answer] ?? 0) + times;
       },
-      unseen: (answer) => {
-        this.#answers[answer]!--;
+      unseen: (answer, times) => {
+        this.#answers[answer]! -= times;
       },
     });
     this.plans = this.#stations.map(({ meter }) => meter.plan);

@@ -1,4 +1,6 @@
+import { hdlcAddress } from "../src/dlms/hdlc/address.ts";
 import type { HdlcEnds } from "../src/dlms/hdlc/outgoing.ts";
+import type { HEADERS, StrayName } from "./strays.ts";
 
 /** What a meter does otherwise than the standard says, or in a way that few do. Absent: as the standard says. */
 export interface Habits {
@@ -23,12 +25,24 @@ export interface Habits {
   readonly physicalDevice?: number;
   /** One flag between two frames, or six in front of each. */
   readonly flags?: "shared" | "idle";
-  /** Octets in front of each push that mean nothing. */
-  readonly noise?: Buffer;
+  /** LLC header of HDLC frames. */
+  readonly llc?: Buffer;
+  /** What is odd about each HDLC frame. */
+  readonly frames?: "counting-their-flag" | "signed";
+  /** Octets in place of a wrapper header. */
+  readonly header?: keyof typeof HEADERS;
+  /** What stands in front of each push and is none. */
+  readonly stray?: StrayName;
   /** Octets behind each push that mean nothing. */
   readonly trailer?: Buffer;
   /** Pushes in blocks of general block transfer of so many octets. */
   readonly blockOctets?: number;
+  /** Which blocks come more than once: the last one, alone, before the first; the first one twice; each twice. */
+  readonly repeats?: "first-block" | "last-block" | "each-block";
+  /** Day of week told, hundredths and status unspecified in every date-time. */
+  readonly sparseTimes?: true;
+  /** Longest APDU that it takes in an association. */
+  readonly pduOctets?: number;
 }
 
 export interface Quirk {
@@ -103,10 +117,120 @@ export const QUIRKS = {
     framing: "hdlc",
     habits: { physicalDevice: 256 },
   },
+  "control-03": {
+    about: "pushes in UI frames with control 03, poll bit not set",
+    framing: "hdlc",
+    habits: { control: 0x03, informationOctets: 2_000 },
+  },
+  "control-5e": {
+    about: "pushes in frames with control 5E (seen in India)",
+    framing: "hdlc",
+    habits: { control: 0x5e, informationOctets: 2_000 },
+  },
+  "same-address": {
+    about: "client and server have the same HDLC address, 03",
+    framing: "hdlc",
+    habits: { ends: { destination: hdlcAddress(1), source: hdlcAddress(1) } },
+  },
+  "long-frames": {
+    about: "whole pushes in one frame, longer than 255 octets",
+    framing: "hdlc",
+    habits: { informationOctets: 2_000 },
+  },
+  "tiny-segments": {
+    about: "HDLC information fields of 8 octets: dozens of segments for one push",
+    framing: "hdlc",
+    habits: { informationOctets: 8 },
+  },
+  "no-llc": {
+    about: "HDLC frames without the LLC header",
+    framing: "hdlc",
+    habits: { llc: Buffer.alloc(0) },
+  },
+  "plc-llc": {
+    about: "the LLC header of power line communication, 90 xx xx, and no frame (gateways)",
+    framing: "wrapper",
+    habits: { header: "plc" },
+  },
+  "no-frame": {
+    about: "APDUs without any frame (gateways)",
+    framing: "wrapper",
+    habits: { header: "none" },
+  },
+  "length-with-flag": {
+    about: "HDLC lengths that count the closing flag, with check sequences over them (Landis+Gyr E650)",
+    framing: "hdlc",
+    habits: { frames: "counting-their-flag" },
+  },
+  signature: {
+    about: "a hash and a signature behind each frame, whose closing flag is missing",
+    framing: "hdlc",
+    habits: { frames: "signed", informationOctets: 2_000 },
+  },
+  "half-frame": {
+    about: "the rear half of a frame in front of each push, as if heard from the middle",
+    framing: "hdlc",
+    habits: { stray: "half-frame" },
+  },
+  "lone-segment": {
+    about: "a segment in front of each push whose others never come",
+    framing: "hdlc",
+    habits: { stray: "lone-segment" },
+  },
+  "text-frame": {
+    about: "a right HDLC frame in front of each push that holds a text",
+    framing: "hdlc",
+    habits: { stray: "text-frame" },
+  },
   noise: {
     about: "octets that mean nothing between frames",
     framing: "hdlc",
-    habits: { noise: Buffer.from("000d0aff5541", "hex") },
+    habits: { stray: "noise" },
+  },
+  text: {
+    about: "a line of plain ASCII in front of each push",
+    framing: "wrapper",
+    habits: { stray: "text" },
+  },
+  "unknown-tag": {
+    about: "a wrapper PDU in front of each push whose APDU has a tag that does not exist",
+    framing: "wrapper",
+    habits: { stray: "unknown-tag" },
+  },
+  "wrong-version": {
+    about: "a wrapper PDU of version 2 in front of each push",
+    framing: "wrapper",
+    habits: { stray: "wrong-version" },
+  },
+  "zero-header": {
+    about: "eight zeros in place of the wrapper header (SMR 5)",
+    framing: "wrapper",
+    habits: { header: "zeros" },
+  },
+  "blocks-restarted": {
+    about: "general block transfer whose first block comes twice",
+    framing: null,
+    habits: { blockOctets: 100, repeats: "first-block" },
+  },
+  "blocks-doubled": {
+    about: "general block transfer whose blocks all come twice",
+    framing: null,
+    habits: { blockOctets: 100, repeats: "each-block" },
+  },
+  "last-block-first": {
+    about: "the last block of a general block transfer alone in front of all of them",
+    framing: null,
+    habits: { blockOctets: 100, repeats: "last-block" },
+  },
+  "sparse-times": {
+    about: "date-times with the day of week, and without hundredths and clock status (FF)",
+    framing: null,
+    habits: { sparseTimes: true },
+  },
+  "small-pdu": {
+    about: "takes and sends APDUs of 100 octets in associations: a dozen blocks for a small profile",
+    framing: null,
+    habits: { pduOctets: 100 },
   },
 } as const satisfies Record<string, Quirk>;
 

@@ -36,6 +36,8 @@ export interface PlanChoices {
   readonly protection: 0x20 | 0x30 | null;
   readonly framing: "wrapper" | "hdlc" | null;
   readonly layout: Layout | null;
+  /** Share of the meters that tell no deviation although their zone has summer time, 0 … 1; none where absent. */
+  readonly untold?: number;
   /** Quirks that meters have by turns; none where absent. */
   readonly quirks?: readonly QuirkName[];
   /** 0 where absent. */
@@ -77,7 +79,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   const meterNumber = `SIM${plate.serial}`;
   // Every fifth meter tells no deviation where its zone needs none, every fifth its sign the other way round.
   const sign = index % 5;
-  const isUntold = sign === 3 && !model.zone.hasSummer;
+  const isUntold = model.zone.hasSummer ? fraction(mix(seed, 67), index) < (choices.untold ?? 0) : sign === 3;
   const deviation = isUntold ? "absent" : sign === 4 ? "reversed" : "standard";
   const quirk = quirkOf(choices.quirks ?? [], index);
   const { suite = 0, trialClients = false, clientKeys: perClient = false } = choices;
@@ -104,7 +106,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
     habits: quirk?.habits ?? {},
     style: {
       layout: model.layout ?? choices.layout ?? (index % 2 === 1 ? "nested" : "flat"),
-      time: { zone: model.zone, deviation },
+      time: { zone: model.zone, deviation, ...(quirk?.habits.sparseTimes ? { sparse: true } : {}) },
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
     deviationSign: deviation === "reversed" ? "reversed" : "standard",

@@ -36,6 +36,14 @@ export function isSummer(zone: LocalZone, epochMs: number): boolean {
   return epochMs >= lastSunday(year, MARCH) && epochMs < lastSunday(year, OCTOBER);
 }
 
+/** Two hours before Central European clocks next go forward (spring) or back (autumn). */
+export function beforeChange(season: "spring" | "autumn", epochMs: number): number {
+  const month = season === "spring" ? MARCH : OCTOBER;
+  const year = new Date(epochMs).getUTCFullYear();
+  const change = lastSunday(year, month);
+  return (change > epochMs ? change : lastSunday(year + 1, month)) - 2 * MS_PER_HOUR;
+}
+
 /** Minutes that local time is ahead of UTC. */
 export function offsetMinutes(zone: LocalZone, epochMs: number): number {
   return zone.standardMinutes + (isSummer(zone, epochMs) ? SUMMER_MINUTES : 0);
@@ -107,14 +115,20 @@ export function beforeMonthEnd(zone: LocalZone, epochMs: number, leadMs: number)
 export interface TimeStyle {
   readonly zone: LocalZone;
   readonly deviation: "standard" | "reversed" | "absent";
+  /** With the day of week, and without hundredths and clock status; the other way round where absent. */
+  readonly sparse?: boolean;
 }
 
 /** What its clock shows. */
-export function meterTime({ zone, deviation }: TimeStyle, epochMs: number): CosemDateTime {
+export function meterTime({ zone, deviation, sparse }: TimeStyle, epochMs: number): CosemDateTime {
   const offset = offsetMinutes(zone, epochMs);
   const sent = deviation === "absent" ? null : deviation === "standard" ? -offset : offset;
   const clockStatus = isSummer(zone, epochMs) ? DAYLIGHT_SAVING_ACTIVE : 0;
-  return { ...dateTimeAt(epochMs, sent, offset), dayOfWeek: null, clockStatus };
+  const told = dateTimeAt(epochMs, sent, offset);
+  // Where no deviation is told, only the status tells two hours of the same name apart.
+  return sparse
+    ? { ...told, hundredths: null, clockStatus: sent === null ? clockStatus : null }
+    : { ...told, dayOfWeek: null, clockStatus };
 }
 
 /** How it reads a time that somebody tells it. Where none of its own is told, the hour that comes twice is the first. */

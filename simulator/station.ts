@@ -9,7 +9,7 @@ import { type DeviceHost, MeterDevice } from "./device/meter-device.ts";
 import { MeterKeys } from "./device/meter-keys.ts";
 import { MeterServer } from "./device/meter-server.ts";
 import { confirming, type Envelope, longInvokeIdOf, notification, seal } from "./envelope.ts";
-import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor } from "./faults.ts";
+import { type Answer, FAULTS, type FaultName, type FaultShares, faultFor, type Happening } from "./faults.ts";
 import { PUSH_CLIENT_SAP } from "./framing.ts";
 import type { MeterLine } from "./line.ts";
 import type { LineCounts } from "./line-counts.ts";
@@ -56,10 +56,10 @@ export interface PushHabits extends DeliveryRule {
 export interface StationEvents {
   /** A push was handed to a connection, for the first time. */
   sent(station: Station, push: PushContent, counter: number): void;
-  /** A fault befell a push; `answer` is what the head-end has to make of what it adds. */
-  mishap(fault: FaultName, answer: Answer): void;
+  /** A fault befell a push; `answer` is what the head-end has to make of what it adds, so many times. */
+  mishap(fault: FaultName, answer: Answer, times: number): void;
   /** The connection broke behind it: the head-end may never have seen what it added. */
-  unseen(answer: Answer): void;
+  unseen(answer: Answer, times: number): void;
   /** Rows were captured and are not pushed: a hole that only a poll can fill. */
   hole(push: PushContent): void;
 }
@@ -320,7 +320,7 @@ export class Station implements DeviceHost {
       });
       return;
     }
-    const happening =
+    const happening: Happening | null =
       fault === null
         ? null
         : FAULTS[fault].happen({
@@ -332,13 +332,13 @@ export class Station implements DeviceHost {
             firstCounter,
             seed: mix(seed, number + 101),
           });
-    if (fault !== null && happening !== null) events.mishap(fault, happening.answer);
+    if (fault !== null && happening !== null) events.mishap(fault, happening.answer, happening.times ?? 1);
     const delivered = { octets, onSent, longInvokeId, rule };
     if (happening?.steps.length === 0) this.#held = delivered;
     else if (happening === null) this.#delivery.send(delivered);
     else {
-      const { steps, answer } = happening;
-      this.#delivery.send({ ...delivered, steps, onPlain: () => events.unseen(answer) });
+      const { steps, answer, times = 1 } = happening;
+      this.#delivery.send({ ...delivered, steps, onPlain: () => events.unseen(answer, times) });
     }
   }
 }

@@ -118,7 +118,7 @@ export class MeterServer {
       policy: offered === undefined ? null : this.#policy(offered),
       objects: device,
       randomOctets: (count) => this.#challenge(count),
-      maxReceivePduSize: MAX_RECEIVE_PDU_SIZE,
+      maxReceivePduSize: plan.habits.pduOctets ?? MAX_RECEIVE_PDU_SIZE,
       limits: LIMITS,
       apduOctetsMax: APDU_OCTETS_MAX,
     });

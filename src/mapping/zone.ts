@@ -37,15 +37,17 @@ class Zone {
   }
 
   /**
-   * At a local time that exists twice, the earlier of the two instants; at one that is skipped, as if the clock had not
-   * been put forward.
+   * At a local time that exists twice, the earlier of the two instants, or the later one where the clock status says that it isn't
+   * summer time; at one that is skipped, as if the clock had not been put forward.
    */
-  offsetMinutesAtLocal(localMs: number): number {
+  offsetMinutesAtLocal(localMs: number, daylightSaving: boolean | null): number {
     const before = this.offsetMinutesAtUtc(localMs - MS_PER_DAY);
-    if (this.offsetMinutesAtUtc(localMs + MS_PER_DAY) === before) return before;
-    if (this.offsetMinutesAtUtc(localMs - before * MS_PER_MINUTE) === before) return before;
     const after = this.offsetMinutesAtUtc(localMs + MS_PER_DAY);
-    return this.offsetMinutesAtUtc(localMs - after * MS_PER_MINUTE) === after ? after : before;
+    if (after === before) return before;
+    const isBefore = this.offsetMinutesAtUtc(localMs - before * MS_PER_MINUTE) === before;
+    const isAfter = this.offsetMinutesAtUtc(localMs - after * MS_PER_MINUTE) === after;
+    if (isBefore && isAfter) return daylightSaving === false ? after : before;
+    return isAfter ? after : before;
   }
 
   private computed(utcMs: number): number {
@@ -72,7 +74,10 @@ export function zoneRule(name: string, deviationSign: "standard" | "reversed"): 
   const known = rules.get(key);
   if (known !== undefined) return known;
   const zone = zoneOf(name);
-  const rule: ZoneRule = { deviationSign, offsetMinutesAt: (localMs) => zone.offsetMinutesAtLocal(localMs) };
+  const rule: ZoneRule = {
+    deviationSign,
+    offsetMinutesAt: (localMs, daylightSaving) => zone.offsetMinutesAtLocal(localMs, daylightSaving),
+  };
   rules.set(key, rule);
   return rule;
 }

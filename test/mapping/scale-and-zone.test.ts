@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { readDateTime, readEpochMs, toEpochMs } from "../../src/dlms/encoding/date-time.ts";
 import { scaled, scaledBig, scaledText } from "../../src/mapping/scale.ts";
 import { isZone, zoneRule } from "../../src/mapping/zone.ts";
 
@@ -31,7 +32,7 @@ describe("scaling", () => {
 
 describe("zones", () => {
   const at = (zone: string, ...local: Parameters<typeof Date.UTC>) =>
-    zoneRule(zone, "standard").offsetMinutesAt(Date.UTC(...local));
+    zoneRule(zone, "standard").offsetMinutesAt(Date.UTC(...local), null);
 
   it("without daylight saving", () => {
     expect(at("Asia/Kolkata", 2026, 10, 23, 12)).toBe(330);
@@ -49,6 +50,23 @@ describe("zones", () => {
     expect(at("Europe/Berlin", 2026, 9, 25, 2, 30)).toBe(120);
     expect(at("Europe/Berlin", 2026, 9, 25, 3, 0)).toBe(60);
     expect(at("Australia/Lord_Howe", 2026, 3, 5, 3, 0)).toBe(630);
+  });
+
+  it("takes the hour that comes twice as the clock status has it, where no deviation was sent", () => {
+    const berlin = zoneRule("Europe/Berlin", "standard");
+    const instant = (octets: string) => {
+      const ms = readEpochMs(Buffer.from(octets, "hex"), 0, berlin);
+      expect(toEpochMs(readDateTime(Buffer.from(octets, "hex"), 0), berlin)).toBe(ms);
+      return new Date(ms!).toISOString();
+    };
+    // 2026-10-25 02:30:00, deviation 8000, status 80, 00 and FF; then 03:30 and, in spring, 02:30, whatever the status says.
+    expect(instant("07ea0a19ff021e0000800080")).toBe("2026-10-25T00:30:00.000Z");
+    expect(instant("07ea0a19ff021e0000800000")).toBe("2026-10-25T01:30:00.000Z");
+    expect(instant("07ea0a19ff021e00008000ff")).toBe("2026-10-25T00:30:00.000Z");
+    expect(instant("07ea0a19ff031e0000800080")).toBe("2026-10-25T02:30:00.000Z");
+    expect(instant("07ea031dff021e0000800000")).toBe("2026-03-29T01:30:00.000Z");
+    // A deviation says it alone: FFC4 is one hour east.
+    expect(instant("07ea0a19ff021e0000ffc480")).toBe("2026-10-25T01:30:00.000Z");
   });
 
   it("knows what is none", () => {

@@ -118,6 +118,15 @@ describe("faults", () => {
     expect(stream.includes(octets)).toBe(true);
   });
 
+  it("begins a counter anew as a meter does that has lost it: the first counters once more, then its own", () => {
+    const { steps, answer, times } = FAULTS["counter-reset"].happen(mishap)!;
+    expect([answer, times]).toEqual(["replay", 3]);
+    // Wrapper header 8, tag 1, title 9, length 1, security control 1: the counter stands behind them.
+    const counters = steps.map((step) => (step as { octets: Buffer }).octets.readUInt32BE(20));
+    expect(counters).toEqual([3, 4, 5, 9]);
+    expect(FAULTS["counter-reset"].happen({ ...mishap, counter: 5 })).toBeNull();
+  });
+
   it("never flips a bit that nothing would notice", () => {
     const unmarked = { ...mishap, envelope: { ...envelope, control: 0x20 } };
     expect(FAULTS.flip.happen(unmarked)).toBeNull();
@@ -145,6 +154,22 @@ describe("quirks", () => {
     expect(octets("four-octet-address", "hdlc")).toMatch(/^7ea019810002040113/);
     expect(octets("noise", "hdlc")).toMatch(/^000d0aff55417ea0/);
     // Tag, last block, block 1, nothing acknowledged, ten octets.
+    expect(octets("control-03", "hdlc")).toMatch(/^7ea016810303/);
+    expect(octets("control-5e", "hdlc")).toMatch(/^7ea01681035e/);
+    expect(octets("same-address", "hdlc")).toMatch(/^7ea016030313/);
+    // No E6 E7 00: the APDU stands behind the header check sequence.
+    expect(octets("no-llc", "hdlc")).toMatch(/^7ea013810313....0f000000010002010f00....7e$/);
+    expect(octets("zero-header", "wrapper")).toBe(`0000000000000000${apdu.toString("hex")}`);
+    expect(octets("plc-llc", "wrapper")).toBe(`900101${apdu.toString("hex")}`);
+    expect(octets("no-frame", "wrapper")).toBe(apdu.toString("hex"));
+    expect(octets("text", "wrapper")).toMatch(/^69642c310d0a00010001/);
+    expect(octets("wrong-version", "wrapper")).toMatch(/^0002000100400000000100010040000a0f/);
+    expect(octets("unknown-tag", "wrapper")).toMatch(/^000100010040000748010203040506000100010040000a0f/);
+    // Without its closing flag, and 96 octets behind it.
+    expect(octets("signature", "hdlc")).toMatch(/^7ea016(?:..){20}(?:..){96}$/);
+    expect(octets("signature", "hdlc")).not.toMatch(/^7e(?:..)*7e/);
+    // A0 17 where 22 octets stand between the flags.
+    expect(octets("length-with-flag", "hdlc")).toMatch(/^7ea017(?:..){20}7e$/);
     expect(octets("blocks", "wrapper")).toBe(`0001000100400011e08100010000${"0a"}${apdu.toString("hex")}`);
   });
 

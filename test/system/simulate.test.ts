@@ -88,6 +88,34 @@ describe("hes simulate --verify", () => {
     expect(code).toBe(0);
   });
 
+  it.each(["autumn", "spring"])(
+    "stores the hours around the change of clocks in %s once, whoever tells no deviation",
+    async (season) => {
+      const { code, stdout } = await simulate(
+        ...[
+          "--model",
+          "idis",
+          "--meters",
+          "4",
+          "--for",
+          "8s",
+          "--import",
+          "--seed",
+          "7",
+          "--json",
+          "--incidents",
+          "40",
+        ],
+        ...["--start", season, "--faults", "daylight-saving=60%"],
+      );
+      const { verification, rows } = JSON.parse(stdout);
+      expect(verification.problems).toEqual([]);
+      // Every quarter of an hour of three hours at least: two before the change, one behind it.
+      expect(rows.block).toBeGreaterThanOrEqual(4 * 12);
+      expect(code).toBe(0);
+    },
+  );
+
   it("sees what is missing, what is there twice, and what has another value", async () => {
     // A trigger stands for a head-end that loses one row, invents one, and stores one wrongly; and for a poll, which stores a row that nobody pushed.
     await test.database.query(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$

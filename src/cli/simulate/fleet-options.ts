@@ -9,6 +9,7 @@ import {
   type PowerCut,
 } from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES } from "../../../simulator/habits.ts";
+import { beforeChange } from "../../../simulator/local-time.ts";
 import { loadModels } from "../../../simulator/model.ts";
 import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import type { SecuritySuite } from "../../dlms/security/security-control.ts";
@@ -52,15 +53,27 @@ const COUNTERS_SINCE = Date.UTC(2026, 0, 1);
 /** Fleets up to this size begin with the demands of the running month; the meters of larger ones are as after a demand reset. */
 const HISTORY_METERS_MAX = 500;
 
-const CLOCK_FAULTS = ["clock-drift", "clock-jump"] as const;
+/** What is wrong with the clocks of a share of the meters, by name. */
+export const CLOCK_FAULTS = {
+  "clock-drift": "a share of the meters: up to 120 s a day",
+  "clock-jump": "a share of the meters: up to 900 s, once within the first hour",
+  "daylight-saving":
+    "a share of the meters in zones with summer time: local time without its deviation; what hour of two it is, only the clock status tells",
+} as const;
+const CLOCK_FAULT_NAMES = Object.keys(CLOCK_FAULTS) as (keyof typeof CLOCK_FAULTS)[];
 
 /** @throws UserError */
 export function fleetOptions(given: FleetArguments, realNow: () => number): FleetOptions {
   const models = parseNames("--model", given.model, FLEET_MODEL_NAMES);
   if (models.length === 0) throw new UserError(EXIT.usage, "--model: name at least one");
   const road = roadOf(given, models);
-  const shares = parseShares("--faults", given.faults, [...FAULT_NAMES, ...CLOCK_FAULTS]);
-  const { "clock-drift": drift = 0, "clock-jump": jump = 0, ...faults } = shares;
+  const shares = parseShares("--faults", given.faults, [...FAULT_NAMES, ...CLOCK_FAULT_NAMES]);
+  const {
+    "clock-drift": drift = 0,
+    "clock-jump": jump = 0,
+    "daylight-saving": untold = 0,
+    ...faults
+  } = shares;
   const powerCut = powerCutOf(given);
   return {
     meters: given.meters,
@@ -77,6 +90,7 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     },
     choices: {
       quirks: parseNames("--quirks", given.quirks, QUIRK_NAMES),
+      untold,
       ...(given.framing ? { framing: given.framing } : {}),
       suite: Number(given.suite) as SecuritySuite,
       trialClients: given.trialClients ?? false,
@@ -97,9 +111,14 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
 }
 
 function startOf(text: string | undefined, realNow: () => number): number {
-  const startMs = text === undefined ? realNow() : Date.parse(text);
+  if (text === undefined) return realNow();
+  if (text === "spring" || text === "autumn") return beforeChange(text, realNow());
+  const startMs = Date.parse(text);
   if (Number.isNaN(startMs)) {
-    throw new UserError(EXIT.usage, `--start: "${text}" is no time; write 2026-11-01T00:00:00Z`);
+    throw new UserError(
+      EXIT.usage,
+      `--start: "${text}" is no time; write 2026-11-01T00:00:00Z, or spring or autumn for the hours around the next change of Central European clocks`,
+    );
   }
   return startMs;
 }
@@ -136,9 +155,8 @@ function roadOf(
     const text = `--transport udp: ${inClear[0]} pushes in clear and is known by the address that it calls from, over TCP only`;
     throw new UserError(EXIT.usage, text);
   }
-  const cut = Object.keys(parseShares("--faults", faults, [...FAULT_NAMES, ...CLOCK_FAULTS])).filter((name) =>
-    STREAM_FAULTS.has(name),
-  );
+  const named = parseShares("--faults", faults, [...FAULT_NAMES, ...CLOCK_FAULT_NAMES]);
+  const cut = Object.keys(named).filter((name) => STREAM_FAULTS.has(name));
   if (transport === "udp") {
     if (cut.length > 0) {
       throw new UserError(

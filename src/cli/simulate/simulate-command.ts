@@ -5,7 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
 import type { DeviceModel } from "../../../simulator/device/device-model.ts";
 import { playedDevice } from "../../../simulator/device/played-model.ts";
+import { FAULT_NAMES, FAULTS } from "../../../simulator/faults.ts";
 import { Fleet } from "../../../simulator/fleet.ts";
+import { QUIRK_NAMES, QUIRKS } from "../../../simulator/habits.ts";
 import { catalogueFolder } from "../../catalogue/catalogue.ts";
 import { loadConfig } from "../../config.ts";
 import { DecodeError } from "../../dlms/bytes/errors.ts";
@@ -20,7 +22,7 @@ import { readText } from "../input.ts";
 import type { Program } from "../program.ts";
 import { withSession } from "../session.ts";
 import { watchSignals } from "../signals.ts";
-import { type FleetArguments, fleetOptions } from "./fleet-options.ts";
+import { CLOCK_FAULTS, type FleetArguments, fleetOptions } from "./fleet-options.ts";
 import { report, verdict } from "./simulate-report.ts";
 import { type Verification, verify } from "./verification.ts";
 
@@ -56,10 +58,13 @@ export function simulateCommand(program: Program): Command {
       "periods of their pushes by their clocks, such as instant=15m,block=1h; off for none; list=1m: lists of customer interfaces no more often",
       "instant=15m",
     )
-    .option("--incidents <n>", "events a day of each meter, on average", Number, 4)
+    .option("--incidents <n>", "events a day of each meter, on average", parseCount(0, 86_400), 4)
     .option("--seed <n>", "what all values and faults follow from", parseCount(0), 1)
     .option("--speed <factor>", "how much faster than time their clocks run", parseCount(1, 100_000), 1)
-    .option("--start <time>", "what their clocks show first, ISO 8601; now where absent")
+    .option(
+      "--start <time>",
+      "what their clocks show first, ISO 8601, or spring or autumn: two hours before Central European clocks change; now where absent",
+    )
     .option(
       "--first-counter <n>",
       "invocation counter of each meter's first push; above all earlier runs' where absent",
@@ -79,7 +84,24 @@ export function simulateCommand(program: Program): Command {
       "at the end compare what was sent with what is stored, in the configured database where no URL is given",
     )
     .option("--json", "for scripts")
+    .addHelpText("after", namesHelp)
     .action((options: Options) => simulate(program, options));
+}
+
+/** What --faults and --quirks may name. */
+function namesHelp(): string {
+  const section = (title: string, about: readonly (readonly [name: string, about: string])[]) =>
+    [`\n${title}`, ...about.map(([name, text]) => `  ${name.padEnd(20)} ${text}`)].join("\n");
+  return [
+    section("Faults:", [
+      ...FAULT_NAMES.map((name) => [name, FAULTS[name].about] as const),
+      ...Object.entries(CLOCK_FAULTS),
+    ]),
+    section(
+      "Quirks:",
+      QUIRK_NAMES.map((name) => [name, QUIRKS[name].about] as const),
+    ),
+  ].join("\n");
 }
 
 /** How meters are connected, protected and confirmed. */
@@ -123,17 +145,27 @@ function faultOptions(command: Command): Command {
   return command
     .option(
       "--faults <list>",
-      "what goes wrong on the way, each with its share of all pushes: all, all=0.1%, flip=1%,drop",
+      "what goes wrong on the way, each with its share of all pushes: all, all=0.1%, flip=1%,drop; names below",
       "",
     )
-    .option("--quirks <list>", "what meters do otherwise than the standard says, by turns: all, or names", "")
+    .option(
+      "--quirks <list>",
+      "what meters do otherwise than the standard says, by turns: all, or names below",
+      "",
+    )
     .option("--power-cut <time>", "the power of all meters fails so long after the start", parseDuration)
     .option(
       "--holes <share>",
       "of block load pushes that meters capture and keep back: for polls to fill, such as 5%",
     )
-    .option("--dark <time>", "how long it stays away", parseDuration, 30_000)
-    .option("--back-within <time>", "how long it takes until all meters are back", parseDuration, 60_000);
+    .addOption(
+      new Option("--dark <time>", "how long it stays away").argParser(parseDuration).default(30_000, "30s"),
+    )
+    .addOption(
+      new Option("--back-within <time>", "how long it takes until all meters are back")
+        .argParser(parseDuration)
+        .default(60_000, "1m"),
+    );
 }
 
 async function simulate(program: Program, options: Options): Promise<void> {

@@ -34,8 +34,11 @@ export interface CosemDateTime {
 export interface ZoneRule {
   /** "standard": deviation is UTC − local. "reversed": local − UTC. */
   readonly deviationSign: "standard" | "reversed";
-  /** Minutes east of UTC at a local wall-clock time given as if it were UTC; used where no deviation was sent. */
-  offsetMinutesAt(localMs: number): number;
+  /**
+   * Minutes east of UTC at a local wall-clock time given as if it were UTC; used where no deviation was sent.
+   * @param daylightSaving what the clock status says, which tells two hours of the same name apart; null: nothing
+   */
+  offsetMinutesAt(localMs: number, daylightSaving: boolean | null): number;
 }
 
 export const DATE_TIME_OCTETS = 12;
@@ -44,6 +47,8 @@ const MS_PER_MINUTE = 60_000;
 /** Beyond ±14 hours a deviation can't be one; it is taken as unspecified. */
 const DEVIATION_MAX = 840;
 const DEVIATION_UNSPECIFIED = -0x8000;
+/** Bit of the clock status. */
+const DAYLIGHT_SAVING = 0x80;
 
 /** Throws DecodeError "truncated" where fewer than twelve octets are there; any octets are a value. */
 export function readDateTime(octets: Buffer, offset: number): CosemDateTime {
@@ -142,7 +147,9 @@ export function toEpochMs(dateTime: CosemDateTime, zone: ZoneRule): number | nul
   const second = dateTime.second ?? 0;
   const hundredths = dateTime.hundredths ?? 0;
   const localMs = localMsOf(year, month, dayOfMonth, hour, minute, second, hundredths);
-  return localMs === null ? null : toUtc(localMs, deviation ?? DEVIATION_UNSPECIFIED, zone);
+  return localMs === null
+    ? null
+    : toUtc(localMs, deviation ?? DEVIATION_UNSPECIFIED, dateTime.clockStatus ?? 0xff, zone);
 }
 
 /** toEpochMs(readDateTime(octets, offset), zone) without the object between. */
@@ -160,7 +167,8 @@ export function readEpochMs(octets: Buffer, offset: number, zone: ZoneRule): num
     hundredths === 0xff ? 0 : hundredths,
   );
   if (localMs === null) return null;
-  return toUtc(localMs, ((octets[offset + 9]! << 24) >> 16) | octets[offset + 10]!, zone);
+  const deviation = ((octets[offset + 9]! << 24) >> 16) | octets[offset + 10]!;
+  return toUtc(localMs, deviation, octets[offset + 11]!, zone);
 }
 
 function localMsOf(
@@ -184,9 +192,10 @@ function daysIn(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
-function toUtc(localMs: number, deviation: number, zone: ZoneRule): number {
+function toUtc(localMs: number, deviation: number, clockStatus: number, zone: ZoneRule): number {
   if (deviation < -DEVIATION_MAX || deviation > DEVIATION_MAX) {
-    return localMs - zone.offsetMinutesAt(localMs) * MS_PER_MINUTE;
+    const daylightSaving = clockStatus === 0xff ? null : (clockStatus & DAYLIGHT_SAVING) !== 0;
+    return localMs - zone.offsetMinutesAt(localMs, daylightSaving) * MS_PER_MINUTE;
   }
   return zone.deviationSign === "standard"
     ? localMs + deviation * MS_PER_MINUTE
