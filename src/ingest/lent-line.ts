@@ -11,6 +11,6 @@ export interface LentLine {
   onClose(listener: (error: Error | null) => void): void;
   /** An APDU of the meter, out of its framing: `source` is its logical device, `destination` the client that it pushes to. */
   deliver(apdu: Buffer, source: number, destination: number): void;
-  /** Gives the connection back; it stays open. */
-  close(): void;
+  /** Gives the connection back; it stays open. `rest`: octets of a frame that has begun, which goes on in what comes next. */
+  close(rest: Buffer): void;
 }

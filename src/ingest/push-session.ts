@@ -128,10 +128,11 @@ export class PushSession implements Predecessor {
         this.handedBack.push({ framing, apdu: Buffer.from(apdu), sourceAddress, destinationAddress, octets });
         this.work();
       },
-      close: () => {
+      close: (rest) => {
         if (!own) return;
         own = false;
         this.borrower = null;
+        if (rest.length > 0) this.read(rest);
       },
     };
   }

@@ -41,6 +41,13 @@ export class ReceiveBuffer {
     this.position += count;
   }
 
+  /** Gives up all of them, to somebody else: a copy. */
+  takeAll(): Buffer {
+    const all = Buffer.from(this.octets.subarray(this.from, this.to));
+    this.skip(all.length);
+    return all;
+  }
+
   #makeRoom(count: number): void {
     if (this.#own && this.to + count <= this.octets.length) return;
     const pending = this.to - this.from;
