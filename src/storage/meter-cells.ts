@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { parseSecret } from "../keys/secret-text.ts";
 import type { CsvLine, ImportProblems } from "./import-csv.ts";
 
@@ -44,6 +45,17 @@ export class LineReader {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= from && value <= to) return value;
     return this.fail(`${column} is "${text}"; it must be a number from ${from} to ${to}`);
+  }
+
+  /** An address or a name, or where `isPath` the path of a serial line; "[::1]", as addresses with a port are written, is ::1. */
+  host(column: string): string | null {
+    const text = this.text(column);
+    if (text === null || text.startsWith("/")) return text;
+    const address = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+    if (!address.includes(":") || isIPv6(address)) return address;
+    return this.fail(
+      `${column} is "${text}"; it must be an address or a name, with the port in its own column`,
+    );
   }
 
   /** 24 conformance bits in hex, as they stand in an InitiateResponse behind 5F1F0400. */

@@ -100,7 +100,7 @@ function readMeter(line: CsvLine, problems: ImportProblems): ReadMeter {
       security_suite: suite,
       framing: cells.oneOf("framing", ["auto", "hdlc", "wrapper"]),
       mode,
-      host: cells.text("host"),
+      host: cells.host("host"),
       port: cells.integer("port", 1, 65_535),
       server_sap: cells.integer("server_sap", 0, 65_535),
       deviation_sign: cells.oneOf("deviation_sign", ["standard", "reversed"]),

@@ -69,6 +69,22 @@ describe("importing meters", () => {
     expect(await listMeters(test.database)).toEqual([]);
   });
 
+  it.each([
+    ["[2001:db8::1]", "2001:db8::1"],
+    ["::1", "::1"],
+    ["meter.example", "meter.example"],
+    ["/dev/serial/by-path/pci-0000:00:14.0", "/dev/serial/by-path/pci-0000:00:14.0"],
+  ])("takes the host %s as %s", async (host, taken) => {
+    await importText([`M1,D1,,,,,,,${host},`]);
+    expect((await showMeter(test.database, "M1"))?.host).toBe(taken);
+  });
+
+  it("refuses a host with its port behind it", async () => {
+    await expect(importText(["M1,D1,,,,,,,192.0.2.1:4059,"])).rejects.toThrow(
+      'line 2: host is "192.0.2.1:4059"; it must be an address or a name, with the port in its own column',
+    );
+  });
+
   it("refuses a title that another meter of the database has, and a column that nobody knows", async () => {
     await importText(["M1,D1,,4142430000000001,,,,,,"]);
     await expect(importText(["M2,D1,,4142430000000001,,,,,,"])).rejects.toThrow(
