@@ -57,7 +57,11 @@ export async function openPolls(
   const announcer = new ConnectionAnnouncer({ database, daemon, connections, now });
   // Commands look who lives.
   await announcer.announce();
-  const scheduler = new Scheduler(database, config.time.zone, schedulerObserver(metrics, journal));
+  const scheduler = new Scheduler(
+    database,
+    { zone: config.time.zone, clientSap },
+    schedulerObserver(metrics, journal),
+  );
   const poller = new Poller({
     tasks: openPollTasks(database, pipeline.partitions, daemon.id),
     around: surroundings(config, database, pipeline, metrics, options),
@@ -84,7 +88,13 @@ export async function openPolls(
   const gaps = async () => {
     const graceMs = gapGraceMinutes * MINUTE_MS;
     const fill = fillGaps && pollsMax > 0;
-    const found = await tendGaps(database, { nowMs: now(), graceMs, memoryMs: memoryDays * DAY_MS, fill });
+    const found = await tendGaps(database, {
+      nowMs: now(),
+      graceMs,
+      memoryMs: memoryDays * DAY_MS,
+      fill,
+      clientSap,
+    });
     if (found === null) return;
     metrics.gapsOpen.set(found.open);
     if (found.givenUp > 0) journal.record("warn", "polling", "gaps were given up", { gaps: found.givenUp });

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
-import { type ListedAssociation, listAssociations } from "../storage/listed-associations.ts";
+import { type ListedAssociation, listAssociations } from "../storage/associations.ts";
 import { importMeters, METER_COLUMNS, type MeterImportReport } from "../storage/meter-import.ts";
 import { listMeters, type MeterSummary, showMeter } from "../storage/meters.ts";
 import { adoptCommand } from "./adopt-command.ts";

@@ -120,7 +120,7 @@ function described(schedule: ScheduleSummary, zone: string, next: readonly numbe
     `  ${schedule.cron ?? "no cron expression"} in ${schedule.timeZone ?? zone}`,
     `  polls begin within ${schedule.spreadSeconds} s${windowSeconds === null ? "" : `, none later than ${windowSeconds} s`}; missed runs: ${schedule.missedRuns}`,
     ...(overdueAfterSeconds === null ? [] : [`  a push is overdue after ${overdueAfterSeconds} s`]),
-    `  last due ${instant(schedule.lastDueAt) ?? "never"}, ${schedule.waiting} polls wait`,
+    `  last due ${instant(schedule.lastDueAt) ?? "never"}, ${schedule.waiting} polls wait${leftOutText(schedule.lastLeftOut ?? 0)}`,
     `  next due ${next.length === 0 ? "never" : next.map(instant).join(", ")}`,
   ];
   const entries = schedule.entries.map((entry) => ({
@@ -168,7 +168,7 @@ function runCommand(program: Program): Command {
     .argument("[now]", "may be written for clarity: `hes schedules run NAME now`")
     .option("--meter <meter_number>", "only this meter")
     .action((name: string, now: string | undefined, options: { meter?: string }) =>
-      withSchedules(program, async ({ database }) => {
+      withSchedules(program, async ({ database, config }) => {
         if (now !== undefined && now !== "now")
           throw new UserError(EXIT.usage, `"${now}" is not understood; write now, or nothing`);
         const { id, kind } = await findSchedule(database, name);
@@ -177,14 +177,23 @@ function runCommand(program: Program): Command {
         const meter = options.meter === undefined ? null : await showMeter(database, options.meter);
         if (options.meter !== undefined && meter === null)
           throw new UserError(EXIT.data, `There is no meter ${options.meter}.`);
-        const polls = await runScheduleNow(database, id, Date.now(), meter?.id ?? null);
-        if (polls === 0) throw new UserError(EXIT.data, `No active meter is meant by ${name}.`);
+        const { clientSap } = config.polling;
+        const run = await runScheduleNow(database, id, Date.now(), meter?.id ?? null, clientSap);
+        if (run.polls === 0) {
+          const none = run.leftOut === 0 ? `No active meter is meant by ${name}` : "Nothing is queued";
+          throw new UserError(EXIT.data, `${none}${leftOutText(run.leftOut)}.`);
+        }
         program.print(
-          `${polls} polls are queued; \`hes schedules history ${name}\` shows what they come to.`,
+          `${run.polls} polls are queued${leftOutText(run.leftOut)}; \`hes schedules history ${name}\` shows what they come to.`,
         );
       }),
     );
 }
+
+const leftOutText = (meters: number): string =>
+  meters === 0
+    ? ""
+    : `, ${meters} ${meters === 1 ? "meter is" : "meters are"} left out for want of an association (\`hes keys import\`)`;
 
 function historyCommand(program: Program): Command {
   return new Command("history")

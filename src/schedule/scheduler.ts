@@ -18,22 +18,27 @@ export interface SchedulerObserver {
   setBack(schedule: ScheduleRecord, toMs: number): void;
 }
 
+/** Of schedules and entries that say nothing of their own. */
+export interface ScheduleDefaults {
+  readonly zone: string;
+  readonly clientSap: number;
+}
+
 /**
  * Fires what is due, at a tick. It keeps nothing but parsed expressions: what was fired stands in the database, so that it doesn't matter how
  * many daemons there are, when they started, or which ticks were lost.
  */
 export class Scheduler {
   private readonly database: Database;
-  private readonly zone: string;
+  private readonly defaults: ScheduleDefaults;
   private readonly observer: SchedulerObserver;
   private readonly parsed = new Map<string, CronTimes | CronError>();
   /** By schedule: when its next run is due, after a mark. Nothing is looked for before. */
   private readonly waiting = new Map<number, Waiting>();
 
-  /** `zone`: of schedules that have none of their own. */
-  constructor(database: Database, zone: string, observer: SchedulerObserver) {
+  constructor(database: Database, defaults: ScheduleDefaults, observer: SchedulerObserver) {
     this.database = database;
-    this.zone = zone;
+    this.defaults = defaults;
     this.observer = observer;
   }
 
@@ -58,14 +63,15 @@ export class Scheduler {
       return;
     }
     if (due.firedUntilMs < firedUntilMs) this.observer.setBack(schedule, due.firedUntilMs);
-    for (const fired of await fireSchedule(this.database, { scheduleId: id, ...due }, nowMs)) {
+    const order = { scheduleId: id, ...due };
+    for (const fired of await fireSchedule(this.database, order, nowMs, this.defaults.clientSap)) {
       this.observer.lagSeconds((nowMs - fired.dueAtMs) / 1_000);
       this.observer.fired(schedule, fired);
     }
   }
 
   private timesOf({ cron, timeZone }: ScheduleRecord): CronTimes | CronError {
-    const zone = timeZone ?? this.zone;
+    const zone = timeZone ?? this.defaults.zone;
     const key = `${zone} ${cron}`;
     let times = this.parsed.get(key);
     if (times === undefined) {

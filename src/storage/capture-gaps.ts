@@ -1,3 +1,4 @@
+import { hasAssociation } from "./associations.ts";
 import type { Client, Database } from "./database.ts";
 import { GAP_PRIORITY } from "./schedule-firings.ts";
 
@@ -32,7 +33,7 @@ const QUEUED_MAX = 1_000;
  */
 export async function tendGaps(
   database: Database,
-  options: GapOptions & { readonly fill: boolean },
+  options: GapOptions & { readonly fill: boolean; readonly clientSap: number },
 ): Promise<GapReport | null> {
   return database.withClient(async (client) => {
     const { rows } = await client.query("SELECT pg_try_advisory_lock($1) AS mine", [GAP_LOCK]);
@@ -41,7 +42,7 @@ export async function tendGaps(
       const found = await findGaps(client, options);
       const filled = await recheckGaps(client, null, options.nowMs);
       const givenUp = await giveUpForgotten(client, options);
-      const queued = options.fill ? await queueGaps(client, options.nowMs) : 0;
+      const queued = options.fill ? await queueGaps(client, options) : 0;
       const open = await client.query("SELECT count(*) AS open FROM capture_gaps WHERE state = 'open'");
       return { found, filled, givenUp, queued, open: open.rows[0].open };
     } finally {
@@ -152,8 +153,14 @@ async function giveUpForgotten(client: Client, { nowMs, memoryMs }: GapOptions):
   return rowCount ?? 0;
 }
 
-/** A poll for each open gap whose time has come; of the lists that read its profile, the one that means the meter most closely. */
-async function queueGaps(client: Client, nowMs: number): Promise<number> {
+/**
+ * A poll for each open gap whose time has come and whose meter has an association; of the lists that read its profile, the one that means the
+ * meter most closely.
+ */
+async function queueGaps(
+  client: Client,
+  { nowMs, clientSap }: { readonly nowMs: number; readonly clientSap: number },
+): Promise<number> {
   const { rowCount } = await client.query(
     `INSERT INTO poll_tasks (purpose, meter_id, push_object_id, capture_gap_id, due_at, start_at, range_from, range_until, priority, retry_max)
      SELECT 'gap', g.meter_id, list.id, g.id, at.now, at.now, g.first_missing - o.period / 2, g.last_missing + o.period / 2, $2, 0
@@ -169,10 +176,11 @@ async function queueGaps(client: Client, nowMs: number): Promise<number> {
          ORDER BY l.meter_id IS NULL, l.meter_type IS NULL, l.category IS NULL, l.id LIMIT 1) list
       WHERE g.state = 'open' AND (g.next_attempt_at IS NULL OR g.next_attempt_at <= at.now)
         AND NOT EXISTS (SELECT FROM poll_tasks p WHERE p.capture_gap_id = g.id)
+        AND ${hasAssociation("m.id", "NULL::smallint", "$4")}
       ORDER BY g.last_missing DESC
       LIMIT greatest(0, $3 - (SELECT count(*) FROM poll_tasks WHERE purpose = 'gap'))
      ON CONFLICT DO NOTHING`,
-    [nowMs, GAP_PRIORITY, QUEUED_MAX],
+    [nowMs, GAP_PRIORITY, QUEUED_MAX, clientSap],
   );
   return rowCount ?? 0;
 }

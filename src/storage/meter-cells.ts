@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { parseSecret } from "../keys/secret-text.ts";
 import type { CsvLine, ImportProblems } from "./import-csv.ts";
 
@@ -9,6 +8,9 @@ const PROTECTION: Record<string, number> = {
   encrypted: 0x20,
   "authenticated+encrypted": 0x30,
 };
+
+/** Two colons at least, with a zone or without. */
+const IPV6 = /^[0-9a-f.]*(:[0-9a-f.]*){2,7}(%\w+)?$/i;
 
 /** Reads the cells of one line; what is wrong goes to `problems`, and the cell counts as empty. */
 export class LineReader {
@@ -52,7 +54,7 @@ export class LineReader {
     const text = this.text(column);
     if (text === null || text.startsWith("/")) return text;
     const address = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
-    if (!address.includes(":") || isIPv6(address)) return address;
+    if (!address.includes(":") || IPV6.test(address)) return address;
     return this.fail(
       `${column} is "${text}"; it must be an address or a name, with the port in its own column`,
     );

@@ -48,6 +48,8 @@ export interface ScheduleSummary {
   readonly overdueAfterSeconds: number | null;
   /** Milliseconds since 1970 UTC; null: never. */
   readonly lastDueAt: number | null;
+  /** Meters that its last run meant and that have no association for it. */
+  readonly lastLeftOut: number | null;
   /** Polls that wait or are being made. */
   readonly waiting: number;
   readonly entries: readonly {
@@ -74,6 +76,7 @@ const SUMMARY = `
 SELECT s.id, s.name, s.kind, s.cron, s.time_zone AS "timeZone", s.enabled, s.missed_runs AS "missedRuns", s.window_seconds AS "windowSeconds",
        s.spread_seconds AS "spreadSeconds", s.overdue_after_seconds AS "overdueAfterSeconds",
        (SELECT max(f.due_at) FROM schedule_firings f WHERE f.push_schedule_id = s.id) AS "lastDueAt",
+       (SELECT f.left_out FROM schedule_firings f WHERE f.push_schedule_id = s.id ORDER BY f.due_at DESC LIMIT 1) AS "lastLeftOut",
        (SELECT count(*) FROM poll_tasks p WHERE p.push_schedule_id = s.id) AS waiting,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', e.id,
             'meters', coalesce('meter ' || m.meter_number, 'group ' || e.meter_group, 'type ' || e.meter_type, 'all'),

@@ -11,6 +11,9 @@ beforeAll(async () => {
   await test.database.query(
     `INSERT INTO public.meters (meter_number, meter_type, meter_group) VALUES ('M1', 'D1', 'north'), ('M2', 'D2', 'north'), ('M3', 'D1', NULL)`,
   );
+  await test.database.query(
+    "INSERT INTO meter_associations (meter_id, client_sap) SELECT id, 32 FROM public.meters WHERE meter_number <> 'M3'",
+  );
 });
 afterAll(async () => {
   cli.remove();
@@ -45,6 +48,12 @@ describe("hes schedules", () => {
       { meter: "M2", list: "D2 read block load profile", purpose: "on-demand", priority: 1_000 },
     ]);
     expect((await cli.hes("schedules", "run", "blocks", "--meter", "M3")).code).toBe(65);
+    await test.database.query("DELETE FROM meter_associations WHERE client_sap = 32");
+    expect(await cli.hes("schedules", "run", "blocks")).toMatchObject({
+      code: 65,
+      stderr:
+        "hes: Nothing is queued, 2 meters are left out for want of an association (`hes keys import`).\n",
+    });
   });
 
   it("adds one that reads objects, whose classes the catalogue knows", async () => {

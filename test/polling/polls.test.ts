@@ -73,6 +73,7 @@ describe.each(ENGINES)("on $name", (engine) => {
      VALUES ('M1', 'D1', 'Acme', '2026-07-23', now()), ('M2', 'D1', 'Acme', '2026-07-23', now()) RETURNING id`,
     );
     meters = rows.map((row) => row["id"]);
+    await associate();
     roads = new FakeRoads();
     for (const id of meters) roads.meters.set(id, new FakeMeter());
     const [made] = await database.query(
@@ -143,11 +144,17 @@ describe.each(ENGINES)("on $name", (engine) => {
   }
 
   const all = (sql: string) => test.database.query(sql);
+  /** Whoever has no association gets that of the meter reader. */
+  const associate = () =>
+    all(
+      "INSERT INTO meter_associations (meter_id, client_sap) SELECT id, 32 FROM public.meters ON CONFLICT DO NOTHING",
+    );
   const fire = (dueAtMs = NOW) =>
     fireSchedule(
       test.database,
       { scheduleId: schedule, firings: [{ dueAtMs, missed: 0 }], firedUntilMs: dueAtMs },
       dueAtMs,
+      32,
     );
   async function work(made: Poller): Promise<void> {
     made.wake();
@@ -372,6 +379,7 @@ describe.each(ENGINES)("on $name", (engine) => {
       await test.database.query(
         "INSERT INTO public.meters (meter_number, meter_type) SELECT 'X' || n, 'D1' FROM generate_series(1, 60) n",
       );
+      await associate();
       for (const row of await all("SELECT id FROM public.meters")) {
         if (!roads.meters.has(row["id"])) roads.meters.set(row["id"], new FakeMeter());
       }
@@ -402,6 +410,7 @@ describe.each(ENGINES)("on $name", (engine) => {
       await test.database.query(
         "INSERT INTO public.meters (meter_number, meter_type) SELECT 'Y' || n, 'D1' FROM generate_series(1, 30) n",
       );
+      await associate();
       // Four lists of each meter, due at the same time.
       await test.database.query(
         `INSERT INTO schedule_entries (push_schedule_id, push_object_id)
@@ -465,7 +474,7 @@ describe.each(ENGINES)("on $name", (engine) => {
     it("goes before what is due, and that before gaps", async () => {
       const { database } = test;
       await fire();
-      await runScheduleNow(database, schedule, NOW, meters[1]!);
+      await runScheduleNow(database, schedule, NOW, meters[1]!, 32);
       await poller({ pollsMax: 1 }).tick(NOW);
       await pollers[0]!.idle();
       const order = (await history()).map((row) => row["meter"]);
@@ -474,8 +483,36 @@ describe.each(ENGINES)("on $name", (engine) => {
     });
   });
 
+  describe("a meter without an association", () => {
+    const LEFT_OUT = "DELETE FROM meter_associations WHERE meter_id = $1";
+
+    it("is left out of runs, which say so, and is not tried again and again", async () => {
+      await test.database.query(LEFT_OUT, [meters[1]]);
+      expect(await fire()).toEqual([{ dueAtMs: NOW, polls: 1, leftOut: 1 }]);
+      await work(poller());
+      expect((await history()).map(({ meter }) => meter)).toEqual(["M1"]);
+      expect(await all("SELECT polls, left_out FROM schedule_firings")).toEqual([{ polls: 1, left_out: 1 }]);
+      expect(await runScheduleNow(test.database, schedule, NOW, meters[1]!, 32)).toEqual({
+        polls: 0,
+        leftOut: 1,
+      });
+    });
+
+    it("nor is one that has another association than the entry names; the public one needs no configuration", async () => {
+      const named = (sap: number) =>
+        test.database.query("UPDATE schedule_entries SET client_sap = $1", [sap]);
+      await named(48);
+      expect(await fire()).toMatchObject([{ polls: 0, leftOut: 2 }]);
+      await named(16);
+      expect(await fire(NOW + HOUR)).toMatchObject([{ polls: 2, leftOut: 0 }]);
+      await test.database.query("UPDATE schedule_entries SET client_sap = NULL");
+      await test.database.query("DELETE FROM meter_associations");
+      expect(await runScheduleNow(test.database, schedule, NOW, null, 16)).toEqual({ polls: 2, leftOut: 0 });
+    });
+  });
+
   describe("gaps", () => {
-    const options = { nowMs: NOW, graceMs: 15 * MINUTE, memoryMs: 35 * 24 * HOUR, fill: true };
+    const options = { nowMs: NOW, graceMs: 15 * MINUTE, memoryMs: 35 * 24 * HOUR, fill: true, clientSap: 32 };
 
     /** Blocks of a day are stored, except those of four hours and one; the meter has all but two of them. */
     async function withHoles(): Promise<FakeMeter> {

@@ -125,6 +125,9 @@ async function makeSchedules(
   await database.query(
     "INSERT INTO public.meters (meter_number, meter_type) VALUES ('A', 'D1'), ('B', 'D1')",
   );
+  await database.query(
+    "INSERT INTO meter_associations (meter_id, client_sap) SELECT id, 32 FROM public.meters",
+  );
   const made = [];
   for (const zone of ZONES) {
     for (const expression of EXPRESSIONS) {
@@ -208,7 +211,7 @@ describe.each(ENGINES)(
         unusable: () => void seen.unusable++,
         setBack: () => void seen.setBack++,
       };
-      const start = () => new Scheduler(database, "Asia/Kolkata", observer);
+      const start = () => new Scheduler(database, { zone: "Asia/Kolkata", clientSap: 32 }, observer);
       const daemons = [start(), start()];
       const path: Tick[] = [];
       for (const tick of ticks(generator(SEED))) {

@@ -98,7 +98,7 @@ async function readLog(...rows: string[]): Promise<void> {
   meter.attribute(7, "0.0.99.98.4.255", 2, dataOf(`01 0${rows.length} ${rows.join(" ")}`));
   const before = await attempts();
   const { id } = await findSchedule(test.database, "events");
-  await runScheduleNow(test.database, id, Date.now(), null);
+  await runScheduleNow(test.database, id, Date.now(), null, 32);
   await eventually(async () => ((await attempts()) > before ? true : null), "another poll that ended");
 }
 

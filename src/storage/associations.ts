@@ -29,3 +29,11 @@ export async function listAssociations(database: Database, meterId: string): Pro
     maxReceivePduSize: row["max_receive_pdu_size"],
   }));
 }
+
+/** SQL: whether a meter can be asked as client `sap`, or, where that is null, in any association; `otherwise` is the client where it has none. */
+export const hasAssociation = (meter: string, sap: string, otherwise: string): string =>
+  `(coalesce(${sap}, ${otherwise}::int) = ${PUBLIC_SAP} OR EXISTS (SELECT FROM meter_associations a
+     WHERE a.meter_id = ${meter} AND (${sap} IS NULL OR a.client_sap = ${sap})))`;
+
+/** The public client, whose association needs no row. */
+const PUBLIC_SAP = 16;
