@@ -1,41 +1,79 @@
+import { refreshDailyLoadProfile } from "../../src/storage/daily-load-profile.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
 
-/** Tables that an instantaneous push of a single-phase meter fills; rows are shared out to them evenly. */
-const TABLES = {
-  energy_measurements: ["active_import_wh, active_export_wh", "p * 10.5, p * 0.5"],
-  power_readings: [
-    "active_import_w, apparent_import_va, power_factor, frequency_hz",
-    "230, 240, 0.96, 50.01",
-  ],
-  voltage_measurements: ["voltage_l1_v", "230.1"],
-  current_measurements: ["current_l1_a, current_neutral_a", "1.01, 1.0"],
-  instant_profile: [
-    "voltage_l1_v, current_l1_a, active_import_wh, frequency_hz",
-    "230.1, 1.01, p * 10.5, 50.01",
-  ],
-} as const;
-const TABLES_IN_ALL = Object.keys(TABLES).length + 2;
+/** What fills a table: columns besides those that all have, and their values at capture `p` of meter `m`. */
+interface Filling {
+  readonly table: string;
+  readonly columns: string;
+  readonly values: string;
+}
+
+/** What the instantaneous and block captures of a single-phase meter fill; rows are shared out evenly. */
+const FILLINGS: readonly Filling[] = [
+  {
+    table: "energy_measurements",
+    columns: "source, active_import_wh, active_export_wh",
+    values: "'instant', p * 10.5, p * 0.5",
+  },
+  {
+    table: "energy_measurements",
+    columns: "source, interval_seconds, block_active_import_wh",
+    values: "'block', 900, 100 + 50 * sin(p / 15.0)",
+  },
+  {
+    table: "power_readings",
+    columns: "source, active_import_w, apparent_import_va, power_factor, frequency_hz",
+    values: "'instant', 230, 240, 0.96, 50.01",
+  },
+  {
+    table: "voltage_measurements",
+    columns: "source, voltage_l1_v",
+    values: "'instant', 230 + 25 * sin(p / 40.0 + ascii(m.meter_number))",
+  },
+  {
+    table: "current_measurements",
+    columns: "source, current_l1_a, current_neutral_a",
+    values: "'instant', 1.01, 1.0",
+  },
+  {
+    table: "instant_profile",
+    columns: "voltage_l1_v, current_l1_a, active_import_wh, frequency_hz",
+    values: "230.1, 1.01, p * 10.5, 50.01",
+  },
+  {
+    table: "block_load_profile",
+    columns: "interval_seconds, block_active_import_wh, voltage_l1_v",
+    values: "900, 100 + 50 * sin(p / 15.0), 230.1",
+  },
+];
+/** With push_history and raw_frames. */
+const ROWS_A_CAPTURE = FILLINGS.length + 2;
+/** One event a meter in so many captures. */
+const CAPTURES_AN_EVENT = 50;
 /** Captures of the rows that are there lie so far apart. */
 const STEP_SECONDS = 900;
 const APDU_OCTETS = 200;
 
 /** Puts rows of the past into the tables, for the meters that are there, so that what is measured meets full indexes. */
-export async function fill(database: Database, rows: number): Promise<void> {
+export async function fill(database: Database, rows: number, timeZone: string): Promise<void> {
   if (rows === 0) return;
   const [meters] = await database.query("SELECT count(*)::int AS n FROM public.meters");
-  const each = Math.ceil(rows / TABLES_IN_ALL / meters!["n"]);
+  const each = Math.ceil(rows / ROWS_A_CAPTURE / meters!["n"]);
   await makePartitions(database, each);
   // In the order in which they would have come: capture by capture over all meters.
   const source = `FROM generate_series(1, ${each}) p CROSS JOIN public.meters m
     CROSS JOIN LATERAL (SELECT date_trunc('hour', now()) - interval '1 day' - (${each} - p) * interval '${STEP_SECONDS} seconds' AS t) x`;
-  for (const [table, [columns, values]] of Object.entries(TABLES)) {
-    const [how, what] = table === "instant_profile" ? ["", ""] : ["source, ", "'instant', "];
+  for (const { table, columns, values } of FILLINGS) {
     await database.query(
-      `INSERT INTO ${table} (time, meter_id, ${how}origin, received_at, ${columns})
-       SELECT t, m.id, ${what}'push', t, ${values} ${source}`,
+      `INSERT INTO ${table} (time, meter_id, origin, received_at, ${columns}) SELECT t, m.id, 'push', t, ${values} ${source}`,
     );
   }
+  await database.query(
+    `INSERT INTO public.meter_events (time, meter_id, log, code, sequence, name, severity, origin, received_at)
+     SELECT t, m.id, 'voltage', 1 + p % 12, 0, 'event ' || (1 + p % 12), 'warning', 'push', t ${source}
+      WHERE p % ${CAPTURES_AN_EVENT} = 0`,
+  );
   await database.query(
     `INSERT INTO push_history (id, started_at, finished_at, meter_id, kind, verdict, attempt, value_count, row_count, octet_count)
      SELECT -row_number() OVER (), t, t, m.id, 'push', 'filled', 1, 12, 5, ${APDU_OCTETS} ${source}`,
@@ -44,14 +82,26 @@ export async function fill(database: Database, rows: number): Promise<void> {
     `INSERT INTO raw_frames (id, received_at, meter_id, peer, framing, apdu, verified)
      SELECT -row_number() OVER (), t, m.id, '127.0.0.1', 'wrapper', decode(repeat('a5', ${APDU_OCTETS}), 'hex'), true ${source}`,
   );
+  await makeDays(database, timeZone);
   await database.query("ANALYZE");
   await database.query("CHECKPOINT").catch(() => []);
+}
+
+/** The daily load profile of all that was filled in, as the daemon makes it. */
+async function makeDays(database: Database, timeZone: string): Promise<void> {
+  await database.query(
+    `INSERT INTO daily_load_changes
+     SELECT DISTINCT meter_id, ((time - interval '1 microsecond') AT TIME ZONE $1)::date FROM block_load_profile
+     ON CONFLICT DO NOTHING`,
+    [timeZone],
+  );
+  await refreshDailyLoadProfile(database, { timeZone });
 }
 
 async function makePartitions(database: Database, captures: number): Promise<void> {
   const partitions = await openPartitions(database);
   const now = Date.now();
-  const names = [...Object.keys(TABLES), "push_history", "raw_frames"];
+  const names = [...FILLINGS.map(({ table }) => table), "push_history", "raw_frames"];
   for (let back = 0; back <= captures * STEP_SECONDS * 1_000 + 2 * DAY_MS; back += DAY_MS) {
     await partitions.ensure(names.map((table) => ({ table, time: now - back })));
   }

@@ -1,3 +1,5 @@
+import type { Database } from "../../src/storage/database.ts";
+import { type ExampleQuery, exampleQueries } from "../../src/storage/example-queries.ts";
 import { emptyTables } from "./bare-copy.ts";
 import { fill } from "./fill.ts";
 import { Generator } from "./generator.ts";
@@ -7,30 +9,99 @@ import { table } from "./report.ts";
 /** Fewest rows that count as tables in use. */
 const FEW_ROWS = 100_000;
 const AIM_RATIO = 0.9;
+/** A query is timed so often; the median counts. */
+const TIMES = 3;
+/** One meter in so many is of the group that the example query over a group asks for. */
+const METERS_A_GROUP_MEMBER = 10;
 
-/** The rate on standing connections with few rows present and with many. */
-export async function benchGrowth(options: LineOptions, manyRows: number): Promise<void> {
-  const measured: { rows: number; rate: number; postgresUs: number }[] = [];
+interface Stage {
+  readonly rows: number;
+  readonly fillSeconds: number;
+  readonly rate: number;
+  readonly nodeUs: number;
+  readonly postgresUs: number;
+  /** Milliseconds and rows of the answer, by query. */
+  readonly queries: readonly { readonly ms: number; readonly rows: number }[];
+}
+
+/** The rate on standing connections, and the example queries, with few rows present and with many. */
+export async function benchGrowth(options: LineOptions, stages: readonly number[]): Promise<void> {
+  const measured: Stage[] = [];
+  const queries = await exampleQueries();
   await withDaemon(options, async (running) => {
+    const { database, config } = running;
     const generator = new Generator();
     try {
       const loads = new Loads({ ...running, options, habit: "standing" }, generator);
       await loads.send(WARM_UP_PUSHES, null);
-      for (const rows of [FEW_ROWS, manyRows]) {
-        await emptyTables(running.database);
-        await fill(running.database, rows);
-        const { pushes, seconds, postgresCpuSeconds } = (await loads.send(options.pushesPerMeter, null))
-          .measured;
-        measured.push({ rows, rate: pushes / seconds, postgresUs: (postgresCpuSeconds / pushes) * 1e6 });
+      await makeGroup(database);
+      for (const rows of [FEW_ROWS, ...stages]) {
+        await emptyTables(database);
+        const began = performance.now();
+        await fill(database, rows, config.time.zone);
+        const fillSeconds = (performance.now() - began) / 1_000;
+        const { pushes, seconds, ...cpu } = (await loads.send(options.pushesPerMeter, null)).measured;
+        measured.push({
+          rows,
+          fillSeconds,
+          rate: pushes / seconds,
+          nodeUs: (cpu.nodeCpuSeconds / pushes) * 1e6,
+          postgresUs: (cpu.postgresCpuSeconds / pushes) * 1e6,
+          queries: await timeAll(database, queries),
+        });
       }
     } finally {
       generator.end();
     }
   });
-  const lines = measured.map(({ rows, rate, postgresUs }) => [rows, rate.toFixed(0), postgresUs.toFixed(0)]);
-  console.log(`\n${table(["rows present", "pushes a second", "CPU of PostgreSQL a push, µs"], lines)}`);
-  const ratio = measured[1]!.rate / measured[0]!.rate;
-  console.log(
-    `\nrate with many ÷ with few: ${ratio.toFixed(2)} (aim ${AIM_RATIO}) ${ratio >= AIM_RATIO ? "✓" : "✗"}`,
+  report(measured, queries);
+}
+
+function report(measured: readonly Stage[], queries: readonly ExampleQuery[]): void {
+  const head = ["rows present", "pushes a second", "Node µs a push", "PostgreSQL µs a push", "filled in s"];
+  const lines = measured.map(({ rows, rate, nodeUs, postgresUs, fillSeconds }) =>
+    [rows, rate, nodeUs, postgresUs, fillSeconds].map((each) => each.toFixed(0)),
+  );
+  console.log(`\n${table(head, lines)}`);
+  const answers = queries.map(({ file }, index) => [
+    file.replace(".sql", ""),
+    ...measured.map(({ queries: of }) => `${of[index]!.ms.toFixed(0)} ms (${of[index]!.rows})`),
+  ]);
+  const columns = measured.map(({ rows }) => `with ${rows} rows`);
+  console.log(`\n${table(["example query, median (rows of the answer)", ...columns], answers)}`);
+  const [few] = measured;
+  for (const { rows, rate } of measured.slice(1)) {
+    const ratio = rate / few!.rate;
+    console.log(
+      `\nrate with ${rows} ÷ with ${FEW_ROWS}: ${ratio.toFixed(2)} (aim ${AIM_RATIO}) ${ratio >= AIM_RATIO ? "✓" : "✗"}`,
+    );
+  }
+}
+
+/** The example queries name a meter and a group of the sample data; here they ask for such of the bench. */
+async function timeAll(database: Database, queries: readonly ExampleQuery[]): Promise<Stage["queries"]> {
+  const [first] = await database.query("SELECT min(meter_number) AS number FROM public.meters");
+  const timed: { ms: number; rows: number }[] = [];
+  for (const { sql } of queries) {
+    const text = sql.replaceAll("SAMPLE-1", first!["number"]);
+    const times: number[] = [];
+    let rows = 0;
+    for (let time = 0; time < TIMES; time++) {
+      const began = performance.now();
+      rows = (await database.query(text)).length;
+      times.push(performance.now() - began);
+    }
+    times.sort((a, b) => a - b);
+    timed.push({ ms: times[Math.floor(TIMES / 2)]!, rows });
+  }
+  return timed;
+}
+
+async function makeGroup(database: Database): Promise<void> {
+  await database.query(
+    `UPDATE public.meters m SET meter_group = 'north'
+       FROM (SELECT id, row_number() OVER (ORDER BY meter_number) AS n FROM public.meters) x
+      WHERE x.id = m.id AND x.n % $1 = 0`,
+    [METERS_A_GROUP_MEMBER],
   );
 }

@@ -15,7 +15,7 @@ const { values, positionals } = parseArgs({
     habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
     model: { type: "string", default: "D1" },
     database: { type: "string", default: "" },
-    rows: { type: "string", default: "10000000" },
+    rows: { type: "string", multiple: true, default: ["1000000", "10000000"] },
   },
 });
 const parts = positionals.length > 0 ? positionals : ["decode", "line"];
@@ -33,6 +33,6 @@ const options: LineOptions = {
 inlineMore();
 if (parts.includes("decode")) await benchDecoding();
 if (parts.includes("line")) await benchLine(options);
-if (parts.includes("growth")) await benchGrowth(options, Number(values.rows));
+if (parts.includes("growth")) await benchGrowth(options, values.rows.map(Number));
 if (parts.includes("fleet")) await benchFleetMemory(options.meters);
 if (parts.includes("polls")) await benchPolls(options.meters);
