@@ -81,6 +81,8 @@ export async function withDaemon(
   const daemon = await startDaemon(config, createLog(config.log));
   const database = daemon.database.open(4, "keys");
   try {
+    // What an earlier run left: its keys can't be opened any more, and its meters would be polled.
+    await database.query("TRUNCATE public.meters CASCADE");
     await work({ daemon, database, config });
   } finally {
     await database.close();
