@@ -16,6 +16,7 @@ import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { writePromptly } from "./snapshot/prompt-writer.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
+import { measureTimescale } from "./storage/measure-timescale.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
@@ -105,7 +106,7 @@ async function start(
   const prompt = writePromptly(snapshot, () => snapshot.write(housekeeping, counterLog, Date.now()));
   started.push(async () => prompt.close());
   const duty = duties(config, base, pipeline, journal, spooled, () => watchLog(spooled, health));
-  const heart = startHeartbeat(duty, log);
+  const heart = startHeartbeat([...duty, patient(measuring(base, metrics))], log);
   const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });
   started.push(() => work.close());
   started.push(() => heart.stop().then(() => journal.flush()));
@@ -230,6 +231,12 @@ function duties(
       }
     }),
   ];
+}
+
+/** What TimescaleDB says of itself, for /metrics. */
+function measuring({ upkeep }: DaemonDatabase, { timescale }: Metrics): Duty {
+  const run = async () => timescale.set(await measureTimescale(upkeep));
+  return { name: "metrics of TimescaleDB", everyMs: MINUTE_MS, run };
 }
 
 async function openHttp(config: Config, health: Health, metrics: Metrics): Promise<HttpServer | null> {

@@ -19,6 +19,7 @@ export const DEFAULT_RETENTION_DAYS = {
   security_events: 400,
   schedule_firings: 400,
   capture_gaps: 400,
+  meter_commands: 400,
 };
 
 export type RetainedTable = keyof typeof DEFAULT_RETENTION_DAYS;

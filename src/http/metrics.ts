@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { IngestObserver, PushVerdict } from "../ingest/observer.ts";
 import { POLL_RESULTS } from "../polling/retry.ts";
 import { REFUSAL_REASONS } from "../refusal.ts";
+import { TimescaleMetrics } from "./timescale-metrics.ts";
 
 const PUSH_VERDICTS: readonly PushVerdict[] = [
   "applied",
@@ -37,6 +38,7 @@ export class Metrics {
   readonly scheduleLag: Histogram;
   readonly gapsOpen: Gauge;
   readonly spoolSync: Histogram;
+  readonly timescale = new TimescaleMetrics(this.registry);
   /** What `hes_snapshot_meters` says. */
   snapshotMeters: () => number = () => 0;
   /** What `hes_spool_bytes` and `hes_spool_records` say. */

@@ -23,6 +23,8 @@ const PLAIN_TABLES: readonly PlainTable[] = [
   { policy: "schedule_firings", table: "schedule_firings", column: "fired_at" },
   // Open gaps have no time of closing, and stay.
   { policy: "capture_gaps", table: "capture_gaps", column: "closed_at" },
+  // Their steps go with them.
+  { policy: "meter_commands", table: "meter_commands", column: "requested_at" },
   { policy: "security_events", table: "security_events", column: "minute" },
 ];
 

@@ -65,14 +65,16 @@ function expand(sql: string): string {
 }
 
 describe("the dashboards", () => {
-  it("are four, with their own names and data sources", () => {
+  it("are six, with their own names and data sources", () => {
     expect(dashboards.map(({ file }) => file).sort()).toEqual([
       "completeness.json",
       "fleet.json",
       "ingest.json",
       "meter.json",
+      "polls.json",
+      "storage.json",
     ]);
-    expect(new Set(dashboards.map(({ board }) => board.uid)).size).toBe(4);
+    expect(new Set(dashboards.map(({ board }) => board.uid)).size).toBe(6);
     const sources = readFileSync(path("grafana/provisioning/datasources/dlms-hes.yaml"), "utf8");
     for (const { board } of dashboards) {
       for (const panel of board.panels) {
@@ -103,6 +105,7 @@ describe.each(ENGINES)("on $name", (engine) => {
       /meter.json: Current/,
       /What the head-end said/,
       /completeness.json: Registers and blocks/,
+      /polls.json: (Missing captures|Meters whose polls|What was done)/,
     ];
 
     it.each(queries.map((query) => [query.name, query] as const))("%s", async (name, { type, target }) => {
@@ -133,6 +136,15 @@ describe.each(ENGINES)("on $name", (engine) => {
 async function offeredSeries(): Promise<string[]> {
   const metrics = new Metrics();
   metrics.observer().rowsStored("energy_measurements", 1);
+  metrics.timescale.set({
+    hypertables: [
+      {
+        ...{ table: "energy_measurements", chunksInRows: 1, chunksInColumnstore: 1 },
+        ...{ octetsBefore: 2, octetsInColumnstore: 1 },
+      },
+    ],
+    policies: [{ policy: "columnstore", jobs: 1, failed: 0 }],
+  });
   const text = await metrics.registry.metrics();
   return text.split("\n").flatMap((line) => {
     const found = /^(?<name>[a-z_]\w*)(?:\{(?<labels>.*)\})? \S+$/.exec(line)?.groups;
