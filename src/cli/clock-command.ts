@@ -95,7 +95,7 @@ function outcomeText({ before, verdict, set }: ClockOutcome, { set: asked }: Opt
     );
   } else if (verdict !== "in-order") {
     lines.push(LEFT_ALONE[verdict](asked === true));
-  }
+  } else if (asked) lines.push("That is within clock.tolerance_seconds: it was not set.");
   return lines.join("\n");
 }
 

@@ -8,6 +8,7 @@ import {
   silentMeters,
 } from "../storage/completeness.ts";
 import { parseCount } from "./duration.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";
 import { instant, textTable } from "./text-table.ts";
@@ -42,7 +43,9 @@ function listCommand(program: Program): Command {
     .action((options: { meter?: string; state: string; limit: number; json?: true }) =>
       withSession(program, async ({ database }) => {
         const gaps = await listGaps(database, {
-          ...(options.meter === undefined ? {} : { meterNumber: options.meter }),
+          ...(options.meter === undefined
+            ? {}
+            : { meterNumber: (await namedMeter(database, options.meter)).meterNumber }),
           ...(options.state === "all" ? {} : { state: options.state }),
           limit: options.limit,
         });
@@ -141,7 +144,8 @@ function retryCommand(program: Program): Command {
       withSession(program, async ({ database }) => {
         if ((options.meter === undefined) === (options.all === undefined))
           throw new UserError(EXIT.usage, "one of --meter and --all says whose gaps");
-        const gaps = await reopenGaps(database, options.meter ?? null);
+        const meter = options.meter === undefined ? null : await namedMeter(database, options.meter);
+        const gaps = await reopenGaps(database, meter?.meterNumber ?? null);
         program.print(`${gaps} gaps are looked at again by the daemon.`);
       }),
     );

@@ -2,10 +2,11 @@ import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
 import { type ListedAssociation, listAssociations } from "../storage/associations.ts";
 import { importMeters, METER_COLUMNS, type MeterImportReport } from "../storage/meter-import.ts";
-import { listMeters, type MeterSummary, showMeter } from "../storage/meters.ts";
+import { listMeters, type MeterSummary } from "../storage/meters.ts";
 import { adoptCommand } from "./adopt-command.ts";
 import { readText } from "./input.ts";
 import { type MeterOptions, meterLine, withMeterOptions } from "./meter-options.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";
 import { sharedKeyWarnings } from "./shared-keys-text.ts";
@@ -129,8 +130,7 @@ function showCommand(program: Program): Command {
     .option("--json", "for scripts")
     .action((name: string, options: { json?: true }) =>
       withSession(program, async ({ database }) => {
-        const meter = await showMeter(database, name);
-        if (!meter) throw new UserError(EXIT.data, `There is no meter "${name}": see \`hes meters list\`.`);
+        const meter = await namedMeter(database, name);
         const associations = await listAssociations(database, meter.id);
         if (options.json) return program.print(JSON.stringify({ ...meter, associations }, null, 2));
         program.print(details(meter, associations));

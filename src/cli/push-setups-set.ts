@@ -4,8 +4,8 @@ import { wantedOfPushSetup } from "../commands/push-setup-attributes.ts";
 import { formatObis, parseObis } from "../dlms/cosem/obis-code.ts";
 import { EXIT, UserError } from "../exit.ts";
 import type { Database } from "../storage/database.ts";
-import { showMeter } from "../storage/meters.ts";
 import { type PushSetupChange, type PushSetupScope, savePushSetup } from "../storage/save-push-setup.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";
 
@@ -122,8 +122,5 @@ export async function scopeOf(
       throw new UserError(EXIT.data, `There is no meter type "${type}": see \`hes meter-types list\`.`);
   }
   if (meter === undefined) return { meterId: null, meterType: type ?? null, category: category ?? null };
-  const found = await showMeter(database, meter);
-  if (found === null)
-    throw new UserError(EXIT.data, `There is no meter "${meter}": see \`hes meters list\`.`);
-  return { meterId: found.id, meterType: null, category: null };
+  return { meterId: (await namedMeter(database, meter)).id, meterType: null, category: null };
 }

@@ -2,9 +2,9 @@ import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
 import { replay } from "../ingest/replay.ts";
 import { openPipeline } from "../pipeline.ts";
-import { showMeter } from "../storage/meters.ts";
 import { type FrameSelection, ReplayStore } from "../storage/replay-store.ts";
 import { commandObserver } from "./command-observer.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
 import { textTable } from "./text-table.ts";
@@ -55,10 +55,7 @@ export function replayCommand(program: Program): Command {
 }
 
 async function selectionOf({ database }: Session, options: Options): Promise<FrameSelection> {
-  const meter = options.meter === undefined ? null : await showMeter(database, options.meter);
-  if (options.meter !== undefined && !meter) {
-    throw new UserError(EXIT.data, `There is no meter "${options.meter}": see \`hes meters list\`.`);
-  }
+  const meter = options.meter === undefined ? null : await namedMeter(database, options.meter);
   return {
     ...(meter ? { meterId: meter.id } : {}),
     ...(options.from === undefined ? {} : { fromMs: instantOf("--from", options.from) }),

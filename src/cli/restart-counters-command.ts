@@ -1,8 +1,8 @@
 import { userInfo } from "node:os";
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
-import { showMeter } from "../storage/meters.ts";
 import { type RestartedKey, restartReceivedCounters } from "../storage/restart-counters.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { withSession } from "./session.ts";
 import { textTable } from "./text-table.ts";
@@ -30,9 +30,7 @@ export function restartCountersCommand(program: Program): Command {
     .action((name: string, options: Options) =>
       withSession(program, async ({ database, ring }) => {
         const clientSap = options.client === undefined ? null : clientSapOf(options.client);
-        const meter = await showMeter(database, name);
-        if (meter === null)
-          throw new UserError(EXIT.data, `There is no meter "${name}": see \`hes meters list\`.`);
+        const meter = await namedMeter(database, name);
         const keys = await restartReceivedCounters(database, ring(), {
           ...{ meterId: meter.id, clientSap, reason: options.reason, by: userInfo().username },
         });

@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
 import { parseObis } from "../dlms/cosem/obis-code.ts";
-import { EXIT, UserError } from "../exit.ts";
+import { EXIT } from "../exit.ts";
 import { type RotatedKind, type RotationOutcome, rotateKeys } from "../keys/rotation.ts";
 import type { MeterRoads } from "../polling/meter-association.ts";
 import { openRotationStore } from "../storage/key-rotation.ts";
-import { type MeterSummary, showMeter } from "../storage/meters.ts";
+import type { MeterSummary } from "../storage/meters.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
 import { textTable } from "./text-table.ts";
@@ -52,16 +53,7 @@ export function rotateCommand(program: Program): Command {
 /** All of them are known before the first is touched. @throws UserError */
 async function metersOf({ database }: Session, names: readonly string[]): Promise<MeterSummary[]> {
   const meters: MeterSummary[] = [];
-  for (const name of names) {
-    const meter = await showMeter(database, name);
-    if (meter === null) {
-      throw new UserError(
-        EXIT.data,
-        `There is no meter "${name}": see \`hes meters list\`. Nothing was rotated.`,
-      );
-    }
-    meters.push(meter);
-  }
+  for (const name of names) meters.push(await namedMeter(database, name, "Nothing was rotated."));
   return meters;
 }
 

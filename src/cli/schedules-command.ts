@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
 import { CronError, CronTimes } from "../schedule/cron-times.ts";
-import { showMeter } from "../storage/meters.ts";
 import { runScheduleNow } from "../storage/schedule-firings.ts";
 import {
   findSchedule,
@@ -13,6 +12,7 @@ import {
   setScheduleEnabled,
 } from "../storage/schedules.ts";
 import { parseCount } from "./duration.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { scheduleAddCommand } from "./schedule-add-command.ts";
 import { withSchedules } from "./schedule-session.ts";
@@ -174,9 +174,7 @@ function runCommand(program: Program): Command {
         const { id, kind } = await findSchedule(database, name);
         if (kind !== "poll")
           throw new UserError(EXIT.data, `By ${name} meters push; there is nothing to poll.`);
-        const meter = options.meter === undefined ? null : await showMeter(database, options.meter);
-        if (options.meter !== undefined && meter === null)
-          throw new UserError(EXIT.data, `There is no meter ${options.meter}.`);
+        const meter = options.meter === undefined ? null : await namedMeter(database, options.meter);
         const { clientSap } = config.polling;
         const run = await runScheduleNow(database, id, Date.now(), meter?.id ?? null, clientSap);
         if (run.polls === 0) {
@@ -206,7 +204,9 @@ function historyCommand(program: Program): Command {
       withSchedules(program, async ({ database }) => {
         const attempts = await pollAttempts(database, {
           ...(name === undefined ? {} : { scheduleId: (await findSchedule(database, name)).id }),
-          ...(options.meter === undefined ? {} : { meterNumber: options.meter }),
+          ...(options.meter === undefined
+            ? {}
+            : { meterNumber: (await namedMeter(database, options.meter)).meterNumber }),
           limit: options.limit,
         });
         if (options.json) return program.print(JSON.stringify(attempts, null, 2));

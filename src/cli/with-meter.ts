@@ -2,7 +2,8 @@ import type { MeterZone } from "../commands/clock-reading.ts";
 import { EXIT, UserError } from "../exit.ts";
 import { isZone, zoneRule } from "../mapping/zone.ts";
 import { type MeterAssociation, type MeterRoads, PollError } from "../polling/meter-association.ts";
-import { type MeterSummary, showMeter } from "../storage/meters.ts";
+import type { MeterSummary } from "../storage/meters.ts";
+import { namedMeter } from "./named-meter.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
 import { withRoads } from "./with-roads.ts";
@@ -24,9 +25,7 @@ export function withMeter(
   work: (session: MeterSession) => Promise<void>,
 ): Promise<void> {
   return withSession(program, async (session) => {
-    const meter = await showMeter(session.database, name);
-    if (meter === null)
-      throw new UserError(EXIT.data, `There is no meter "${name}": see \`hes meters list\`.`);
+    const meter = await namedMeter(session.database, name);
     await withRoads(session, (roads) => talk(roads, { ...session, meter }, work));
   });
 }

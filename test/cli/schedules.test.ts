@@ -115,6 +115,15 @@ describe("hes gaps", () => {
     );
     expect((await cli.hes("gaps", "retry", "--meter", "M1")).stdout).toContain("1 gaps");
     expect(await cli.json("gaps", "list")).toHaveLength(1);
+    expect(await cli.json("gaps", "list", "--meter", "M2")).toEqual([]);
+    const NOBODY = { code: 65, stderr: 'hes: There is no meter "M9": see `hes meters list`.\n' };
+    for (const command of [
+      ["gaps", "list"],
+      ["gaps", "retry"],
+      ["schedules", "history"],
+    ]) {
+      expect(await cli.hes(...command, "--meter", "M9")).toMatchObject(NOBODY);
+    }
   });
 
   it("says how complete days are, which meters are silent and which pushes are overdue", async () => {
