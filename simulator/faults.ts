@@ -142,6 +142,15 @@ export const FAULTS = {
       return { steps: [octetsOf(damaged), hangUp("close"), octetsOf(octets)], answer: "nothing" };
     },
   },
+  "wrong-version": {
+    about: "a wrapper PDU of version 2; the meter hangs up and sends the push as it should be",
+    happen: ({ octets, envelope }) => {
+      if (envelope.framing !== "wrapper") return null;
+      const damaged = Buffer.from(octets);
+      damaged[1] = 2;
+      return { steps: [octetsOf(damaged), hangUp("close"), octetsOf(octets)], answer: "nothing" };
+    },
+  },
   drop: {
     about: "the connection breaks in mid-frame; the push comes again over a new one",
     happen: ({ octets, seed }) => {

@@ -197,11 +197,6 @@ export const QUIRKS = {
     framing: "wrapper",
     habits: { stray: "unknown-tag" },
   },
-  "wrong-version": {
-    about: "a wrapper PDU of version 2 in front of each push",
-    framing: "wrapper",
-    habits: { stray: "wrong-version" },
-  },
   "zero-header": {
     about: "eight zeros in place of the wrapper header (SMR 5)",
     framing: "wrapper",

@@ -27,8 +27,6 @@ const uiFrame = (ends: HdlcEnds, apdu: Buffer, segmented = false) =>
     information: Buffer.concat([LLC_RESPONSE, apdu]),
   });
 
-/** A wrapper PDU of another version than the one that there is. */
-const WRONG_VERSION = Buffer.from("0002000100400000", "hex");
 const UNKNOWN_TAG_PDU = Buffer.concat([Buffer.from("0001000100400007", "hex"), UNKNOWN_TAG_APDU]);
 
 /** Octets that come in front of a push and are none, by name. A head-end passes over them, and the push behind them counts. */
@@ -37,7 +35,6 @@ export const STRAYS = {
   text: () => Buffer.from(`${TEXT}\r\n`, "latin1"),
   "text-frame": ({ ends }) => uiFrame(ends, Buffer.from(TEXT, "latin1")),
   "unknown-tag": () => UNKNOWN_TAG_PDU,
-  "wrong-version": () => WRONG_VERSION,
   /** The rear half of a frame: who begins to listen in the middle hears that first. */
   "half-frame": ({ frames }) => frames[0]!.subarray(Math.floor(frames[0]!.length / 2)),
   /** A segment with more to follow, which never does. */

@@ -119,7 +119,7 @@ export function deviceOf(model: Model): DeviceModel {
   return { associations, objects };
 }
 
-const CURRENT_ASSOCIATION = "0.0.40.0.0.255";
+export const CURRENT_ASSOCIATION = "0.0.40.0.0.255";
 
 function associationsOf({ associations }: DeviceFile): DeviceAssociation[] {
   return associations.map(({ client_sap, logical_name, conformance, pre_established, ...rest }) => ({

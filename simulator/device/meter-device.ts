@@ -21,7 +21,13 @@ import { meterTime, type TimeStyle, zoneRuleOf } from "../local-time.ts";
 import type { SimulatedMeter } from "../meter.ts";
 import type { PushContent } from "../push-body.ts";
 import { associationAttribute, objectListOf } from "./association-objects.ts";
-import { type DeviceModel, type DeviceObject, lastAttributeOf, objectKey } from "./device-model.ts";
+import {
+  CURRENT_ASSOCIATION,
+  type DeviceModel,
+  type DeviceObject,
+  lastAttributeOf,
+  objectKey,
+} from "./device-model.ts";
 import { ImageTransfer } from "./image-transfer.ts";
 import { entriesInUse, readBuffer, selectRows } from "./profile-buffer.ts";
 import { askingAs, attributeRights, methodRights } from "./rights.ts";
@@ -163,11 +169,12 @@ export class MeterDevice implements MeterObjects {
       if (index === 2) return encoded(readBuffer(this.#meter, profile, selection, this.#host.now()));
       if (index === 7) return u32(profile.present ? 1 : entriesInUse(this.#meter, profile, this.#host.now()));
     }
-    if (classId === 15) {
+    const associationOf = classId === 15 ? associationSap(this.#model, logicalName, by.clientSap) : null;
+    if (associationOf !== null) {
       const value =
         index === 2
-          ? objectListOf(this.#model, associationSap(this.#model, logicalName, by.clientSap))
-          : associationAttribute(this.#model, associationSap(this.#model, logicalName, by.clientSap), index);
+          ? objectListOf(this.#model, associationOf)
+          : associationAttribute(this.#model, associationOf, index);
       return value === null ? null : data(value);
     }
     const live = this.#live(object, index);
@@ -284,8 +291,10 @@ function pushSetupOfScript({ attributes }: DeviceObject, selector: number): stri
 }
 
 /** The association that an object of class 15 stands for: 0.0.40.0.0 is the one in which the question is asked. */
-function associationSap({ associations }: DeviceModel, logicalName: string, current: number): number {
-  return associations.find((one) => one.logicalName === logicalName)?.clientSap ?? current;
+/** Whose association it is; null for that of a client of whom nothing is known: what was read of it stands for it. */
+function associationSap({ associations }: DeviceModel, logicalName: string, current: number): number | null {
+  if (logicalName === CURRENT_ASSOCIATION) return current;
+  return associations.find((one) => one.logicalName === logicalName)?.clientSap ?? null;
 }
 
 const data = (value: Data): GetAnswer => ({ kind: "data", value });

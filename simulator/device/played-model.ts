@@ -3,7 +3,13 @@ import { attributeAccessBits, methodAccessBits } from "../../src/dlms/cosem/clas
 import type { MeterModel, ModelAssociation, ModelObject } from "../../src/dlms/cosem/meter-model.ts";
 import { formatObis } from "../../src/dlms/cosem/obis-code.ts";
 import type { Data } from "../../src/dlms/encoding/data-types.ts";
-import { type DeviceAssociation, type DeviceModel, type DeviceObject, objectKey } from "./device-model.ts";
+import {
+  CURRENT_ASSOCIATION,
+  type DeviceAssociation,
+  type DeviceModel,
+  type DeviceObject,
+  objectKey,
+} from "./device-model.ts";
 
 /** Bits of the security control that requests of a ciphered context must have here: the file doesn't say. */
 const ENCRYPTED = 0x20;
@@ -68,7 +74,10 @@ function associationOf(
   { clientSap, conformance }: ModelAssociation,
   objects: readonly ModelObject[],
 ): DeviceAssociation {
-  const own = objects.find((object) => object.classId === ASSOCIATION_LN && partnerOf(object) === clientSap);
+  // The current association has the partner that read it; the client's own object, where there is one, says more.
+  const own = objects
+    .filter((object) => object.classId === ASSOCIATION_LN && partnerOf(object) === clientSap)
+    .sort((a, b) => Number(isCurrent(a)) - Number(isCurrent(b)))[0];
   const ciphered = own !== undefined && lastOctet(own, 4) === CIPHERED_CONTEXT;
   const mechanism = own === undefined ? 0 : lastOctet(own, 6);
   return {
@@ -83,6 +92,8 @@ function associationOf(
     role: "utility",
   };
 }
+
+const isCurrent = ({ logicalName }: ModelObject) => formatObis(logicalName) === CURRENT_ASSOCIATION;
 
 function dataOf({ attributes }: ModelObject, index: number): Data | null {
   const attribute = attributes.get(index);

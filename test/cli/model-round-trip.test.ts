@@ -58,22 +58,17 @@ async function readWhole(options: Partial<FleetOptions>, clients: readonly numbe
   }
 }
 
-const ASSOCIATION = 15;
-
 /** What goes on by itself while it is read: the clock, counters of the association that reads. */
 const isMoving = (object: ModelFile["objects"][number], attribute: string) =>
   attribute === "2" && (object.class === 8 || object.logical_name.startsWith("0.0.43.1."));
 
 function valuesOf({ objects }: ModelFile): Record<string, unknown> {
-  // What an association says of itself is its own, read or not.
-  const all = objects
-    .filter((object) => object.class !== ASSOCIATION)
-    .flatMap((object) =>
-      Object.entries(object.attributes).map(([attribute, value]) => [
-        `${object.class}/${object.logical_name}/${attribute}`,
-        isMoving(object, attribute) ? "moving" : value,
-      ]),
-    );
+  const all = objects.flatMap((object) =>
+    Object.entries(object.attributes).map(([attribute, value]) => [
+      `${object.class}/${object.logical_name}/${attribute}`,
+      isMoving(object, attribute) ? "moving" : value,
+    ]),
+  );
   return Object.fromEntries(all);
 }
 

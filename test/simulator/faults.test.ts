@@ -163,7 +163,6 @@ describe("quirks", () => {
     expect(octets("plc-llc", "wrapper")).toBe(`900101${apdu.toString("hex")}`);
     expect(octets("no-frame", "wrapper")).toBe(apdu.toString("hex"));
     expect(octets("text", "wrapper")).toMatch(/^69642c310d0a00010001/);
-    expect(octets("wrong-version", "wrapper")).toMatch(/^0002000100400000000100010040000a0f/);
     expect(octets("unknown-tag", "wrapper")).toMatch(/^000100010040000748010203040506000100010040000a0f/);
     // Without its closing flag, and 96 octets behind it.
     expect(octets("signature", "hdlc")).toMatch(/^7ea016(?:..){20}(?:..){96}$/);

@@ -177,7 +177,7 @@ function roadOf(
 
 /** Faults that need a stream. */
 const STREAM_FAULTS: ReadonlySet<string> = new Set<FaultName>([
-  ...(["split", "slow", "merge", "drop", "half-open", "reboot", "wrong-length"] as const),
+  ...(["split", "slow", "merge", "drop", "half-open", "reboot", "wrong-length", "wrong-version"] as const),
 ]);
 
 function deliveryOf({ confirmed, pushSetup }: FleetArguments): NonNullable<FleetOptions["delivery"]> {
