@@ -5,6 +5,7 @@ import { asciiPushEnd } from "../dlms/text/ascii-push.ts";
 import { TELEGRAM_START, telegramEnd } from "../dlms/text/p1-telegram.ts";
 import type { Limits } from "../limits.ts";
 import { type ApduPrefix, apduEnd, apduPrefix } from "./apdu-start.ts";
+import { hdlcFrameWithin } from "./proven-frame.ts";
 
 /** What came without any frame around it. */
 export interface LoneApdu {
@@ -69,6 +70,9 @@ export class LoneApdus {
           ? telegramEnd(octets, from, to, atEnd)
           : asciiPushEnd(octets, from, to, atEnd);
     if (end === null) return NO_APDU;
+    // Who begins to listen in the middle of an HDLC frame may hear an octet first that looks like a tag.
+    const frame = hdlcFrameWithin(octets, from, to);
+    if (frame !== null && (end === "need-more" || end > frame)) return NO_APDU;
     if (end === "need-more") {
       if (available > this.#octetsMax) return TOO_LONG;
       this.#wanted = available + (available < OFTEN_OCTETS ? 1 : available >> SHARE_BITS);

@@ -113,6 +113,19 @@ describe("framing is told by the first octets", () => {
 });
 
 describe("a connection in the middle of which something is wrong", () => {
+  it.each([
+    ["whose length reaches into the frame", "DB0453494D"],
+    ["whose length reaches behind everything", "CA6D0C1B"],
+    ["that never was one", "E0517E5C"],
+  ])("finds the frame behind the rear half of another that begins like an APDU %s", (_, half) => {
+    expect(deframe([hex(half), FRAMED]).frames).toEqual([push("hdlc")]);
+    expect(deframe([Buffer.concat([hex(half), FRAMED])]).frames).toEqual([push("hdlc")]);
+  });
+
+  it("takes an APDU without a frame for what it is where a frame follows it", () => {
+    expect(deframe([hex(PUSH), FRAMED]).frames).toEqual([push("bare"), push("hdlc")]);
+  });
+
   it.each(["wrapper", "hdlc"] as const)("reports the damaged and gives the good ones (%s)", (framing) => {
     const good = framing === "wrapper" ? WRAPPED : FRAMED;
     const damaged = Buffer.from(good);
