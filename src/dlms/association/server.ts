@@ -8,7 +8,6 @@ import { LocalProtocolError } from "./errors.ts";
 import { GeneralBlocks } from "./general-blocks.ts";
 import { type HlsMeans, isReplyToHls } from "./hls-exchange.ts";
 import { CONFORMANCE, isHls } from "./mechanisms.ts";
-import type { Requester } from "./meter-objects.ts";
 import {
   ApduProtection,
   type Opened,
@@ -17,6 +16,7 @@ import {
   ReceivedCounter,
   UNPROTECTED,
 } from "./protection.ts";
+import { serve } from "./server-dispatch.ts";
 import { exception, securityException } from "./server-exceptions.ts";
 import {
   acceptingAare,
@@ -293,7 +293,7 @@ export class ServerAssociation {
       return;
     }
     const by = { clientSap, serverSap, protection: opened.protection.bits };
-    const answer = this.#serve(request, by);
+    const answer = serve(request, by, this.#services, this.#conformance);
     if (answer === null) {
       this.#except(exception("service-unknown", "service-not-supported"));
       return;
@@ -308,34 +308,6 @@ export class ServerAssociation {
 
   #has(bit: number): boolean {
     return (this.#conformance & bit) !== 0;
-  }
-
-  #serve(request: Apdu, by: Requester): Answer | "nothing" | null {
-    const services = this.#services!;
-    switch (request.apdu) {
-      case "get-request":
-        return this.#has(CONFORMANCE.get) && this.#isNegotiated(request) ? services.get(request, by) : null;
-      case "set-request":
-        return this.#has(CONFORMANCE.set) && this.#isNegotiated(request) ? services.set(request, by) : null;
-      case "action-request":
-        return this.#has(CONFORMANCE.action) && this.#isNegotiated(request)
-          ? services.action(request, by)
-          : null;
-      case "access-request":
-        return this.#has(CONFORMANCE.access) ? services.access(request, by) : null;
-      case "data-notification-confirm":
-        return "nothing";
-      default:
-        return null;
-    }
-  }
-
-  #isNegotiated({ apdu, kind }: { apdu: string; kind: string }): boolean {
-    if (kind.includes("list") && !this.#has(CONFORMANCE.multipleReferences)) return false;
-    if (!kind.includes("block")) return true;
-    return this.#has(
-      apdu === "set-request" ? CONFORMANCE.blockTransferWithSet : CONFORMANCE.blockTransferWithAction,
-    );
   }
 
   #answer({ apdu, responseBits }: Answer, request: Protection, inBlocks: boolean): void {
