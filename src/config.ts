@@ -32,6 +32,14 @@ const NOT_SETTINGS = new Set(["HES_CONFIG"]);
 export const processEnvironment = (): Environment => process.env;
 
 /**
+ * Local time is UTC in this process from now on. Zones are named where they matter; and node-cron, given UTC as it is, computes by local time all
+ * the same: in the hour that comes twice it never ends.
+ */
+export function liveInUtc(): void {
+  process.env["TZ"] = "Etc/UTC";
+}
+
+/**
  * @param file path of a TOML file; undefined: HES_CONFIG of the environment, or none
  * @throws UserError with exit code 78 that lists all problems found
  */

@@ -1,3 +1,4 @@
+import { liveInUtc } from "./config.ts";
 import type { ConfiguredDatabase } from "./configured-database.ts";
 import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
 import { type DaemonDatabase, openDaemonDatabase } from "./daemon-database.ts";
@@ -50,6 +51,7 @@ export async function startDaemon(
   /** What schedules are fired by, in milliseconds since 1970 UTC; a demonstration has a clock that runs fast. */
   scheduleClock: () => number = Date.now,
 ): Promise<Daemon> {
+  liveInUtc();
   const started: (() => Promise<void>)[] = [];
   const stopAll = async () => {
     for (const stop of started.reverse()) await stop();

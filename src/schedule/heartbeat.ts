@@ -25,6 +25,12 @@ export interface HeartbeatLog {
 
 /** Every ten seconds, in UTC: see docs/adr/0005-node-cron-is-a-tick.md. */
 const TICK = "*/10 * * * * *";
+/** A tick that comes late on a busy machine is a tick all the same. */
+const LATE_MS = 9_000;
+/** The clock is looked at so long before each full second: node-cron looks at it then. */
+const LOOK_BEFORE_MS = 20;
+/** What clocks drift apart within a second is less. */
+const STEP_MS = 500;
 
 /**
  * The daemon's only periodic task. A duty that fails is logged and tried again at its next time.
@@ -66,11 +72,7 @@ export function startHeartbeat(
     await Promise.all(duties.filter((duty) => isDue(duty, at)).map((duty) => begin(duty, at)));
   };
 
-  const task = schedule(TICK, () => beat(now()), {
-    timezone: "Etc/UTC",
-    // Missed ticks after a step of the clock mean nothing here, and node-cron would report each of them.
-    suppressMissedWarning: true,
-  });
+  const tick = startTick(() => void beat(now()));
   return {
     add: (more) => void duties.push(...more),
     beat,
@@ -78,10 +80,46 @@ export function startHeartbeat(
       await Promise.all(duties.map((duty) => running.get(duty) ?? begin(duty, now())));
     },
     stop: () => {
-      stopped ??= Promise.resolve(task.destroy()).then(
-        async () => void (await Promise.all(running.values())),
-      );
+      stopped ??= tick.stop().then(async () => void (await Promise.all(running.values())));
       return stopped;
+    },
+  };
+}
+
+/**
+ * A tick that a step of the clock doesn't reach. node-cron waits for a time of day: set back by an hour it would be silent for an hour, and set
+ * on by a year it would count all ticks of a year before anything else ran. So its task is made anew whenever the clock has left the monotonic one.
+ */
+function startTick(beat: () => void): { stop(): Promise<void> } {
+  const make = () =>
+    schedule(TICK, beat, {
+      timezone: "Etc/UTC",
+      missedExecutionTolerance: LATE_MS,
+      // Missed ticks mean nothing here, and node-cron would report each of them.
+      suppressMissedWarning: true,
+    });
+  const apart = () => Date.now() - performance.now();
+  let task = make();
+  let known = apart();
+  let timer: NodeJS.Timeout;
+  const look = () => {
+    const found = apart();
+    if (Math.abs(found - known) > STEP_MS) {
+      void task.destroy();
+      task = make();
+    }
+    known = found;
+    arm();
+  };
+  const arm = () => {
+    const toSecond = 1_000 - (Date.now() % 1_000) - LOOK_BEFORE_MS;
+    timer = setTimeout(look, toSecond > 0 ? toSecond : toSecond + 1_000);
+  };
+  arm();
+  return {
+    stop: async () => {
+      clearTimeout(timer);
+      await task.destroy();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -265,8 +265,14 @@ describe("the spool on a real disk", () => {
     writeFileSync(owner, `${processIdentity(process.ppid)}\n`);
     await expect(claimSpool(directory)).rejects.toThrow(`in use by process ${process.ppid}`);
     expect(readdirSync(directory)).toEqual(["owner.pid"]);
-    for (const dead of ["999999999 1", ""]) {
-      writeFileSync(owner, dead);
+    rmSync(owner);
+    // As it is claimed where the disk is full.
+    symlinkSync(processIdentity(process.ppid), owner);
+    await expect(claimSpool(directory)).rejects.toThrow(`in use by process ${process.ppid}`);
+    const empty = (path: string) => writeFileSync(path, "");
+    for (const make of [empty, writeFileSync, (path: string, dead: string) => symlinkSync(dead, path)]) {
+      rmSync(owner, { force: true });
+      make(owner, "999999999 1");
       const release = await claimSpool(directory);
       expect(readFileSync(owner, "utf8")).toBe(`${processIdentity(process.pid)}\n`);
       expect(readdirSync(directory)).toEqual(["owner.pid"]);

@@ -5,6 +5,7 @@ import { importCsv, keysCsv, type MeterPlan, planMeter } from "../../simulator/i
 import { SimulatedMeter } from "../../simulator/meter.ts";
 import { loadModels, type Model } from "../../simulator/model.ts";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import { eventually } from "../support/daemon.ts";
 
 /** Bit 30 of the long invoke id: a confirmation is asked for. */
 const CONFIRMED = 0x4000_0000;
@@ -38,6 +39,8 @@ export interface FleetOptions {
   readonly repeatMs: number;
   /** Whether it dials again for that. */
   readonly dialsAgain?: boolean;
+  /** Where the line is cut when push number `push` of all, of so many octets, is sent for the first time: after how many, and how. */
+  readonly cut?: (push: number, octets: number) => { readonly at: number; readonly reset: boolean } | null;
 }
 
 /**
@@ -50,6 +53,8 @@ export class ConfirmingMeters {
   /** First 16 octets of SHA-256 over each APDU that was sent, hex. */
   readonly sent = new Set<string>();
   confirmedCount = 0;
+  /** Pushes of all meters so far. */
+  private made = 0;
   /** Times a push was sent again. */
   repeated = 0;
   private readonly meters: ConfirmingMeter[];
@@ -67,7 +72,10 @@ export class ConfirmingMeters {
     const startMs = (Math.floor(Date.now() / 60_000) - options.pushesPerMeter - 2) * 60_000;
     const around = {
       port: () => this.ports[this.dialled++ % this.ports.length]!,
-      made: (digest: string) => void this.sent.add(digest),
+      made: (digest: string) => {
+        this.sent.add(digest);
+        return this.made++;
+      },
       repeated: () => void this.repeated++,
       confirmed: (confirmed: Confirmed) => {
         this.confirmedCount++;
@@ -92,15 +100,28 @@ export class ConfirmingMeters {
     await Promise.all(this.meters.map((meter) => meter.run()));
   }
 
+  /** Waits until so many more are confirmed. */
+  async confirms(more: number, what: string): Promise<void> {
+    const wanted = this.confirmedCount + more;
+    const isReached = async () => (this.confirmedCount >= wanted ? true : null);
+    await eventually(isReached, `${more} confirmations: ${what}`, 120_000);
+  }
+
   /** No more pushes; what waits for its confirmation is given up. */
   stop(): void {
     for (const meter of this.meters) meter.stop();
+  }
+
+  /** No more new pushes: each meter ends when its last one is confirmed. */
+  finish(): void {
+    for (const meter of this.meters) meter.finish();
   }
 }
 
 interface Around extends FleetOptions {
   readonly port: () => number;
-  readonly made: (digest: string) => void;
+  /** Which push of all it is. */
+  readonly made: (digest: string) => number;
   readonly repeated: () => void;
   readonly confirmed: (confirmed: Confirmed) => void;
   /** Between two pushes that become due; 0: none waits. */
@@ -123,6 +144,8 @@ class ConfirmingMeter {
   private startedAt = 0;
   private resolve: () => void = () => undefined;
   private stopped = false;
+  private finishing = false;
+  private cut: { readonly at: number; readonly reset: boolean } | null = null;
 
   constructor(plan: MeterPlan, model: Model, startMs: number, around: Around) {
     this.around = around;
@@ -159,9 +182,14 @@ class ConfirmingMeter {
     this.resolve();
   }
 
+  finish(): void {
+    this.finishing = true;
+    if (this.frame === null) this.stop();
+  }
+
   private next(): void {
     if (this.stopped) return;
-    if (this.counter === this.around.pushesPerMeter) {
+    if (this.finishing || this.counter === this.around.pushesPerMeter) {
       this.stop();
       return;
     }
@@ -176,9 +204,10 @@ class ConfirmingMeter {
     const apdu = notification(body, this.counter, null, this.plan.style.time, { invokeBits: CONFIRMED });
     this.frame = seal(this.envelope, apdu, this.counter);
     const digest = createHash("sha256").update(this.frame.subarray(WRAPPER_OCTETS)).digest("hex");
-    this.around.made(digest.slice(0, 2 * DIGEST_OCTETS));
+    const push = this.around.made(digest.slice(0, 2 * DIGEST_OCTETS));
     this.around.onSent?.(this.frame);
     this.firstSentAt = performance.now();
+    this.cut = this.around.cut?.(push, this.frame.length) ?? null;
     this.send();
   }
 
@@ -188,9 +217,21 @@ class ConfirmingMeter {
 
   private send(): void {
     if (this.frame === null || this.socket === null || this.socket.connecting) return;
+    if (this.cut !== null) {
+      this.sendInPart(this.frame, this.socket, this.cut);
+      return;
+    }
     this.socket.write(this.frame);
     if (this.repeat !== null) clearTimeout(this.repeat);
     this.repeat = setTimeout(() => this.sendAgain(), this.around.repeatMs);
+  }
+
+  private sendInPart(frame: Buffer, socket: Socket, { at, reset }: { at: number; reset: boolean }): void {
+    this.cut = null;
+    socket.write(frame.subarray(0, at), () => {
+      if (reset) socket.resetAndDestroy();
+      else socket.destroySoon();
+    });
   }
 
   private sendAgain(): void {

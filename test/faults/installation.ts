@@ -7,7 +7,7 @@ import { isAlive } from "../../src/process-identity.ts";
 import { type Database, openDatabase, type QueryRow } from "../../src/storage/database.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/storage/embedded-server.ts";
 import { packageDirectory } from "../../src/storage/migrate.ts";
-import { type DaemonProcess, startDaemonProcess } from "../support/daemon.ts";
+import { type DaemonProcess, eventually, startDaemonProcess } from "../support/daemon.ts";
 import type { ConfirmingMeters } from "./confirming-meters.ts";
 
 /** A database server and a daemon, both of which can be killed and started again at the same address. */
@@ -130,12 +130,27 @@ export class Installation {
     }
   }
 
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.daemon!.http}/metrics`)).text();
+  }
+
+  /** Waits until the snapshot knows all meters, so that a daemon can serve them without the database. */
+  async knows(meters: number): Promise<void> {
+    await eventually(
+      async () => {
+        const found = /^hes_snapshot_meters (\d+)$/m.exec(await this.metrics());
+        return found !== null && Number(found[1]) >= meters ? true : null;
+      },
+      "the snapshot knows all meters",
+      120_000,
+    );
+  }
+
   /** Waits until everything that was accepted is in the database. */
   async drained(limitMs: number): Promise<void> {
     const deadline = performance.now() + limitMs;
     for (;;) {
-      const text = await fetch(`${this.daemon!.http}/metrics`).then((response) => response.text());
-      if (/^hes_spool_records 0$/m.test(text)) return;
+      if (/^hes_spool_records 0$/m.test(await this.metrics())) return;
       if (performance.now() > deadline) throw new Error("the spool was not drained in time");
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -1,5 +1,8 @@
 import { parseArgs } from "node:util";
 import { hasNatsServer } from "../support/nats-servers.ts";
+import { clock } from "./clock.ts";
+import { cuts } from "./cuts.ts";
+import { disk } from "./disk.ts";
 import { type Figure, printFigures } from "./figures.ts";
 import { kills } from "./kills.ts";
 import { clustered, spools } from "./machines.ts";
@@ -7,13 +10,15 @@ import { outage } from "./outage.ts";
 import { canTrace, strace } from "./strace.ts";
 
 const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options of one]
-  --only     kills, outage (both where nothing is said), spools, jetstream, strace; with commas between them
+  --only     kills, outage, clock, cuts (these where nothing is said), disk, spools, jetstream, strace; with commas between them
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
-             and times are held to what is promised of them. Without it a minute in all, and times are only told
+             every fault of the disk ten times, more steps of the clock, every octet twenty times; and times are held to what is promised of
+             them. Without it a few minutes in all, and times are only told
   --pushes, --meters, --losses   of spools and jetstream: two daemons on one database of which one is killed in turn, and with JetStream loses its
              disk together with one broker of three (nats-server on the PATH; skipped where it isn't)
   --pushes, --meters, --daemon-kills, --database-kills, --backend-kills   of kills
   --seconds, --rate                                                      of outage
+  --meters, --rounds                                                     of disk and cuts
 `;
 
 const { values } = parseArgs({
@@ -29,6 +34,7 @@ const { values } = parseArgs({
     losses: { type: "string" },
     seconds: { type: "string" },
     rate: { type: "string" },
+    rounds: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -38,8 +44,8 @@ const { long } = values;
 const count = (text: string | undefined, short: number, whole: number) =>
   Number(text ?? (long ? whole : short));
 
-/** Without --only; the others need several daemons and brokers at once, and a machine that has room for them. */
-const ALWAYS = ["kills", "outage"];
+/** Without --only; the others take longer, or need several daemons and brokers at once, and a machine that has room for them. */
+const ALWAYS = ["kills", "outage", "clock", "cuts"];
 
 const scenarios: Record<string, () => Promise<Figure[]>> = {
   kills: () =>
@@ -64,6 +70,15 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       seconds: count(values.seconds, 8, 600),
       ...{ seed, latencyMs: long ? 100 : null, drainFactor: long ? 4 : null },
     }),
+  disk: () =>
+    disk({
+      meters: count(values.meters, 20, 100),
+      rounds: count(values.rounds, 1, 10),
+      pushesPerFault: long ? 1_000 : 50,
+      seed,
+    }),
+  clock: () => clock({ meters: count(values.meters, 20, 100), pushesPerStep: long ? 1_000 : 50, long, seed }),
+  cuts: () => cuts({ meters: count(values.meters, 20, 20), rounds: count(values.rounds, 1, 20), seed }),
   strace: () =>
     strace({ pushes: count(values.pushes, 1_000, 10_000), meters: count(values.meters, 20, 100), seed }),
 };

@@ -37,7 +37,7 @@ async function survived(installation: Installation, options: OutageOptions): Pro
   });
   await installation.register(meters);
   await installation.startDaemon();
-  await known(installation, count);
+  await installation.knows(count);
   const running = meters.run(installation.port);
   await pause(AROUND_SECONDS);
   await installation.stopDatabase();
@@ -95,22 +95,9 @@ async function survived(installation: Installation, options: OutageOptions): Pro
   ];
 }
 
-/** Waits until the snapshot knows all meters. */
-async function known(installation: Installation, meters: number): Promise<void> {
-  for (;;) {
-    const text = await metrics(installation);
-    const found = /^hes_snapshot_meters (\d+)$/m.exec(text);
-    if (found !== null && Number(found[1]) >= meters) return;
-    await pause(0.1);
-  }
-}
-
 async function records(installation: Installation): Promise<number> {
-  return Number(/^hes_spool_records (\d+)$/m.exec(await metrics(installation))![1]);
+  return Number(/^hes_spool_records (\d+)$/m.exec(await installation.metrics())![1]);
 }
-
-const metrics = async (installation: Installation) =>
-  (await fetch(`${installation.daemon!.http}/metrics`)).text();
 
 const readiness = async (installation: Installation): Promise<string> =>
   ((await (await fetch(`${installation.daemon!.http}/readyz`)).json()) as { status: string }).status;

@@ -7,12 +7,19 @@ export interface Tally {
   readonly lost: number;
   /** In the database more than once. */
   readonly duplicated: number;
-  /** In the database, and never sent so; or refused, quarantined, or stored as other rows. */
+  /** In the database, and never sent so; or quarantined, or stored as other rows, or refused for a reason that isn't among those expected. */
   readonly unexpected: number;
+  /** Refused for one of those. */
+  readonly refused: number;
 }
 
 /** Compares what the meters were told with what the tables hold. */
-export async function tally(installation: Installation, meters: ConfirmingMeters): Promise<Tally> {
+export async function tally(
+  installation: Installation,
+  meters: ConfirmingMeters,
+  /** Reason that refusals may have. */
+  expected = "none",
+): Promise<Tally> {
   const stored = await installation.query(
     "SELECT encode(digest, 'hex') AS digest, verdict FROM push_history WHERE kind = 'push'",
   );
@@ -25,15 +32,18 @@ export async function tally(installation: Installation, meters: ConfirmingMeters
   const [found] = (await installation.query(
     `SELECT (SELECT count(*) FROM instant_profile) AS rows, (SELECT count(DISTINCT (meter_id, time)) FROM instant_profile) AS captures,
             (SELECT count(*) FROM raw_frames) AS frames, (SELECT count(*) FROM reading_conflicts) AS conflicts,
-            (SELECT coalesce(sum(occurrences), 0)::int FROM security_events) AS refused`,
-  )) as { rows: number; captures: number; frames: number; conflicts: number; refused: number }[];
+            (SELECT coalesce(sum(occurrences) FILTER (WHERE reason <> $1), 0)::int FROM security_events) AS strange,
+            (SELECT coalesce(sum(occurrences) FILTER (WHERE reason = $1), 0)::int FROM security_events) AS refused`,
+    [expected],
+  )) as Record<"rows" | "captures" | "frames" | "conflicts" | "strange" | "refused", number>[];
   const lost = [...meters.sent].filter((digest) => !times.has(digest)).length;
   const duplicated = [...times.values()].reduce((sum, count) => sum + count - 1, 0);
-  const { rows, captures, frames, conflicts, refused } = found!;
+  const { rows, captures, frames, conflicts, strange, refused } = found!;
   return {
     confirmed: meters.confirmedCount,
     lost: Math.max(lost, meters.confirmedCount - Number(captures)),
     duplicated: duplicated + Number(rows) - Number(captures) + Math.max(0, Number(frames) - times.size),
-    unexpected: unexpected + Number(conflicts) + Number(refused),
+    unexpected: unexpected + Number(conflicts) + Number(strange),
+    refused: Number(refused),
   };
 }

@@ -35,6 +35,28 @@ describe("the heartbeat", () => {
     await heart.stop();
   });
 
+  it.each([
+    ["on by five months", 150 * 24 * 60 * MINUTE],
+    ["on by two hundred years", 73_000 * 24 * 60 * MINUTE],
+    ["back by an hour", -60 * MINUTE],
+  ])("ticks within ten seconds after the clock was put %s", async (_, stepMs) => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 9, 25, 0, 59, 57, 300) });
+    try {
+      const { made, runs } = duty(1_000);
+      const heart = startHeartbeat([made], { error: () => {} });
+      await vi.advanceTimersByTimeAsync(12_000);
+      expect(runs).toHaveLength(1);
+      vi.setSystemTime(Date.now() + stepMs);
+      const steppedAt = Date.now();
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(runs).toHaveLength(2);
+      expect(runs[1]! - steppedAt).toBeLessThanOrEqual(10_000);
+      await heart.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("doesn't start what still runs, and waits for it when it stops", async () => {
     let finish = () => {};
     const { made, runs } = duty(

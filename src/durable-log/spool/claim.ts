@@ -1,4 +1,4 @@
-import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { link, readFile, readlink, rename, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { otherLiving, processIdentity } from "../../process-identity.ts";
 
@@ -25,7 +25,7 @@ export class SpoolTakenError extends Error {
 export async function claimSpool(directory: string): Promise<() => Promise<void>> {
   const path = join(directory, NAME);
   const own = `${path}.${process.pid}`;
-  await writeFile(own, `${processIdentity(process.pid)}\n`, { mode: 0o600 });
+  await writeOwner(own);
   try {
     while (!(await isMade(link(own, path)))) {
       const pid = otherLiving(await ownerIn(path));
@@ -43,11 +43,25 @@ export async function claimSpool(directory: string): Promise<() => Promise<void>
   return () => unlink(path).catch(() => undefined);
 }
 
+/** A disk that is full has room for a name still, and a link points to what isn't there: a daemon must come up on it to drain it. */
+async function writeOwner(path: string): Promise<void> {
+  const identity = processIdentity(process.pid);
+  try {
+    await writeFile(path, `${identity}\n`, { mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    await unlink(path);
+    await symlink(identity, path);
+  }
+}
+
 const ownerIn = (path: string) =>
-  readFile(path, "utf8").then(
-    (text) => text.trim(),
-    () => "",
-  );
+  readFile(path, "utf8")
+    .catch(() => readlink(path))
+    .then(
+      (text) => text.trim(),
+      () => "",
+    );
 
 /** False where the name is taken, or what was to be named is gone. */
 async function isMade(work: Promise<void>): Promise<boolean> {
