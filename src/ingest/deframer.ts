@@ -188,6 +188,11 @@ export class StreamDeframer {
     return this.#framing === "hdlc" || this.#framing === "wrapper" ? this.#framing : this.#last;
   }
 
+  /** Whether octets are here of which `next` has not been asked to the end, or with which a frame has begun. */
+  get holdsOctets(): boolean {
+    return this.#pending.length > 0;
+  }
+
   /** When `handleTimeout` wants to be called: a frame, or an APDU in segments, has begun. Null where nothing has. */
   deadline(): number | null {
     const all = [

@@ -101,13 +101,15 @@ export class PushSession implements Predecessor {
   }
 
   /**
-   * Lends the connection to a poll. "busy": not in this moment, for it is lent already, a frame has begun, or it isn't known yet what is
-   * spoken on it; null: never, for it is closed, or nothing is spoken on it that a meter could be asked in.
+   * Lends the connection to a poll. "busy": not in this moment, for it is lent already, a frame has begun or was not taken in yet, or it isn't
+   * known yet what is spoken on it; null: never, for it is closed, or nothing is spoken on it that a meter could be asked in.
    */
   lend(): LentLine | "busy" | null {
     const { connection, deframer } = this;
     const { framing } = deframer;
-    const begun = deframer.deadline() !== null || this.chunks.length > 0 || this.blocks.unfinished;
+    // What was read and not taken in yet, because too much is on its way, would be overtaken by what the poll hands back.
+    const kept = this.chunks.length > 0 || deframer.holdsOctets;
+    const begun = deframer.deadline() !== null || kept || this.blocks.unfinished;
     if (connection.closed) return null;
     if (this.borrower !== null || begun || framing === "undecided") return "busy";
     if (framing !== "hdlc" && framing !== "wrapper") return null;

@@ -32,8 +32,9 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
     destroy: () => {},
   } as unknown as ByteConnection;
   const meters: string[] = [];
+  let full = false;
   const intake = {
-    isFull: () => false,
+    isFull: () => full,
     take: (arrival: Arrival, sender: Sender, done: () => void) => {
       taken.push({ ...arrival, apdu: Buffer.from(arrival.apdu) });
       sender.accepted({ id: "M" } as MeterRecord, 0);
@@ -62,6 +63,15 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
   expect(session.lend()).toBe("busy");
   session.read(WRAPPED_PUSH.subarray(20));
   expect(taken).toHaveLength(2);
+
+  // Too much is on its way to the database: what was read stands in line, and what a poll hands back would go before it.
+  full = true;
+  session.read(WRAPPED_PUSH);
+  expect(taken).toHaveLength(2);
+  expect(session.lend()).toBe("busy");
+  full = false;
+  session.read(WRAPPED_PUSH);
+  expect(taken.splice(2)).toHaveLength(2);
 
   const line = session.lend() as LentLine;
   expect(line.framing).toBe("wrapper");
