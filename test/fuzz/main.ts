@@ -58,13 +58,21 @@ async function run(directory: string, request: RunRequest): Promise<FuzzReport> 
     );
     return JSON.parse(stdout) as FuzzReport;
   } catch (error) {
-    const { killed, stderr } = error as { killed?: boolean; stderr?: string };
-    const what = killed ? "an input never ended" : `the process ended: ${stderr?.trim().split("\n").at(-1)}`;
+    const { killed, stderr, message } = error as Error & { killed?: boolean; stderr?: string };
+    const what = killed ? "an input never ended" : `the process ended: ${reasonIn(stderr || message)}`;
     const { target, executions } = request;
     const finding = { target, what, hex: "", execution: executions };
     const seconds = (performance.now() - started) / 1_000;
     return { target, executions, seconds, corpus: 0, reached: 0, findings: [finding] };
   }
+}
+
+/** What Node.js prints of an end: the error and where, not the line with its own version that stands last. */
+function reasonIn(text: string): string {
+  const lines = text.split("\n").map((one) => one.trim());
+  const error = lines.find((one) => /^(\w*Error\b|FATAL ERROR)/.test(one)) ?? lines.find((one) => one !== "");
+  const where = lines.find((one) => one.startsWith("at "));
+  return [error, where].filter((one) => one !== undefined).join(" ");
 }
 
 function copy(name: string, changes: readonly Change[] = []): string {
