@@ -212,6 +212,8 @@ export class MeterDevice implements MeterObjects {
         return { type: "unsigned", value: this.#host.pushHabits.retries };
       case "40/7":
         return { type: "long-unsigned", value: this.#host.pushHabits.repetitionMs / 1_000 };
+      case "70/2":
+        return { type: "boolean", value: this.#present().counts.relayConnected };
       case "70/3":
         return { type: "enum", value: this.#present().counts.relayConnected ? 1 : 0 };
       case "71/4":

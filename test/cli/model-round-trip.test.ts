@@ -79,6 +79,8 @@ describe.each([
   it("is the same once it was read whole and is simulated from the file", async () => {
     const read = await readWhole({ models: [model] }, clients);
     expect(read.objects.length).toBeGreaterThan(least);
+    // Which a peer that read it could not read.
+    expect(valuesOf(read)["70/0.0.96.3.10.255/2"]).toEqual({ data: { boolean: true } });
     const device = playedDevice(modelFromJson(read));
     const again = await readWhole({ models: [model], device, firstCounter: 10_000 }, clients);
     expect(again.associations).toEqual(read.associations);
