@@ -101,3 +101,26 @@ it("a meter whose counter began anew is refused until it is told to be accepted,
   await test.database.query("DELETE FROM security_events");
   await pushing(50, refused, "a refusal of what is lower than that");
 }, 120_000);
+
+it("what was accepted under the former counters and waits in the spool is stored, too", async () => {
+  const fleet = meter(2_000_000, daemon.listeners.tcp[0]!.port);
+  const stored = async () => {
+    const [row] = await test.database.query(
+      "SELECT count(DISTINCT invocation_counter) AS n FROM push_history WHERE invocation_counter >= 2000000",
+    );
+    return row!["n"] as number;
+  };
+  let keys: unknown[] = [];
+  await test.database.transaction(async (client) => {
+    // Nothing that was accepted can be stored meanwhile.
+    await client.query("LOCK TABLE push_history IN ACCESS EXCLUSIVE MODE");
+    fleet.start();
+    const sent = () => Object.values(fleet.statistics.pushes).reduce((sum, n) => sum + n, 0);
+    await eventually(async () => (sent() > 5 ? true : null), "pushes");
+    ({ keys } = await cli.json("keys", "restart-counters", "SIM10000001", "--reason", "again"));
+    await fleet.stop();
+  });
+  expect(keys).toHaveLength(1);
+  const sent = Object.values(fleet.statistics.pushes).reduce((sum, n) => sum + n, 0);
+  await eventually(async () => ((await stored()) === sent ? true : null), `all ${sent} pushes`);
+}, 120_000);
