@@ -42,6 +42,16 @@ export async function emptyTables(database: Database): Promise<void> {
   await database.query("CHECKPOINT").catch(() => []);
 }
 
+/** What an earlier run left in a database that was given: its keys can't be opened any more, and its meters would be polled. */
+export async function forgetMeters(database: Database): Promise<void> {
+  await emptyTables(database);
+  const days = await database.query(
+    "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND oid IN (to_regclass('daily_load_profile'), to_regclass('daily_load_history'))",
+  );
+  for (const { name } of days) await database.query(`DELETE FROM ${name}`);
+  await database.query("DELETE FROM public.meters");
+}
+
 export interface BareCopy {
   readonly seconds: number;
   readonly postgresCpuSeconds: number;

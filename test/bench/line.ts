@@ -14,7 +14,7 @@ import { importMeters } from "../../src/storage/meter-import.ts";
 import { packageDirectory } from "../../src/storage/migrate.ts";
 import { importScalers } from "../../src/storage/scaler-import.ts";
 import { bareAcceptCpuSeconds } from "./bare-accept.ts";
-import { type BareCopy, bareCopy, copyOut, emptyTables, storedOctets } from "./bare-copy.ts";
+import { type BareCopy, bareCopy, copyOut, emptyTables, forgetMeters, storedOctets } from "./bare-copy.ts";
 import { compressedOctets } from "./compressed.ts";
 import { Generator } from "./generator.ts";
 import { reportLine } from "./line-report.ts";
@@ -81,8 +81,7 @@ export async function withDaemon(
   const daemon = await startDaemon(config, createLog(config.log));
   const database = daemon.database.open(4, "keys");
   try {
-    // What an earlier run left: its keys can't be opened any more, and its meters would be polled.
-    await database.query("TRUNCATE public.meters CASCADE");
+    await forgetMeters(database);
     await work({ daemon, database, config });
   } finally {
     await database.close();
