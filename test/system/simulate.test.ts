@@ -158,6 +158,10 @@ describe("hes simulate --verify", () => {
       code: 64,
       stderr: expect.stringContaining("flip=120% is no share"),
     });
+    expect(await simulate("--to", "nowhere")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--to: "nowhere" is no address'),
+    });
     expect(await simulate("--quirks", "flip")).toMatchObject({
       code: 64,
       stderr: expect.stringContaining('--quirks: there is no "flip"'),

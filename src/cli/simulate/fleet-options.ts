@@ -14,7 +14,8 @@ import { loadModels } from "../../../simulator/model.ts";
 import { loadCatalogue } from "../../catalogue/catalogue.ts";
 import type { SecuritySuite } from "../../dlms/security/security-control.ts";
 import { EXIT, UserError } from "../../exit.ts";
-import { parseSocketAddress } from "../../transports/address.ts";
+import { parseSocketAddress, type SocketAddress } from "../../transports/address.ts";
+import { TransportError } from "../../transports/errors.ts";
 import { parseNames, parsePeriods, parsePushSetup, parseShares } from "./shares.ts";
 
 /** Options of `hes simulate` that say what the fleet is and does. Times are in ms. */
@@ -103,11 +104,20 @@ export function fleetOptions(given: FleetArguments, realNow: () => number): Flee
     faults: faults satisfies Partial<Record<FaultName, number>>,
     clockErrors: { drift, jump } satisfies ClockErrors,
     ...(powerCut === null ? {} : { powerCut }),
-    ...(given.listen === undefined ? {} : { listen: parseSocketAddress(given.listen) }),
+    ...(given.listen === undefined ? {} : { listen: addressOf("--listen", given.listen) }),
     ...(given.holes === undefined
       ? {}
       : { holes: parseShares("--holes", `block=${given.holes}`, ["block"]).block ?? 0 }),
   };
+}
+
+function addressOf(option: string, text: string): SocketAddress {
+  try {
+    return parseSocketAddress(text);
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new UserError(EXIT.usage, `${option}: "${text}" is no address; write HOST:PORT or [IPv6]:PORT`);
+  }
 }
 
 function startOf(text: string | undefined, realNow: () => number): number {
@@ -147,7 +157,7 @@ function roadOf(
   models: readonly FleetModelName[],
 ): Pick<FleetOptions, "target" | "dial"> {
   if (transport === "tcp") {
-    const { host, port } = parseSocketAddress(to);
+    const { host, port } = addressOf("--to", to);
     return { target: { host, port } };
   }
   const inClear = models.filter((name) => ["AIDON", "KAIFA", "KAMSTRUP"].includes(name));
@@ -164,7 +174,7 @@ function roadOf(
         `--transport udp: a datagram comes whole or not at all; leave out ${cut.join(", ")}`,
       );
     }
-    const { host, port } = parseSocketAddress(to);
+    const { host, port } = addressOf("--to", to);
     return { target: { host, port }, dial: dialUdpTarget };
   }
   if (meters > 1)
