@@ -8,7 +8,7 @@ import { DatabaseWork } from "./database-work.ts";
 import { type LogObserver, WARN_SHARE } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
-import { type HttpServer, startHttp } from "./http/server.ts";
+import type { HttpServer } from "./http/server.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -241,7 +241,9 @@ function measuring({ upkeep }: DaemonDatabase, { timescale }: Metrics): Duty {
   return { name: "metrics of TimescaleDB", everyMs: MINUTE_MS, run };
 }
 
+/** Loaded only when meters are heard: a third of the daemon's modules, which no push needs. */
 async function openHttp(config: Config, health: Health, metrics: Metrics): Promise<HttpServer | null> {
   if (config.http.listen === "") return null;
+  const { startHttp } = await import("./http/server.ts");
   return startHttp(socketAddress("http.listen", config.http.listen), health, metrics);
 }

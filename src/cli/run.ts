@@ -56,9 +56,10 @@ export async function run(argv: readonly string[], out: Output = PROCESS_OUTPUT)
   }
 }
 
-/** Of the commands those that this command line can mean: the one that it names, or all of them, for the help. */
+/** Of the commands those that this command line can mean: the one that it names, none for the version, or all of them, for the help. */
 function namesFor(argv: readonly string[]): readonly string[] {
   const asked = argv.find((word, at) => !word.startsWith("-") && !TAKES_A_FILE.has(argv[at - 1] ?? ""));
+  if (asked === undefined && argv.some((word) => word === "-V" || word === "--version")) return [];
   return asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [asked] : Object.keys(COMMANDS);
 }
 
