@@ -19,24 +19,57 @@ export async function hasDailyAggregate(client: Client): Promise<boolean> {
   return rows[0]?.view === true;
 }
 
+/** The policies refresh the last four days; days that ended so long ago are not left to them. */
+const LEFT_TO_POLICIES_DAYS = 2;
+
 /**
- * Refreshes the aggregates for the days that were taken, so that rows below the watermark are seen. Younger days need nothing: real-time
- * aggregation shows them. Days whose raw rows retention may have dropped are left alone: a refresh would erase their history.
+ * Refreshes the aggregates for the days that were taken, so that rows below the watermark are seen, and for all between the watermark and the
+ * days that the policies refresh: once a policy has moved the watermark over them they would not be seen any more. Younger days need
+ * nothing: real-time aggregation shows them. Days whose raw rows retention may have dropped are left alone: a refresh would erase their history.
  * Answers how many days of meters were taken.
  */
 export async function refreshTakenDays(client: Client, timeZone: string): Promise<number> {
-  const watermark = await lowestWatermark(client);
+  const watermarks = await watermarksOf(client);
   const { rows } = await client.query(
     `SELECT DISTINCT day::timestamp AT TIME ZONE $1 AS first, (day + 1)::timestamp AT TIME ZONE $1 AS last
        FROM daily_load_taken WHERE (day >= ${firstWritableDay("$1")}) IS NOT FALSE ORDER BY 1`,
     [timeZone],
   );
+  const { rows: taken } = await client.query("SELECT FROM daily_load_taken LIMIT 1");
+  if (taken.length > 0) await raiseWatermarks(client, timeZone);
   // A window counts only whole buckets, which begin a microsecond after midnight.
-  for (const { first, last } of rows.filter((row) => row.first < watermark)) {
-    await refreshWindow(client, first, last + 1);
+  for (const [name, watermark] of watermarks) {
+    for (const { first, last } of rows.filter((row) => row.first < watermark)) {
+      await refreshAggregate(client, name, first, last + 1);
+    }
   }
   const { rowCount } = await client.query("DELETE FROM daily_load_taken");
   return rowCount ?? 0;
+}
+
+/** Every aggregate from its watermark on, or from its first chunk where nothing was refreshed yet. */
+async function raiseWatermarks(client: Client, timeZone: string): Promise<void> {
+  const { rows } = await client.query(
+    `SELECT a.view_name AS name, extract(epoch FROM w.until)::float8 * 1000 AS until,
+            extract(epoch FROM date_trunc('day', greatest(w.watermark, f.first - interval '2 days', w.floor), $1))::float8 * 1000 AS begin
+       FROM timescaledb_information.continuous_aggregates a
+       JOIN _timescaledb_catalog.hypertable h
+         ON h.schema_name = a.materialization_hypertable_schema AND h.table_name = a.materialization_hypertable_name
+       CROSS JOIN LATERAL (SELECT min(c.range_start) AS first FROM timescaledb_information.chunks c
+         WHERE c.hypertable_schema = a.hypertable_schema AND c.hypertable_name = a.hypertable_name) f
+       CROSS JOIN LATERAL (SELECT _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)) AS watermark,
+         date_trunc('day', now() - interval '${LEFT_TO_POLICIES_DAYS} days', $1) AS until,
+         ${firstWritableDay("$1")}::timestamp AT TIME ZONE $1 AS floor) w
+      WHERE a.view_name = ANY($2) AND a.view_schema = current_schema() AND f.first IS NOT NULL`,
+    [timeZone, DAILY_AGGREGATE_NAMES],
+  );
+  for (const { name, begin, until } of rows) {
+    for (let from = begin; from + DAY_MS <= until; from += STRETCH_DAYS * DAY_MS) {
+      // Only whole buckets count: the one across the end of a stretch must lie inside.
+      const to = from + (STRETCH_DAYS + 2) * DAY_MS;
+      await refreshAggregate(client, name, from, Math.min(to, until + 1));
+    }
+  }
 }
 
 /** Makes all days anew whose raw rows are there; `onStretch` is told how far it is, in milliseconds since 1970. */
@@ -62,10 +95,13 @@ export async function refreshAllDays(
 }
 
 async function refreshWindow(client: Client, from: number, to: number): Promise<void> {
+  for (const name of DAILY_AGGREGATE_NAMES) await refreshAggregate(client, name, from, to);
+}
+
+/** From and to in milliseconds since 1970. */
+function refreshAggregate(client: Client, name: string, from: number, to: number): Promise<void> {
   const window = [from, to].map((ms) => `'${new Date(ms).toISOString()}'::timestamptz`).join(", ");
-  for (const name of DAILY_AGGREGATE_NAMES) {
-    await refreshWhenFree(client, `CALL refresh_continuous_aggregate('${name}', ${window})`);
-  }
+  return refreshWhenFree(client, `CALL refresh_continuous_aggregate('${name}', ${window})`);
 }
 
 /** The extension's own policy may be refreshing the same days just now: TimescaleDB refuses a second one instead of waiting. */
@@ -81,15 +117,16 @@ async function refreshWhenFree(client: Client, sql: string): Promise<void> {
   }
 }
 
-/** Rows from this instant on are aggregated when they are asked for. Milliseconds since 1970; -∞ where nothing was refreshed yet. */
-async function lowestWatermark(client: Client): Promise<number> {
+/** By aggregate: rows from this instant on are aggregated when they are asked for. Milliseconds since 1970. */
+async function watermarksOf(client: Client): Promise<ReadonlyMap<string, number>> {
   const { rows } = await client.query(
-    `SELECT min(extract(epoch FROM _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id))))::float8 * 1000 AS watermark
+    `SELECT a.view_name AS name,
+            extract(epoch FROM _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)))::float8 * 1000 AS watermark
        FROM timescaledb_information.continuous_aggregates a
        JOIN _timescaledb_catalog.hypertable h
          ON h.schema_name = a.materialization_hypertable_schema AND h.table_name = a.materialization_hypertable_name
       WHERE a.view_name = ANY($1) AND a.view_schema = current_schema()`,
     [DAILY_AGGREGATE_NAMES],
   );
-  return rows[0]?.watermark ?? Number.NEGATIVE_INFINITY;
+  return new Map(rows.map(({ name, watermark }) => [name as string, watermark as number]));
 }

@@ -140,6 +140,44 @@ describe.skipIf(!TIMESCALEDB.available)("on TimescaleDB", () => {
     expect(await dayOf(late)).toMatchObject({ blocks_present: 48, closing_import_wh: 5 });
   });
 
+  it.each([
+    ["before any policy ran", [40, 10], [], 2],
+    ["behind a pause in which no policy ran", [20], [9, 7], 4],
+  ])(
+    "loses no days %s, once one has: it covers the last ones and hides what is older",
+    async (_, early, late, count) => {
+      const own = await createEngineDatabase(TIMESCALEDB, { migration: { timeZone: ZONE } });
+      try {
+        const { database: empty } = own;
+        await empty.query("INSERT INTO public.meters (meter_number, meter_type) VALUES ('1', 'D1')");
+        const fill = (daysAgo: number) =>
+          empty.query(
+            `WITH block AS (INSERT INTO energy_measurements (time, meter_id, source, origin, received_at, interval_seconds, block_active_import_wh)
+             SELECT date_trunc('hour', now()) - $1 * interval '1 day', id, 'block', 'push', now(), 1800, 1 FROM public.meters
+             RETURNING meter_id, time)
+           INSERT INTO daily_load_changes SELECT meter_id, (time AT TIME ZONE '${ZONE}')::date FROM block ON CONFLICT DO NOTHING`,
+            [daysAgo],
+          );
+        const toAggregate = async (from: string, to: string) => {
+          await empty.query(`CALL refresh_continuous_aggregate('daily_energy', ${from}, ${to})`);
+        };
+        for (const daysAgo of early) await fill(daysAgo);
+        if (late.length > 0) await toAggregate("NULL", "now() - interval '15 days'");
+        for (const daysAgo of late) await fill(daysAgo);
+        await refreshDailyLoadProfile(empty, { timeZone: ZONE });
+        if (late.length > 0) await fill(2);
+        await toAggregate("now() - interval '4 days'", "now() - interval '1 hour'");
+        // Moves the watermark in any case.
+        await fill(1);
+        await toAggregate("now() - interval '4 days'", "now() - interval '1 hour'");
+        expect(await empty.query("SELECT day FROM daily_load_profile")).toHaveLength(count + 1);
+      } finally {
+        await own.drop();
+      }
+    },
+    60_000,
+  );
+
   it("shows the interval of a meter's type as soon as it is another type", async () => {
     await commit(voltages(meter, MIDNIGHT - 20 * DAY + HOUR, { voltage_l1_v: 230 }));
     await refresh();
