@@ -133,11 +133,23 @@ describe("hes simulate --verify", () => {
     await test.database.query(
       "CREATE TRIGGER spoil BEFORE INSERT ON block_load_profile FOR EACH ROW EXECUTE FUNCTION spoil()",
     );
+    // Pushes whose rows a poll had read before they came.
+    await test.database.query(`CREATE FUNCTION forestall() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF NEW.meter_id = (SELECT id FROM public.meters WHERE meter_number = 'SIM10000004') AND NEW.verdict = 'applied' THEN
+          NEW.verdict := 'duplicate';
+        END IF;
+        RETURN NEW;
+      END $$`);
+    await test.database.query(
+      "CREATE TRIGGER forestall BEFORE INSERT ON push_history FOR EACH ROW EXECUTE FUNCTION forestall()",
+    );
     const { code, stdout } = await simulate(
       ...["--meters", "4", "--for", "3s", "--push", "instant=off", "--framing", "wrapper", "--seed", "7"],
       ...["--start", "2026-03-01T00:00:00Z", "--import"],
     );
     await test.database.query("DROP TRIGGER spoil ON block_load_profile");
+    await test.database.query("DROP TRIGGER forestall ON push_history");
     expect(stdout).toMatch(/SIM10000001 sent \d+ block rows, 0 are stored/);
     expect(stdout).toMatch(/SIM10000002: \d+ block rows are stored, and not with the times or values/);
     expect(stdout).toMatch(/SIM10000003: \d+ block rows are stored, and not with the times or values/);

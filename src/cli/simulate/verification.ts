@@ -80,8 +80,13 @@ async function appliedSince(
 ): Promise<number> {
   const { verdicts } = await receptionNotes(database, numbers, sinceMs);
   let applied = 0;
-  for (const of of verdicts.values()) applied += of["applied"] ?? 0;
+  for (const of of verdicts.values()) applied += appliedOf(of);
   return applied;
+}
+
+/** A push whose rows a poll has read before it came is a duplicate, and stored like any other. */
+function appliedOf(verdicts: Readonly<Record<string, number>> = {}): number {
+  return (verdicts["applied"] ?? 0) + (verdicts["duplicate"] ?? 0);
 }
 
 async function compare(
@@ -96,7 +101,7 @@ async function compare(
   const pushes = { sent: 0, applied: 0 };
   for (const { index, meterNumber, protection } of plans) {
     const sent = PUSH_KINDS.reduce((sum, kind) => sum + ledger.of(index, kind).pushes, 0);
-    const applied = notes.verdicts.get(meterNumber)?.["applied"] ?? 0;
+    const applied = appliedOf(notes.verdicts.get(meterNumber));
     pushes.sent += sent;
     pushes.applied += applied;
     // What comes in clear has no counter: when a broken connection has it sent again, it counts again. Its rows don't.
