@@ -31,6 +31,10 @@ const strangers = ["4f54480000000008", "4f54480000000009"].map((systemTitle) => 
   systemTitle,
 }));
 
+/** Counters of what was stored, in its order. */
+const stored = ({ committed }: Surroundings) =>
+  committed.map(({ history }) => cell(history, "invocation_counter"));
+
 /** As long as the event loop needs to come round. */
 const lookAtSockets = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -46,9 +50,7 @@ describe("a meter that opens a connection for each push", () => {
     for (const { release } of slow) release();
     await around.ingest.drain();
     expect(around.refused).toEqual([]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103, 104,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103, 104]);
   });
 
   it("has first what an earlier connection had brought already, whichever of its pushes had to wait", async () => {
@@ -64,9 +66,7 @@ describe("a meter that opens a connection for each push", () => {
     for (const { release } of slow) release();
     await around.ingest.drain();
     expect(around.refused).toEqual([]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103, 104, 105, 106,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103, 104, 105, 106]);
   });
 
   it("has it first too where so much is on its way that nothing more would be read", async () => {
@@ -82,9 +82,7 @@ describe("a meter that opens a connection for each push", () => {
     commit.release();
     await around.ingest.drain();
     expect(around.refused).toEqual([]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103, 104,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103, 104]);
   });
 
   it("has it first too where it stands behind what another meter sent, which waits for a look-up", async () => {
@@ -102,9 +100,7 @@ describe("a meter that opens a connection for each push", () => {
     slow.release();
     await around.ingest.drain();
     expect(around.refused).toEqual(["unknown_system_title"]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103, 104, 105,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103, 104, 105]);
   });
 
   it("has it first too where it still stood in the socket of the earlier connection", async () => {
@@ -122,9 +118,7 @@ describe("a meter that opens a connection for each push", () => {
     commit.release();
     await around.ingest.drain();
     expect(around.refused).toEqual([]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103]);
   });
 
   it("has it first too where it comes out of the socket behind what the new connection brought", async () => {
@@ -141,9 +135,7 @@ describe("a meter that opens a connection for each push", () => {
     slow.release();
     await around.ingest.drain();
     expect(around.refused).toEqual(["unknown_system_title"]);
-    expect(around.committed.map(({ history }) => cell(history, "invocation_counter"))).toEqual([
-      101, 102, 103, 104,
-    ]);
+    expect(stored(around)).toEqual([101, 102, 103, 104]);
   });
 
   it("doesn't wait for what comes over the earlier connection after it has called again", async () => {

@@ -1,29 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DEFAULT_LIMITS } from "../../src/limits.ts";
 import type { CounterStore } from "../../src/polling/counter-leases.ts";
 import type { Dialler } from "../../src/polling/dialler.ts";
 import { PollError } from "../../src/polling/meter-association.ts";
 import { type RoadSettings, Roads } from "../../src/polling/roads.ts";
 import type { MeterAccess } from "../../src/storage/meter-access.ts";
-import { CLIENT_TITLE } from "../support/associations.ts";
+import { SETTINGS } from "../support/road-ends.ts";
 
 /*
  * How many meters are called at once, and how soon after each other. Nobody takes a call here: each lasts until the test ends it.
  */
-const SETTINGS: RoadSettings = {
-  systemTitle: CLIENT_TITLE,
-  associationsMax: 100,
-  perHostMax: 2,
-  perNetworkMax: 3,
-  perHostIntervalMs: 0,
-  responseMs: 20_000,
-  retries: 2,
-  hdlcWindow: 1,
-  maxReceivePduSize: 1_024,
-  counterBlock: 50,
-  counterJumpMax: 2 ** 24,
-  limits: DEFAULT_LIMITS,
-};
+const LIMITS: RoadSettings = { ...SETTINGS, perHostMax: 2, perNetworkMax: 3 };
 
 const meter = (id: string, changes: Partial<MeterAccess>): MeterAccess => ({
   ...{ id, meterNumber: id, meterType: "D1", mode: "dial", transport: "tcp", framing: "wrapper", port: 4059 },
@@ -80,7 +66,7 @@ async function call(
     learn: async () => {},
     counters: {} as CounterStore,
     dialler: calls.dialler(connections),
-    settings: { ...SETTINGS, ...settings },
+    settings: { ...LIMITS, ...settings },
   });
   for (const { id } of meters) {
     // The public client needs no credentials.
