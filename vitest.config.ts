@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/postgres-server.ts"],
+    setupFiles: ["test/support/property-seed.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",

@@ -195,11 +195,9 @@ export class StreamDeframer {
 
   /** When `handleTimeout` wants to be called: a frame, or an APDU in segments, has begun. Null where nothing has. */
   deadline(): number | null {
-    const all = [
-      this.#segments.deadline(),
-      this.#mbusSegments.deadline(),
-      this.#frameSince === null ? null : this.#frameSince + this.#limits.frameMs,
-    ].filter((at) => at !== null);
+    const all = [this.#segments.deadline(), this.#mbusSegments.deadline(), this.#frameDeadline()].filter(
+      (at) => at !== null,
+    );
     return all.length === 0 ? null : Math.min(...all);
   }
 
@@ -208,18 +206,23 @@ export class StreamDeframer {
     for (const expired of [this.#segments.expire(now), this.#mbusSegments.expire(now)]) {
       if (expired?.kind === "discarded") this.#reports.push(expired);
     }
-    if (this.#frameSince === null || this.#frameSince + this.#limits.frameMs > now) return;
+    const deadline = this.#frameDeadline();
+    if (deadline === null || deadline > now) return;
     this.#frameSince = null;
-    if (this.#framing === "lone") {
-      const last = this.#lone.attempt(true);
-      if (last.kind === "frame") {
-        this.#framing = "undecided";
-        this.#found = fromLone(last.value);
-        return;
-      }
+    const last = this.#framing === "lone" ? this.#lone.attempt(true) : NEED_MORE;
+    if (last.kind === "frame") {
+      this.#framing = "undecided";
+      this.#found = fromLone(last.value);
+      return;
     }
     const late = rejection(`a frame was not complete after ${this.#limits.frameMs / 1000} s`);
-    if (this.#pending.length > 0) this.#giveUp(late);
+    if (this.#pending.length > 0) this.#giveUp(last.kind === "rejected" ? last : late);
+  }
+
+  #frameDeadline(): number | null {
+    if (this.#frameSince === null) return null;
+    if (this.#framing === "lone" && this.#lone.held) return this.#lastPush + SILENCE_MS;
+    return this.#frameSince + this.#limits.frameMs;
   }
 
   /** Skips to where a frame of any framing may begin, and settles for that framing until octets are lost. */

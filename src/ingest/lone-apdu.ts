@@ -5,7 +5,7 @@ import { asciiPushEnd } from "../dlms/text/ascii-push.ts";
 import { TELEGRAM_START, telegramEnd } from "../dlms/text/p1-telegram.ts";
 import type { Limits } from "../limits.ts";
 import { type ApduPrefix, apduEnd, apduPrefix } from "./apdu-start.ts";
-import { hdlcFrameWithin } from "./proven-frame.ts";
+import { FrameSearch } from "./proven-frame.ts";
 
 /** What came without any frame around it. */
 export interface LoneApdu {
@@ -33,18 +33,30 @@ export class LoneApdus {
   readonly #pending: ReceiveBuffer;
   readonly #limits: DataLimits;
   readonly #octetsMax: number;
+  readonly #frames: FrameSearch;
   #wanted = 1;
+  #held = false;
 
   constructor(limits: Limits, pending: ReceiveBuffer) {
     this.#pending = pending;
+    this.#frames = new FrameSearch(pending);
     this.#limits = { depthMax: limits.depthMax, elementsMax: limits.pushElementsMax };
     this.#octetsMax = limits.apduBytesMax;
+  }
+
+  /**
+   * A whole one is here, in which an HDLC frame has begun or may have: who begins to listen in the middle of a frame may hear an octet first
+   * that looks like a tag. What comes next tells, or a silence.
+   */
+  get held(): boolean {
+    return this.#held;
   }
 
   /** Whether one may begin at the present octet. */
   begins(): boolean {
     const { octets, from, to } = this.#pending;
     this.#wanted = 1;
+    this.#held = false;
     if (apduPrefix(octets, from, to) !== null) return true;
     if (octets[from] === TELEGRAM_START) return telegramEnd(octets, from, to, false) !== null;
     return asciiPushEnd(octets, from, to, false) !== null;
@@ -59,6 +71,7 @@ export class LoneApdus {
   attempt(atEnd = false): Attempt<LoneApdu> {
     const { octets, from, to } = this.#pending;
     const available = to - from;
+    this.#held = false;
     if (!atEnd && available < this.#wanted) return NEED_MORE;
     const prefix = apduPrefix(octets, from, to);
     if (prefix === "need-more") return NEED_MORE;
@@ -70,9 +83,12 @@ export class LoneApdus {
           ? telegramEnd(octets, from, to, atEnd)
           : asciiPushEnd(octets, from, to, atEnd);
     if (end === null) return NO_APDU;
-    // Who begins to listen in the middle of an HDLC frame may hear an octet first that looks like a tag.
-    const frame = hdlcFrameWithin(octets, from, to);
-    if (frame !== null && (end === "need-more" || end > frame)) return NO_APDU;
+    const frame = this.#frames.find(atEnd);
+    if (frame !== null && (end === "need-more" || end > frame.at)) {
+      if (frame.whole) return NO_APDU;
+      this.#held = end !== "need-more";
+      if (this.#held) return NEED_MORE;
+    }
     if (end === "need-more") {
       if (available > this.#octetsMax) return TOO_LONG;
       this.#wanted = available + (available < OFTEN_OCTETS ? 1 : available >> SHARE_BITS);

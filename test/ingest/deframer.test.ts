@@ -126,6 +126,32 @@ describe("a connection in the middle of which something is wrong", () => {
     expect(deframe([hex(PUSH), FRAMED]).frames).toEqual([push("bare"), push("hdlc")]);
   });
 
+  // A Data-Notification with a bit-string of 126 bits, whose length is the flag of the frame behind it.
+  const REAR = hex("0F1E00FEB60004");
+
+  it("finds the frame that begins in what looks like a whole APDU, however they are cut", () => {
+    const octets = Buffer.concat([REAR, FRAMED]);
+    for (const chunks of splits(octets)) expect(deframe(chunks).frames).toEqual([push("hdlc")]);
+    expect(deframe(singly(octets)).frames).toEqual([push("hdlc")]);
+  });
+
+  it.each([
+    ["a right header of a frame that does not go on", "7E A04B81031353ADE6E700 000000000000"],
+    ["a flag at its end", "7E 00000000000000000000000000 00007E"],
+  ])("takes an APDU for what it is after a silence, with %s in it", (_, bits) => {
+    const apdu = Buffer.concat([REAR, hex(bits)]);
+    const deframer = create();
+    expect(deframe([apdu], deframer, 1_000)).toEqual({ frames: [], discarded: [] });
+    expect(deframer.deadline()).toBe(1_500);
+    deframer.handleTimeout(1_499);
+    expect(deframe([], deframer, 1_499).frames).toEqual([]);
+    deframer.handleTimeout(1_500);
+    expect(deframe([hex("")], deframer, 1_500).frames).toEqual([
+      `bare ${apdu.toString("hex").toUpperCase()}`,
+    ]);
+    expect(deframer.deadline()).toBeNull();
+  });
+
   it.each(["wrapper", "hdlc"] as const)("reports the damaged and gives the good ones (%s)", (framing) => {
     const good = framing === "wrapper" ? WRAPPED : FRAMED;
     const damaged = Buffer.from(good);
