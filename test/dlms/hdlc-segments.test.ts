@@ -105,6 +105,30 @@ describe("segments of an APDU", () => {
     expect(segments.takeLoss()).toBeNull();
   });
 
+  it("begun again without LLC header are told by the octets that the APDU began with", () => {
+    // general-glo-ciphering: tag, system title of 8 octets, and the first octets behind it.
+    const first = "DB0853494D0000000001821122";
+    // The last segment was damaged on the way, and the sender has sent the whole once more.
+    const frames = [part(UI, first, true), part(UI, first, true), part(LAST_UI, "33", false)];
+    const started = "malformed: 13 an APDU in segments was started over";
+    expect(join(frames)).toEqual(["·", started, `${first}33`]);
+    // The next APDU of the same sender: another counter, the same beginning.
+    const next = "DB0853494D0000000001829944";
+    expect(join([part(UI, first, true), part(UI, next, true), part(LAST_UI, "55", false)])).toEqual([
+      "·",
+      started,
+      `${next}55`,
+    ]);
+    const segments = create();
+    expect(join([part(UI, first, true), part(LAST_UI, next, false)], segments)).toEqual(["·", next]);
+    expect(segments.takeLoss()).toMatchObject({ count: 13 });
+    // Octets that differ in the tenth, or are fewer, go on.
+    const other = "DB0853494D0000000002";
+    expect(join([part(UI, first, true), part(LAST_UI, other, false)])).toEqual(["·", `${first}${other}`]);
+    const few = first.slice(0, 18);
+    expect(join([part(UI, few, true), part(LAST_UI, few, false)])).toEqual(["·", `${few}${few}`]);
+  });
+
   it("over the limit are given up, and free what they held", () => {
     const segments = create(10);
     const long = [part(UI, "E6E7000F00000000", true), part(UI, "010203", true)];

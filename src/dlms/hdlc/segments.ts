@@ -4,6 +4,8 @@ import type { HdlcFrame } from "./frame.ts";
 
 /** Senders on one line whose APDUs may be under way at the same time. */
 const SEQUENCES_MAX = 16;
+/** Without an LLC header so many octets tell an APDU's start: tag and system title with its length, or tag, invoke id and the body's first. */
+const START_OCTETS = 10;
 
 /** Segments may be as small as an octet: they are gathered in one growing buffer and not as a list of pieces. */
 interface Sequence {
@@ -31,7 +33,8 @@ export interface HdlcApdu {
  * segment only and is taken away once; APDUs without one are taken as they are.
  *
  * A lost I frame ends its sequence; an I frame that was sent again is passed over. UI frames have no number: there, a
- * new LLC header in the middle of a sequence means that the sender has started over.
+ * new LLC header in the middle of a sequence means that the sender has started over, and so do, where there is none, the octets that the
+ * sequence began with.
  */
 export class SegmentReassembly {
   readonly #apduOctetsMax: number;
@@ -106,13 +109,13 @@ export class SegmentReassembly {
       const sent = sendSequence(frame.control);
       if (sent === sequence.last && repeats(sequence, information)) return NEED_MORE;
       if (sent !== ((sequence.last + 1) & 7)) return this.#startOver(key, sequence, frame, information, now);
-    } else if (!numbered && llcOctets(information) > 0) {
+    } else if (!numbered && begins(sequence, information)) {
       return this.#startOver(key, sequence, frame, information, now);
     }
     return this.#append(key, sequence, frame, information);
   }
 
-  /** The old sequence is lost. The frame begins a new one, or is an APDU, if it carries an LLC header. */
+  /** The old sequence is lost. The frame begins a new one, or is an APDU, if it is a start. */
   #startOver(
     key: number,
     sequence: Sequence,
@@ -120,8 +123,9 @@ export class SegmentReassembly {
     information: Buffer,
     now: number,
   ): Deframed<HdlcApdu> {
+    const isStart = begins(sequence, information);
     const lost = this.#drop(key, sequence);
-    if (llcOctets(information) === 0) {
+    if (!isStart) {
       return discarded(lost + information.length, "a segment of an APDU is missing");
     }
     if (frame.segmented) {
@@ -178,6 +182,13 @@ function gather(sequence: Sequence, information: Buffer): void {
   information.copy(sequence.gathered, sequence.octets);
   sequence.lastAt = sequence.octets;
   sequence.octets = octets;
+}
+
+/** Whether an APDU begins here, in the middle of the sequence. */
+function begins({ gathered, octets }: Sequence, information: Buffer): boolean {
+  if (llcOctets(information) > 0) return true;
+  if (octets < START_OCTETS || information.length < START_OCTETS) return false;
+  return information.compare(gathered, 0, START_OCTETS, 0, START_OCTETS) === 0;
 }
 
 function repeats({ gathered, lastAt, octets }: Sequence, information: Buffer): boolean {
