@@ -28,7 +28,6 @@ export interface Counts {
   /** Epoch ms of the last billing date. */
   lastBillingMs: number;
   averagePowerFactor: number;
-  relayConnected: boolean;
   loadLimitW: number;
   signalDbm: number;
 }
@@ -78,7 +77,7 @@ const SINGLE: Readonly<Record<string, Source>> = {
   "0.0.96.10.2.255": number(() => 0),
   "0.0.97.98.0.255": number((c) => alarmRegister(c.statusWord)),
   "0.1.96.12.5.255": number((c) => c.counts.signalDbm),
-  "0.0.96.3.10.255": { kind: "flag", of: (c) => c.counts.relayConnected },
+  "0.0.96.3.10.255": { kind: "flag", of: (c) => c.registers.relay.connected },
   "0.0.17.0.0.255/3": number((c) => c.counts.loadLimitW),
   "0.0.94.91.18.255": { kind: "bits", of: (c) => c.statusWord },
   "0.0.96.1.0.255": text((i) => i.serial),

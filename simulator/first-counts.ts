@@ -21,7 +21,6 @@ export function firstCounts({ seed, zone, averageW }: Site, atMs: number): Count
     programmings: 1,
     lastBillingMs: begin,
     averagePowerFactor: between(seed, 8, 0.86, 0.99),
-    relayConnected: true,
     loadLimitW: Math.ceil((averageW * 8) / 500) * 500,
     signalDbm: 0,
   };

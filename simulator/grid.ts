@@ -38,12 +38,15 @@ const CALM_V = 230;
 /** Relative load at which the voltage has sagged by its full share. */
 const HEAVY = 3;
 
-/** Fills `sample` with what is measured at `epochMs`. Depends on the site's seed and the instant, on nothing else. */
-export function measure(site: Site, epochMs: number, sample: Sample): void {
+/**
+ * Fills `sample` with what is measured at `epochMs`. Depends on the site's seed, the instant and the relay, on nothing else.
+ * @param connected whether the relay is closed: behind an open one nothing flows in either direction, and the grid's voltage stays
+ */
+export function measure(site: Site, epochMs: number, sample: Sample, connected = true): void {
   const phases = sample.voltageV.length;
   const slot = Math.floor(epochMs / SLOT_MS);
-  const used = consumptionW(site, epochMs);
-  sample.activeW = used - solarW(site, epochMs);
+  const used = connected ? consumptionW(site, epochMs) : 0;
+  sample.activeW = connected ? used - solarW(site, epochMs) : 0;
   // The reactive power is that of the consumption: an inverter feeds in at unity.
   const angle = between(mix(site.seed, 21), slot, -0.08, 0.55);
   sample.reactiveVar = used * Math.tan(angle);

@@ -12,6 +12,8 @@ export interface Incident {
   readonly tamper: boolean;
   /** What it does besides. */
   readonly effect: "relay" | "power" | null;
+  /** It takes a current: it doesn't befall a meter whose relay is open. */
+  readonly loaded: boolean;
   /** Phases that the meter needs for it. */
   readonly phases: 1 | 3;
   /** Duration in seconds where there is a restoration. */
@@ -23,7 +25,7 @@ function incident(
   code: number,
   restoration: number | null,
   bit: number | null,
-  more: Partial<Pick<Incident, "endBit" | "tamper" | "effect" | "phases" | "seconds">> = {},
+  more: Partial<Pick<Incident, "endBit" | "tamper" | "effect" | "loaded" | "phases" | "seconds">> = {},
 ): Incident {
   return {
     log,
@@ -33,6 +35,7 @@ function incident(
     endBit: null,
     tamper: false,
     effect: null,
+    loaded: false,
     phases: 1,
     seconds: 600,
     ...more,
@@ -53,19 +56,19 @@ export interface IncidentSet {
 const IS15959: IncidentSet = {
   planned: [
     incident(0, 9, 10, 4),
-    incident(1, 67, 68, 11, { seconds: 300 }),
+    incident(1, 67, 68, 11, { loaded: true, seconds: 300 }),
     incident(2, 101, 102, 85, { endBit: 86, effect: "power", seconds: 240 }),
     incident(3, 151, null, null),
     incident(4, 201, 202, 81, { tamper: true, seconds: 420 }),
     incident(5, 251, null, 83, { tamper: true }),
-    incident(6, 301, 302, 84, { effect: "relay", seconds: 900 }),
+    incident(6, 301, 302, 84, { effect: "relay", loaded: true, seconds: 900 }),
     incident(0, 7, 8, 3),
-    incident(1, 63, 64, 9, { phases: 3 }),
+    incident(1, 63, 64, 9, { loaded: true, phases: 3 }),
     incident(4, 203, 204, 82, { tamper: true, seconds: 180 }),
     incident(0, 1, 2, 0, { phases: 3, seconds: 1_200 }),
     incident(3, 155, null, null),
     incident(4, 205, 206, 12),
-    incident(1, 69, 70, 51, { tamper: true }),
+    incident(1, 69, 70, 51, { loaded: true, tamper: true }),
   ],
   powerFailure: incident(2, 101, 102, 85, { endBit: 86, effect: "power", seconds: 0 }),
   loadSwitched: incident(6, 301, 302, 84, { effect: "relay", seconds: 0 }),
@@ -82,7 +85,7 @@ const IDIS: IncidentSet = {
     incident(5, 158, null, null),
     incident(1, 42, 43, 13, { tamper: true, seconds: 420 }),
     incident(0, 47, null, 4),
-    incident(2, 64, 69, null, { effect: "relay", seconds: 900 }),
+    incident(2, 64, 69, null, { effect: "relay", loaded: true, seconds: 900 }),
     incident(4, 76, 85, null, { seconds: 300 }),
     incident(1, 46, null, null),
   ],

@@ -2,7 +2,8 @@ import type { Capture, Counts } from "./capture.ts";
 import { firstCounts } from "./first-counts.ts";
 import { emptySample, measure } from "./grid.ts";
 import type { MeterPlan } from "./identity.ts";
-import { type EventRow, eventRows, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
+import { IncidentPlan } from "./incident-plan.ts";
+import { type EventRow, STATUS_WORD_BITS, setStatusBit } from "./incidents.ts";
 import type { Site } from "./load-curve.ts";
 import { isLocalMidnight, monthStart } from "./local-time.ts";
 import type { Model, ModelList, PushKind } from "./model.ts";
@@ -34,7 +35,6 @@ export type Disturbance = {
 };
 
 const MS_PER_MINUTE = 60_000;
-const MS_PER_DAY = 86_400_000;
 
 /** One simulated meter: what it has counted and what it pushes next. Everything follows from its seed and its plan. */
 export class SimulatedMeter implements PushSource {
@@ -49,9 +49,7 @@ export class SimulatedMeter implements PushSource {
   readonly #sequences = [0, 0, 0, 0, 0, 0, 0];
   readonly #blockMs: number;
   #nextInstantMs: number;
-  #incidents = 0;
-  /** Event rows to come, the soonest first. */
-  #events: EventRow[] = [];
+  readonly #incidents: IncidentPlan;
   /** Rows of a nested block push that is not full yet, with their times. */
   #rows: { row: Buffer; atMs: number; value: number }[] = [];
   #greeted = false;
@@ -60,6 +58,8 @@ export class SimulatedMeter implements PushSource {
   readonly startMs: number;
   readonly #seed: number;
   readonly #onRow: RowObserver | null;
+  /** It was an incident that opened the relay, so that its end closes it. */
+  #tripped = false;
   /** Rows about a power failure that wait for the power. */
   #owed: PushContent[] = [];
 
@@ -112,17 +112,20 @@ export class SimulatedMeter implements PushSource {
       eventCode: 0,
       eventSequence: 0,
     };
-    this.#planIncident();
+    this.#incidents = new IncidentPlan({
+      seed: own,
+      index: plan.index,
+      phases,
+      incidents: model.incidents.planned,
+      perDay: schedule.incidentsPerDay,
+    });
+    this.#incidents.add(boundary);
   }
 
   /** When it has something to push next, epoch ms. */
   get dueMs(): number {
     if (!this.#greeted) return this.#registers.atMs;
-    return Math.min(
-      this.#nextInstantMs,
-      this.#registers.atMs + this.#blockMs,
-      this.#events[0]?.atMs ?? Infinity,
-    );
+    return Math.min(this.#nextInstantMs, this.#registers.atMs + this.#blockMs, this.#incidents.dueMs);
   }
 
   /** What it pushes at `dueMs`, in order. */
@@ -135,7 +138,7 @@ export class SimulatedMeter implements PushSource {
     }
     const pushes: PushContent[] = [];
     if (now === this.#registers.atMs + this.#blockMs) this.#endBlock(now, pushes);
-    if (now === this.#events[0]?.atMs) this.#happen(this.#events.shift()!, pushes);
+    if (now === this.#incidents.dueMs) this.#befall(this.#incidents.take(), pushes);
     if (now === this.#nextInstantMs) {
       this.#nextInstantMs += this.#schedule.instantSeconds * 1_000;
       this.#look(now);
@@ -155,8 +158,11 @@ export class SimulatedMeter implements PushSource {
 
   /** Opens or closes its relay because somebody asked for it: a row of the control log, and the status word. */
   switchLoad(connected: boolean, nowMs: number): PushContent[] {
-    if (this.#counts.relayConnected === connected) return [];
+    const isAlready = this.#registers.relay.connected === connected;
+    if (isAlready && !this.#tripped) return [];
     this.disturbances.push({ kind: connected ? "reconnect" : "disconnect", atMs: nowMs });
+    this.#tripped = false;
+    if (isAlready) return [];
     const pushes: PushContent[] = [];
     const { loadSwitched } = this.model.incidents;
     const code = connected ? loadSwitched.restoration! : loadSwitched.code;
@@ -189,12 +195,7 @@ export class SimulatedMeter implements PushSource {
     if (period > 0 && this.#nextInstantMs < nowMs) {
       this.#nextInstantMs += Math.ceil((nowMs - this.#nextInstantMs) / period) * period;
     }
-    let free = Math.ceil(nowMs / 1_000) * 1_000 + 1_000;
-    this.#events = this.#events.map((event) => {
-      const atMs = Math.max(event.atMs, free);
-      free = atMs + 1_000;
-      return { ...event, atMs };
-    });
+    this.#incidents.putOff(nowMs);
   }
 
   /** The last gasp: what it pushes when its power fails at `nowMs`, a full second. */
@@ -231,7 +232,7 @@ export class SimulatedMeter implements PushSource {
 
   #look(now: number): void {
     this.#capture.atMs = now;
-    measure(this.#site, now, this.#capture.sample);
+    measure(this.#site, now, this.#capture.sample, this.#registers.relay.connected);
     this.#counts.signalDbm = Math.round(
       between(mix(this.#site.seed, 51), Math.floor(now / MS_PER_MINUTE), -98, -62),
     );
@@ -343,17 +344,19 @@ export class SimulatedMeter implements PushSource {
     this.#registers.resetDemand();
   }
 
-  /** The next incident: its kind by turns, its time by chance. */
-  #planIncident(): void {
-    const { incidentsPerDay } = this.#schedule;
-    if (incidentsPerDay <= 0) return;
-    const kinds = this.model.incidents.planned.filter(({ phases }) => phases <= this.model.phases);
-    const incident = kinds[(this.plan.index + this.#incidents) % kinds.length]!;
-    const gap = (MS_PER_DAY / incidentsPerDay) * between(mix(this.#site.seed, 52), this.#incidents, 0.5, 1.5);
-    this.#incidents++;
-    // Full seconds, and never two rows of one meter in the same second.
-    const at = Math.ceil((this.#capture.atMs + gap) / 1_000) * 1_000 + 1_000;
-    this.#events.push(...eventRows(incident, at));
+  /** What was planned happens, unless somebody has switched the relay meanwhile, so that it can't; then what is planned next. */
+  #befall(event: EventRow, pushes: PushContent[]): void {
+    const { incident, ends } = event;
+    const { relay } = this.#registers;
+    const trips = incident.effect === "relay";
+    if (!ends && incident.loaded && !relay.connected) {
+      this.#incidents.drop(incident);
+      this.#incidents.add(this.#capture.atMs);
+      return;
+    }
+    if (!(trips && ends && !this.#tripped)) this.#happen(event, pushes);
+    if (trips) this.#tripped = !ends;
+    if (ends || incident.restoration === null) this.#incidents.add(this.#capture.atMs);
   }
 
   #happen({ incident, code, ends }: EventRow, pushes: PushContent[]): void {
@@ -366,18 +369,16 @@ export class SimulatedMeter implements PushSource {
       counts.tampers++;
       counts.billingTampers++;
     }
-    if (incident.effect === "relay") counts.relayConnected = ends;
+    if (incident.effect === "relay") this.#registers.relay.switch(ends, capture.atMs);
     if (incident.effect === "power") {
       if (ends) counts.powerOffMin += Math.round(incident.seconds / 60);
       else counts.powerFailures++;
     }
-    const { incidents, alert, events } = this.model;
+    const { alert, events } = this.model;
     if (incident.bit !== null) setStatusBit(capture.statusWord, incident.bit, !ends);
     if (incident.endBit !== null) setStatusBit(capture.statusWord, incident.endBit, ends);
     const alerts = incident.bit !== null || (ends && incident.endBit !== null);
     if (alerts) pushes.push(this.#present("alert", alert));
     this.#profileRow("event", events.get(incident.log)!, pushes, code);
-    const planned = incident !== incidents.powerFailure && incident !== incidents.loadSwitched;
-    if (planned && (ends || incident.restoration === null)) this.#planIncident();
   }
 }

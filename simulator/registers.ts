@@ -2,6 +2,7 @@ import { measure, type Sample } from "./grid.ts";
 import { type Site, tariffZone } from "./load-curve.ts";
 import { localMonth, monthStart } from "./local-time.ts";
 import { between } from "./random.ts";
+import { Relay } from "./relay.ts";
 
 /** Rows of the tariff registers: 0 active import, 1 active export, 2 apparent import, 3 apparent export. */
 export type TariffQuantity = 0 | 1 | 2 | 3;
@@ -49,6 +50,8 @@ export class Registers {
   /** End of the block it occurred in, epoch ms; 0: none yet. */
   readonly demandAtMs: Float64Array;
   readonly block: Block;
+  /** Between the grid and what stands behind the meter. */
+  readonly relay = new Relay();
   readonly #site: Site;
   readonly #intervalMs: number;
   readonly #resolution: number;
@@ -140,6 +143,7 @@ export class Registers {
     }
     for (let quadrant = 0; quadrant < 4; quadrant++) this.quadrants[quadrant]! += reactive[quadrant]!;
     this.atMs = endMs;
+    this.relay.forgetBefore(endMs);
   }
 
   #peak(place: number, demand: number, endMs: number): void {
@@ -172,7 +176,8 @@ export class Registers {
     let active = 0;
     let apparent = 0;
     for (let i = 0; i < SAMPLES_PER_BLOCK; i++) {
-      measure(this.#site, this.atMs + ((i + 0.5) * this.#intervalMs) / SAMPLES_PER_BLOCK, sample);
+      const atMs = this.atMs + ((i + 0.5) * this.#intervalMs) / SAMPLES_PER_BLOCK;
+      measure(this.#site, atMs, sample, this.relay.connectedAt(atMs));
       const exporting = sample.activeW < 0;
       block.energy[exporting ? 1 : 0]! += Math.abs(sample.activeW) * hours;
       block.energy[exporting ? 3 : 2]! += sample.apparentVa * hours;

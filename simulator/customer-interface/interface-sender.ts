@@ -126,7 +126,6 @@ const NO_COUNTS: Capture["counts"] = {
   programmings: 0,
   lastBillingMs: 0,
   averagePowerFactor: 1,
-  relayConnected: true,
   loadLimitW: 0,
   signalDbm: 0,
 };

@@ -213,9 +213,9 @@ export class MeterDevice implements MeterObjects {
       case "40/7":
         return { type: "long-unsigned", value: this.#host.pushHabits.repetitionMs / 1_000 };
       case "70/2":
-        return { type: "boolean", value: this.#present().counts.relayConnected };
+        return { type: "boolean", value: this.#present().registers.relay.connected };
       case "70/3":
-        return { type: "enum", value: this.#present().counts.relayConnected ? 1 : 0 };
+        return { type: "enum", value: this.#present().registers.relay.connected ? 1 : 0 };
       case "71/4":
         return { type: "double-long-unsigned", value: this.#present().counts.loadLimitW };
       default:
