@@ -7,10 +7,11 @@ import { type Figure, printFigures } from "./figures.ts";
 import { kills } from "./kills.ts";
 import { clustered, spools } from "./machines.ts";
 import { outage } from "./outage.ts";
+import { restart } from "./restart.ts";
 import { canTrace, strace } from "./strace.ts";
 
 const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options of one]
-  --only     kills, outage, clock, cuts (these where nothing is said), disk, spools, jetstream, strace; with commas between them
+  --only     kills, outage, clock, cuts (these where nothing is said), disk, restart, spools, jetstream, strace; with commas between them
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
              every fault of the disk ten times, more steps of the clock, every octet twenty times; and times are held to what is promised of
              them. Without it a few minutes in all, and times are only told
@@ -19,6 +20,7 @@ const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options
   --pushes, --meters, --daemon-kills, --database-kills, --backend-kills   of kills
   --seconds, --rate                                                      of outage
   --meters, --rounds                                                     of disk and cuts
+  --meters, --rounds, --pushes                                           of restart: --pushes wait in the spool
 `;
 
 const { values } = parseArgs({
@@ -69,6 +71,14 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       ratePerSecond: count(values.rate, 200, 1_000),
       seconds: count(values.seconds, 8, 600),
       ...{ seed, latencyMs: long ? 100 : null, drainFactor: long ? 4 : null },
+    }),
+  restart: () =>
+    restart({
+      meters: count(values.meters, 50, 1_000),
+      rounds: count(values.rounds, 2, 10),
+      waiting: count(values.pushes, 2_000, 100_000),
+      restartMs: long ? 2_000 : null,
+      seed,
     }),
   disk: () =>
     disk({
