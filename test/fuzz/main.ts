@@ -22,8 +22,11 @@ const TARGET_NAMES = [
   "server",
   "client",
 ];
-/** The young generation is larger than what a run may allocate, so that memory can be measured. */
-const NODE_OPTIONS = ["--expose-gc", "--max-semi-space-size=64"];
+/**
+ * The young generation is larger than what a run may allocate, so that memory can be measured; and what a buffer held before decides no branch:
+ * the same seed makes the same run.
+ */
+const NODE_OPTIONS = ["--expose-gc", "--max-semi-space-size=64", "--zero-fill-buffers"];
 const USAGE = `npm run test:fuzz -- [--executions N] [--seed N] [--target NAME] [--input HEX] [--planted] [--seconds N]
   --executions   over all targets together; 60000 without it, 10000000 for a long run
   --target       one of ${TARGET_NAMES.join(", ")}
