@@ -1,6 +1,6 @@
 import type { SecuritySuite } from "../src/dlms/security/security-control.ts";
 import type { Identity } from "./capture.ts";
-import { TRIAL_CLIENTS } from "./device/trial-clients.ts";
+import { trialClientsBeside } from "./device/trial-clients.ts";
 import type { LineFraming } from "./framing.ts";
 import { type Habits, type QuirkName, quirkOf } from "./habits.ts";
 import type { Model, ModelClient } from "./model.ts";
@@ -51,10 +51,12 @@ export interface PlanChoices {
 const MECHANISM_NAMES = ["none", "lls", "hls2", "hls3", "hls4", "hls5", "hls6"] as const;
 const WITHOUT_SECRET: ReadonlySet<number> = new Set([0, 5]);
 
-const TRIAL: readonly ModelClient[] = TRIAL_CLIENTS.map(({ clientSap, mechanism, ciphered }) => ({
-  ...{ sap: clientSap, mechanism },
-  context: ciphered ? "ciphered" : "plain",
-}));
+function trialClients(own: readonly ModelClient[]): ModelClient[] {
+  return trialClientsBeside(own.map(({ sap }) => sap)).map(({ clientSap, mechanism, ciphered }) => ({
+    ...{ sap: clientSap, mechanism },
+    context: ciphered ? "ciphered" : "plain",
+  }));
+}
 
 /** What meter number `index` of a fleet has on it, of whatever kind it is. */
 export function nameplate(index: number) {
@@ -82,7 +84,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
   const isUntold = model.zone.hasSummer ? fraction(mix(seed, 67), index) < (choices.untold ?? 0) : sign === 3;
   const deviation = isUntold ? "absent" : sign === 4 ? "reversed" : "standard";
   const quirk = quirkOf(choices.quirks ?? [], index);
-  const { suite = 0, trialClients = false, clientKeys: perClient = false } = choices;
+  const { suite = 0, trialClients: tried = false, clientKeys: perClient = false } = choices;
   const one = (of: readonly number[], salt: number) =>
     of[Math.floor(fraction(mix(seed, salt), index) * of.length)]!;
   return {
@@ -110,7 +112,7 @@ export function planMeter(seed: number, index: number, model: Model, choices: Pl
       deviceIdType: index % 2 === 0 ? "visible-string" : "octet-string",
     },
     deviationSign: deviation === "reversed" ? "reversed" : "standard",
-    clients: trialClients ? [...model.clients, ...TRIAL] : model.clients,
+    clients: tried ? [...model.clients, ...trialClients(model.clients)] : model.clients,
     localAddress: null,
   };
 }

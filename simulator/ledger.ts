@@ -8,6 +8,13 @@ export interface Sent {
   readonly secondsSum: number;
   /** Of one value of each row in SI units, the energy where the rows have one: see `checkColumn` in model.ts. */
   readonly valueSum: number;
+  /** Times of its first and last row, epoch ms; null where it has sent none. */
+  readonly span: Span | null;
+}
+
+export interface Span {
+  readonly firstMs: number;
+  readonly lastMs: number;
 }
 
 /** What a push adds to it. */
@@ -18,7 +25,7 @@ export interface Entry {
   readonly valueSum: number;
 }
 
-const FIELDS = 4;
+const FIELDS = 6;
 
 /** What the meters of a fleet have sent, meter by meter and kind by kind, in a few octets each. */
 export class Ledger {
@@ -33,7 +40,7 @@ export class Ledger {
   }
 
   /** Times of the first and the last row of all; null where nothing was sent. */
-  get span(): { readonly firstMs: number; readonly lastMs: number } | null {
+  get span(): Span | null {
     return this.#firstMs > this.#lastMs ? null : { firstMs: this.#firstMs, lastMs: this.#lastMs };
   }
 
@@ -41,10 +48,12 @@ export class Ledger {
     const at = this.#place(index, kind);
     const cells = this.#cells;
     cells[at]!++;
-    cells[at + 1]! += times.length;
     cells[at + 3]! += valueSum;
     for (const time of times) {
+      const isFirst = cells[at + 1]!++ === 0;
       cells[at + 2]! += time / 1_000;
+      if (isFirst || time < cells[at + 4]!) cells[at + 4] = time;
+      if (isFirst || time > cells[at + 5]!) cells[at + 5] = time;
       if (time < this.#firstMs) this.#firstMs = time;
       if (time > this.#lastMs) this.#lastMs = time;
     }
@@ -52,8 +61,9 @@ export class Ledger {
 
   of(index: number, kind: PushKind): Sent {
     const at = this.#place(index, kind);
-    const [pushes = 0, rows = 0, secondsSum = 0, valueSum = 0] = this.#cells.subarray(at, at + FIELDS);
-    return { pushes, rows, secondsSum, valueSum };
+    const [pushes = 0, rows = 0, secondsSum = 0, valueSum = 0, firstMs = 0, lastMs = 0] =
+      this.#cells.subarray(at, at + FIELDS);
+    return { pushes, rows, secondsSum, valueSum, span: rows === 0 ? null : { firstMs, lastMs } };
   }
 
   /** Over all meters. */

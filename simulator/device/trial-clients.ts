@@ -23,9 +23,17 @@ export const TRIAL_CLIENTS: readonly TrialClient[] = MECHANISMS.flatMap((mechani
   { clientSap: CIPHERED + mechanism, mechanism, ciphered: true },
 ]);
 
+/** Those of a meter that has clients of its own: their numbers stay theirs, and whom they would hide is client 96. */
+export function trialClientsBeside(own: readonly number[]): readonly TrialClient[] {
+  return TRIAL_CLIENTS.map((client) =>
+    own.includes(client.clientSap) ? { ...client, clientSap: CLEAR } : client,
+  );
+}
+
 /** The same meter with associations for all of them; they may do what the utility may. */
 export function withTrialClients(device: DeviceModel): DeviceModel {
-  const associations = TRIAL_CLIENTS.map(
+  const own = device.associations.map(({ clientSap }) => clientSap);
+  const associations = trialClientsBeside(own).map(
     ({ clientSap, mechanism, ciphered }): DeviceAssociation => ({
       name: `trial client ${clientSap}`,
       clientSap,

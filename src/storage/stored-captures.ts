@@ -35,50 +35,81 @@ export interface StoredCaptures {
   readonly valueSum: number;
 }
 
-export interface CaptureQuery {
-  readonly meterNumbers: readonly string[];
-  /** Times of the first and last row that count, epoch ms. */
-  readonly firstMs: number;
-  readonly lastMs: number;
+/** Rows that stand of one meter and one kind and came in one way. */
+export interface StoredPart extends StoredCaptures {
+  /** By a push, by a poll. */
+  readonly origin: string;
+  /** They were there before `sinceMs`. */
+  readonly earlier: boolean;
 }
 
-/** By meter number; meters of which nothing stands are missing. `origin`: only what pushes have brought; "any": what polls have read too. */
+/** Rows of `meters` that came since `sinceMs`, and what stood before within the time that a meter is asked about. All in epoch ms. */
+export interface CaptureQuery {
+  /** Rows before and behind count for nobody. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly sinceMs: number;
+  /** `span` null: only what came since. */
+  readonly meters: readonly {
+    readonly meterNumber: string;
+    readonly span: { readonly firstMs: number; readonly lastMs: number } | null;
+  }[];
+}
+
+const rowsAskedFor = ({ table, where }: { table: string; where: string }) => `
+  FROM unnest($1::text[], $2::float8[], $3::float8[]) AS asked(meter_number, first, last)
+  JOIN public.meters m ON m.meter_number = asked.meter_number
+  JOIN ${table} t ON t.meter_id = m.id
+ WHERE t.time BETWEEN to_timestamp($4) AND to_timestamp($5) ${where}
+       AND (t.received_at >= to_timestamp($6) OR t.time BETWEEN to_timestamp(first) AND to_timestamp(last))`;
+
+const seconds = (ms: number | undefined) => (ms === undefined ? null : ms / 1_000);
+
+const parametersOf = ({ meters, firstMs, lastMs, sinceMs }: CaptureQuery) => [
+  meters.map(({ meterNumber }) => meterNumber),
+  meters.map(({ span }) => seconds(span?.firstMs)),
+  meters.map(({ span }) => seconds(span?.lastMs)),
+  ...[firstMs, lastMs, sinceMs].map(seconds),
+];
+
+/** By meter number; meters of which nothing stands are missing. */
 export async function storedCaptures(
   database: Database,
   kind: StoredKind,
-  { meterNumbers, firstMs, lastMs }: CaptureQuery,
-  origin: "push" | "any",
-): Promise<Map<string, StoredCaptures>> {
-  const { table, value, where } = TABLES[kind];
+  query: CaptureQuery,
+): Promise<Map<string, StoredPart[]>> {
+  const { value } = TABLES[kind];
   const rows = await database.query(
-    `SELECT m.meter_number, count(*) AS rows, sum(extract(epoch FROM t.time))::float8 AS seconds,
-            coalesce(sum(${value}), 0)::float8 AS value
-       FROM ${table} t JOIN public.meters m ON m.id = t.meter_id
-      WHERE m.meter_number = ANY($1) AND t.time BETWEEN to_timestamp($2) AND to_timestamp($3) ${where}
-            AND ($4 = 'any' OR t.origin = $4)
-      GROUP BY m.meter_number`,
-    [meterNumbers, firstMs / 1_000, lastMs / 1_000, origin],
+    `SELECT m.meter_number, t.origin, t.received_at < to_timestamp($6) AS earlier, count(*) AS rows,
+            sum(extract(epoch FROM t.time))::float8 AS seconds, coalesce(sum(${value}), 0)::float8 AS value
+     ${rowsAskedFor(TABLES[kind])} GROUP BY 1, 2, 3`,
+    parametersOf(query),
   );
-  return new Map(
-    rows.map((row) => [
-      row["meter_number"],
-      { rows: row["rows"], secondsSum: row["seconds"], valueSum: row["value"] },
-    ]),
-  );
+  const parts = new Map<string, StoredPart[]>();
+  for (const {
+    meter_number: number,
+    origin,
+    earlier,
+    rows: count,
+    seconds: secondsSum,
+    value: valueSum,
+  } of rows) {
+    const of = parts.get(number) ?? [];
+    of.push({ origin, earlier, rows: count, secondsSum, valueSum });
+    parts.set(number, of);
+  }
+  return parts;
 }
 
-/** Times of the rows of one meter, epoch ms, ascending. */
+/** Times of the rows that `storedCaptures` counts, epoch ms, ascending. */
 export async function captureTimes(
   database: Database,
   kind: StoredKind,
-  meterNumber: string,
-  { firstMs, lastMs }: Omit<CaptureQuery, "meterNumbers">,
+  query: CaptureQuery,
 ): Promise<number[]> {
-  const { table, where } = TABLES[kind];
   const rows = await database.query(
-    `SELECT t.time FROM ${table} t JOIN public.meters m ON m.id = t.meter_id
-      WHERE m.meter_number = $1 AND t.time BETWEEN to_timestamp($2) AND to_timestamp($3) ${where} ORDER BY 1`,
-    [meterNumber, firstMs / 1_000, lastMs / 1_000],
+    `SELECT t.time ${rowsAskedFor(TABLES[kind])} ORDER BY 1`,
+    parametersOf(query),
   );
   return rows.map((row) => row["time"]);
 }

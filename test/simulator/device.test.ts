@@ -349,4 +349,20 @@ describe("trial clients of a simulated meter", () => {
       new Set(associations.map(({ logicalName }) => logicalName)).size,
     );
   });
+
+  it("leave the model's own clients alone", () => {
+    const choices = { protection: null, framing: null, layout: null, trialClients: true };
+    const plan = planMeter(7, 0, models.IDIS, choices);
+    const mechanisms = keysCsv([plan])
+      .split("\n")
+      .filter((line) => /,(96|102),/.test(line));
+    expect(mechanisms.map((line) => line.split(",").slice(1, 3))).toEqual([
+      ["102", "none"],
+      ["96", "hls6"],
+    ]);
+    const { associations } = withTrialClients(deviceOf(models.IDIS));
+    const of = (sap: number) => associations.filter(({ clientSap }) => clientSap === sap);
+    expect(of(102)).toMatchObject([{ preEstablished: true, mechanism: 0 }]);
+    expect(of(96)).toMatchObject([{ preEstablished: false, mechanism: 6 }]);
+  });
 });

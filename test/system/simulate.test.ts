@@ -157,6 +157,51 @@ describe("hes simulate --verify", () => {
     expect(code).toBe(65);
   });
 
+  it("comes out even in a database that earlier runs have filled, with other rows or with the same", async () => {
+    const even = async (...more: string[]) => {
+      const { code, stdout } = await simulate(...["--meters", "5", "--seed", "7", "--json", ...more]);
+      const { verification } = JSON.parse(stdout);
+      expect(verification.problems).toEqual([]);
+      expect(code).toBe(0);
+      return verification;
+    };
+    // Real time goes on from one run to the next, so that they have no row in common but those of the name plates.
+    const now = ["--speed", "1", "--push", "instant=1s", "--for", "3s"];
+    await even(...now, "--import");
+    const { rows } = await even(...now);
+    expect(rows.instant.sent).toBeGreaterThanOrEqual(5);
+    expect(rows.instant.stored).toBe(rows.instant.sent);
+    // The same life twice: every row of one run is there already when the other tells it.
+    const then = ["--start", "2026-03-01T10:00:00Z", "--for", "2s", "--incidents", "40"];
+    await even(...then);
+    expect((await even(...then)).rows.block.sent).toBeGreaterThan(0);
+  });
+
+  it("looks for its database before the fleet begins", async () => {
+    const verifyIn = (url: string) => simulate("--for", "1h", "--meters", "3", "--verify", url);
+    expect(await verifyIn("postgres://hes:secret@127.0.0.1:1/nowhere")).toMatchObject({
+      code: 69,
+      stderr: expect.stringMatching(
+        /--verify: the database at 127\.0\.0\.1:1\/nowhere can't be used: .*ECONNREFUSED/,
+      ),
+    });
+    expect(await verifyIn("nonsense")).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--verify: "nonsense" is no URL of a database'),
+    });
+    expect(await verifyIn(test.url)).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining("--verify: 3 of 3 meters are not in this database"),
+    });
+    const empty = await createTestDatabase({ empty: true });
+    const answer = await verifyIn(empty.url);
+    await empty.drop();
+    expect(answer).toMatchObject({
+      code: 69,
+      stderr: expect.stringContaining("has no tables of a head-end of this version (it lacks 0001_"),
+    });
+  });
+
   it("says what is wrong with its arguments", async () => {
     expect(await simulate("--model", "d7")).toMatchObject({
       code: 64,

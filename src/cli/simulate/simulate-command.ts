@@ -9,11 +9,9 @@ import { FAULT_NAMES, FAULTS } from "../../../simulator/faults.ts";
 import { Fleet } from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES, QUIRKS } from "../../../simulator/habits.ts";
 import { catalogueFolder } from "../../catalogue/catalogue.ts";
-import { loadConfig } from "../../config.ts";
 import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { modelFromJson } from "../../dlms/cosem/meter-model-reader.ts";
 import { EXIT, UserError } from "../../exit.ts";
-import { type Database, openDatabase, ping } from "../../storage/database.ts";
 import { importKeys } from "../../storage/key-import.ts";
 import { importMeters } from "../../storage/meter-import.ts";
 import { importScalers } from "../../storage/scaler-import.ts";
@@ -24,10 +22,13 @@ import { withSession } from "../session.ts";
 import { watchSignals } from "../signals.ts";
 import { CLOCK_FAULTS, type FleetArguments, fleetOptions } from "./fleet-options.ts";
 import { report, verdict } from "./simulate-report.ts";
-import { type Verification, verify } from "./verification.ts";
+import { verify } from "./verification.ts";
+import { inVerifiedDatabase, requireFleet } from "./verified-database.ts";
 
 /** Time that a busy head-end has to take what was sent last. */
 const FINISH_MS = 120_000;
+/** So often it is looked whether anybody has taken a call yet. */
+const LOOK_MS = 1_000;
 
 interface Options extends FleetArguments {
   readonly for?: number;
@@ -131,7 +132,7 @@ function lineOptions(command: Command): Command {
     )
     .option(
       "--trial-clients",
-      "associations for every mechanism besides the model's: clients 97 to 102 in clear, 112 to 118 ciphered",
+      "associations for every mechanism besides the model's: clients 97 to 102 in clear (of IDIS 96 instead of 102), 112 to 118 ciphered",
     )
     .option("--client-keys", "every association but the public client's has keys of its own")
     .option("--device <file>", "what meters answer from: a meter model that `hes read --all` wrote")
@@ -174,10 +175,16 @@ async function simulate(program: Program, options: Options): Promise<void> {
   if (options.files !== undefined) await writeFiles(program, fleet, options.files);
   if (options.onlyFiles) return;
   if (options.import) await importFleet(program, fleet);
+  const { verify: where } = options;
+  // Before a run of minutes or hours, not behind it.
+  if (where !== undefined)
+    await inVerifiedDatabase(program, where, (database) => requireFleet(database, fleet));
   const began = Date.now();
-  await run(program, fleet, options.for);
+  await run(program, fleet, options);
   const verification =
-    options.verify === undefined ? null : await verifyIn(program, fleet, options.verify, began);
+    where === undefined
+      ? null
+      : await inVerifiedDatabase(program, where, (database) => verify(database, fleet, began));
   const { statistics } = fleet;
   if (options.json) program.print(JSON.stringify({ ...statistics, verification }));
   else program.print([...report(statistics), ...(verification ? verdict(verification) : [])].join("\n"));
@@ -201,12 +208,19 @@ function deviceOf(path: string): DeviceModel {
   }
 }
 
-async function run(program: Program, fleet: Fleet, forMs: number | undefined): Promise<void> {
+async function run(program: Program, fleet: Fleet, { for: forMs, to }: Options): Promise<void> {
   const signals = watchSignals(() => program.complain("Ending at once."));
   const ends = forMs === undefined ? [] : [delay(forMs, null, { ref: false })];
   await fleet.listen();
   fleet.start();
+  const looking = setInterval(() => {
+    const { connections, failures } = fleet.statistics;
+    if (connections > 0 || failures > 0) clearInterval(looking);
+    if (connections === 0 && failures > 0)
+      program.complain(`Nobody answers at ${to} yet; the meters go on trying.`);
+  }, LOOK_MS);
   await Promise.race([signals.first, ...ends]);
+  clearInterval(looking);
   await fleet.stop(FINISH_MS);
   signals.close();
 }
@@ -234,28 +248,4 @@ async function importFleet(program: Program, fleet: Fleet): Promise<void> {
     await importScalers(database, await scalers());
     program.complain(`imported ${created + updated} meters, ${created} of them new`);
   });
-}
-
-async function verifyIn(
-  program: Program,
-  fleet: Fleet,
-  where: string | true,
-  began: number,
-): Promise<Verification> {
-  let result: Verification | null = null;
-  const look = async (database: Database) => {
-    result = await verify(database, fleet, began);
-  };
-  if (where === true) await withSession(program, ({ database }) => look(database));
-  else {
-    const { schema } = loadConfig(program.configFile()).config.database;
-    const database = openDatabase({ url: where, schema, poolMax: 2 });
-    try {
-      await ping(database);
-      await look(database);
-    } finally {
-      await database.close();
-    }
-  }
-  return result!;
 }
