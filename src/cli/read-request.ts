@@ -11,24 +11,27 @@ export interface NamedObject {
 }
 
 const TEXT =
-  /^(?:(\d{1,5}):)?(\d{1,3}[-.]\d{1,3}[:.]\d{1,3}\.\d{1,3}\.\d{1,3}(?:[.*]\d{1,3})?)(?:\/(\d{1,2}))?$/;
+  /^(?:(\d{1,5}):)?(\d{1,3}[-.]\d{1,3}[:.]\d{1,3}\.\d{1,3}\.\d{1,3}(?:[.*]\d{1,3})?)(?:\/(\d{1,3}))?$/;
 const VALUE = 2;
+/** An attribute is numbered by an Integer8, a class by an Unsigned16. */
+const ATTRIBUTE_MAX = 127;
+const CLASS_MAX = 65_535;
 
 /** "1.0.1.8.0.255", "1-0:1.8.0", "7:1.0.99.1.0.255/3". @throws UserError */
 export function namedObject(text: string): NamedObject {
   const match = TEXT.exec(text.trim());
   try {
     if (match === null) throw new DecodeError("invalid", 0, "no OBIS code");
-    return {
-      classId: match[1] === undefined ? null : Number(match[1]),
-      instanceId: parseObis(match[2]!),
-      attributeId: match[3] === undefined ? VALUE : Number(match[3]),
-    };
+    const classId = match[1] === undefined ? null : Number(match[1]);
+    const attributeId = match[3] === undefined ? VALUE : Number(match[3]);
+    if ((classId ?? 0) > CLASS_MAX || attributeId > ATTRIBUTE_MAX)
+      throw new DecodeError("invalid", 0, "too large");
+    return { classId, instanceId: parseObis(match[2]!), attributeId };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new UserError(
       EXIT.usage,
-      `${JSON.stringify(text)} is no object: write its OBIS code, as 1.0.1.8.0.255, and where needed class and attribute, as 7:1.0.99.1.0.255/3`,
+      `${JSON.stringify(text)} is no object: write its OBIS code, as 1.0.1.8.0.255, and where needed class (to ${CLASS_MAX}) and attribute (to ${ATTRIBUTE_MAX}), as 7:1.0.99.1.0.255/3`,
     );
   }
 }

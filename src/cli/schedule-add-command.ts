@@ -1,11 +1,13 @@
 import { Command, Option } from "commander";
+import { formatObis } from "../dlms/cosem/obis-code.ts";
 import { EXIT, UserError } from "../exit.ts";
 import { CronTimes } from "../schedule/cron-times.ts";
 import type { Database } from "../storage/database.ts";
 import type { PollElement } from "../storage/poll-tasks.ts";
-import { addSchedule, classOfObject, type EntryContent } from "../storage/schedules.ts";
+import { addSchedule, classOfObject, type EntryContent, isGroupInUse } from "../storage/schedules.ts";
 import { parseCount, parseDuration } from "./duration.ts";
 import type { Program } from "./program.ts";
+import { namedObject } from "./read-request.ts";
 import { withSchedules } from "./schedule-session.ts";
 import { instant } from "./text-table.ts";
 
@@ -43,7 +45,7 @@ export function scheduleAddCommand(program: Program): Command {
     .option("--list <name>", "read this list: `hes schedules lists`")
     .option(
       "--object <obis...>",
-      "read these objects: OBIS, or CLASS/OBIS/ATTRIBUTE where they differ from the catalogue",
+      "read these objects: OBIS, or CLASS:OBIS/ATTRIBUTE where they differ from the catalogue",
     )
     .option("--push", "nothing is read: it says when meters are expected to push")
     .option(
@@ -99,6 +101,8 @@ export function scheduleAddCommand(program: Program): Command {
           retryDelaySeconds: Math.max(1, Math.round(options.retryDelay / 1_000)),
         });
         program.print(`${name} is due next at ${instant(times.next(Date.now())) ?? "no time that comes"}.`);
+        if (options.group !== undefined && !(await isGroupInUse(database, options.group)))
+          program.print(`No meter is of group "${options.group}" yet: nobody does anything by it.`);
       }),
     );
 }
@@ -128,14 +132,11 @@ async function contentOf(
   return { content: { elements }, kind: "poll" };
 }
 
-const OBJECT = /^(?:(\d{1,5})\/)?(\d{1,3}(?:\.\d{1,3}){5})(?:\/(\d{1,3}))?$/;
-
 async function elementOf(database: Database, text: string): Promise<PollElement> {
-  const [, classId, code, attribute] = OBJECT.exec(text) ?? [];
-  if (code === undefined)
-    throw new UserError(EXIT.usage, `"${text}" is no object; write 1.0.1.8.0.255 or 3/1.0.1.8.0.255/2`);
-  const known = classId === undefined ? await classOfObject(database, code) : Number(classId);
+  const { classId, instanceId, attributeId } = namedObject(text);
+  const code = formatObis(instanceId);
+  const known = classId ?? (await classOfObject(database, code));
   if (known === null)
-    throw new UserError(EXIT.data, `The class of ${code} is not known; write it in front: 3/${code}`);
-  return { classId: known, code, attribute: Number(attribute ?? 2), dataIndex: 0 };
+    throw new UserError(EXIT.data, `The class of ${code} is not known; write it in front: 3:${code}`);
+  return { classId: known, code, attribute: attributeId, dataIndex: 0 };
 }

@@ -192,6 +192,12 @@ async function makeList(client: Client, name: string, elements: readonly PollEle
   return id;
 }
 
+/** Whether any meter is of the group: a group is no more than what its meters say. */
+export async function isGroupInUse(database: Database, group: string): Promise<boolean> {
+  const rows = await database.query("SELECT FROM public.meters WHERE meter_group = $1 LIMIT 1", [group]);
+  return rows.length > 0;
+}
+
 /** Class of an object as the catalogue has it; null: it has none. */
 export async function classOfObject(database: Database, code: string): Promise<number | null> {
   const [row] = await database.query(

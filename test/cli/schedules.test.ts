@@ -58,7 +58,7 @@ describe("hes schedules", () => {
 
   it("adds one that reads objects, whose classes the catalogue knows", async () => {
     expect(
-      (await add("registers", "--cron", "@daily", "--object", "1.0.1.8.0.255", "8/0.0.1.0.0.255/2")).code,
+      (await add("registers", "--cron", "@daily", "--object", "1.0.1.8.0.255", "8:0-0:1.0.0*255/2")).code,
     ).toBe(0);
     const entries = await test.database.query(
       `SELECT class_id, logical_name, attribute FROM push_object_entries e JOIN push_objects o ON o.id = e.push_object_id
@@ -68,6 +68,16 @@ describe("hes schedules", () => {
       { class_id: 3, logical_name: "1.0.1.8.0.255", attribute: 2 },
       { class_id: 8, logical_name: "0.0.1.0.0.255", attribute: 2 },
     ]);
+  });
+
+  it("says that a group has no meters yet", async () => {
+    const { code, stdout } = await add("later", "--cron", "@daily", "--reads", "block", "--group", "west");
+    expect(stdout).toContain('No meter is of group "west" yet');
+    expect(code).toBe(0);
+    await test.database.query("UPDATE public.meters SET meter_group = 'west' WHERE meter_number = 'M1'");
+    const again = await add("again", "--cron", "@daily", "--reads", "block", "--group", "west");
+    expect(again.stdout).not.toContain("west");
+    for (const name of ["later", "again"]) await cli.hes("schedules", "remove", name);
   });
 
   it("shows, disables, enables and removes", async () => {
@@ -93,6 +103,12 @@ describe("hes schedules", () => {
     [["x", "--cron", "0 0 * * *", "--list", "nothing"], 65, 'no list called "nothing"'],
     [["x", "--cron", "0 0 * * *", "--reads", "block", "--meter", "M9"], 65, "There is no meter M9."],
     [["x", "--cron", "0 0 * * *", "--object", "9.9.9.9.9.9"], 65, "The class of 9.9.9.9.9.9 is not known"],
+    [
+      ["x", "--cron", "0 0 * * *", "--object", "3:1.0.1.8.0.255/128"],
+      64,
+      "is no object: write its OBIS code",
+    ],
+    [["x", "--cron", "0 0 * * *", "--object", "3/1.0.1.8.0.255/2"], 64, "is no object: write its OBIS code"],
     [["blocks", "--cron", "0 0 * * *", "--reads", "block"], 65, 'a schedule "blocks" already'],
   ])("refuses %j", async (argv, code, text) => {
     const answer = await add(...argv);
