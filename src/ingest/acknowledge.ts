@@ -1,8 +1,8 @@
 import { writeReceiveNotReady, writeReceiveReady } from "../dlms/hdlc/outgoing.ts";
 import { writeWpdu } from "../dlms/wrapper/wpdu.ts";
 import { writeApdu } from "../dlms/xdlms/apdu.ts";
-import type { ReceivedApdu } from "./deframer.ts";
 import { toGateway } from "./gateway-header.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 
 /**
  * What is sent once a push is durable: RR for an HDLC I frame, and a data-notification-confirm over the wrapper where the push

@@ -1,9 +1,10 @@
 import type { Limits } from "../limits.ts";
 import { acknowledgements } from "./acknowledge.ts";
-import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import { StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { IngestObserver } from "./observer.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
 

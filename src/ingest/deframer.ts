@@ -1,48 +1,23 @@
 import type { Attempt, Deframed, Discarded, Rejection } from "../dlms/bytes/deframed.ts";
 import { DiscardTally, NEED_MORE, rejection } from "../dlms/bytes/deframed.ts";
 import { ReceiveBuffer } from "../dlms/bytes/receive-buffer.ts";
-import type { HdlcAddress } from "../dlms/hdlc/address.ts";
 import { carriesApdu, sendSequence } from "../dlms/hdlc/control.ts";
 import { HdlcDeframer } from "../dlms/hdlc/deframer.ts";
-import { FLAG, type HdlcFrame } from "../dlms/hdlc/frame.ts";
+import type { HdlcFrame } from "../dlms/hdlc/frame.ts";
 import { writeReceiveReady } from "../dlms/hdlc/outgoing.ts";
 import { SegmentReassembly } from "../dlms/hdlc/segments.ts";
 import { MbusDeframer } from "../dlms/mbus/deframer.ts";
-import { MBUS_HEADER_OCTETS, MBUS_START, type MbusLongFrame } from "../dlms/mbus/long-frame.ts";
+import type { MbusLongFrame } from "../dlms/mbus/long-frame.ts";
 import { MbusReassembly } from "../dlms/mbus/segments.ts";
 import { WrapperDeframer } from "../dlms/wrapper/deframer.ts";
-import { type Wpdu, WRAPPER_HEADER_OCTETS } from "../dlms/wrapper/wpdu.ts";
+import type { Wpdu } from "../dlms/wrapper/wpdu.ts";
 import type { Limits } from "../limits.ts";
 import type { LineFraming } from "../line-framing.ts";
 import { APDU_TAGS } from "./apdu-start.ts";
-import { type Gateway, throughGateway } from "./gateway-header.ts";
+import { type Framing, framingStart, mayBeginAnother } from "./framing-start.ts";
 import { type LineRepair, TextModeRepair, Unstuffing } from "./line-repair.ts";
 import { type LoneApdu, LoneApdus } from "./lone-apdu.ts";
-
-/** An APDU as it came out of its framing. */
-export interface ReceivedApdu {
-  readonly framing: "hdlc" | "wrapper" | "mbus" | LoneApdu["framing"];
-  /** May be a view of what was received: valid until the next `push`. */
-  readonly apdu: Buffer;
-  /** SAP of the sender: a meter's logical device. */
-  readonly sourceAddress: number;
-  /** SAP of the receiver: the client to which the meter pushes. */
-  readonly destinationAddress: number;
-  /** Octets on the line, framing included; in HDLC those of the frame that completed the APDU. */
-  readonly octets: number;
-  /** Whose APDU it is where a concentrator passes it on. */
-  readonly gateway?: Gateway;
-  /** What an answer over HDLC needs to know. */
-  readonly hdlc?: {
-    readonly control: number;
-    /** N(S) where an I frame completed the APDU; null for UI frames, which nobody acknowledges. */
-    readonly sendSequence: number | null;
-    readonly source: HdlcAddress;
-    readonly destination: HdlcAddress;
-  };
-}
-
-type Framing = "undecided" | "hdlc" | "wrapper" | "mbus" | "lone";
+import { fromFrame, fromLone, fromMbus, fromWpdu, type ReceivedApdu } from "./received-apdu.ts";
 
 const NO_START = rejection("neither an HDLC frame nor a wrapper PDU nor an M-Bus long frame begins here");
 /** Silence after which a message begins anew, whatever was lost before. */
@@ -164,16 +139,7 @@ export class StreamDeframer {
     const joined = this.#mbusSegments.add(frame, now);
     if (joined.kind === "need-more") return null;
     if (joined.kind === "discarded") return joined;
-    const { stsap, dtsap } = frame;
-    return this.#deliver(
-      throughGateway({
-        framing: "mbus",
-        apdu: joined.apdu,
-        sourceAddress: stsap,
-        destinationAddress: dtsap,
-        octets: joined.octets,
-      }),
-    );
+    return this.#deliver(fromMbus(frame, joined));
   }
 
   /** Octets to send now: RR for segments in I frames that are not the last of their APDU. */
@@ -227,37 +193,17 @@ export class StreamDeframer {
 
   /** Skips to where a frame of any framing may begin, and settles for that framing until octets are lost. */
   #decide(): void {
-    const { octets, from, to } = this.#pending;
+    const { from, to } = this.#pending;
     for (let at = from; at < to; at++) {
-      const start = this.#startAt(octets, at, to);
+      const trusted = !this.#doubtful && at === from;
+      const start =
+        framingStart(this.#pending, at, trusted) ?? (trusted && this.#lone.begins() ? "lone" : null);
       if (start === null) continue;
       this.#skipNoise(at - from);
       this.#framing = start;
       return;
     }
     this.#skipNoise(to - from);
-  }
-
-  /** "undecided" where more octets are needed to tell, null where nothing begins. */
-  #startAt(octets: Buffer, at: number, to: number): Framing | null {
-    const first = octets[at];
-    if (first === FLAG) return "hdlc";
-    if (first === MBUS_START && mayBeMbus(octets, at, to)) {
-      return to - at < MBUS_HEADER_OCTETS ? "undecided" : "mbus";
-    }
-    const wrapper = first === 0 ? this.#wrapperStart(octets, at, to) : null;
-    if (wrapper !== null) return wrapper;
-    return !this.#doubtful && at === this.#pending.from && this.#lone.begins() ? "lone" : null;
-  }
-
-  /** "undecided" where more octets are needed to tell, null where no wrapper PDU begins. */
-  #wrapperStart(octets: Buffer, at: number, to: number): Framing | null {
-    if (at + 1 < to && octets[at + 1] !== 1) return null;
-    if (at + 1 === to) return "undecided";
-    if (!this.#doubtful && at === this.#pending.from) return "wrapper";
-    if ((at + 2 < to && octets[at + 2] !== 0) || (at + 4 < to && octets[at + 4] !== 0)) return null;
-    if (at + WRAPPER_HEADER_OCTETS >= to) return "undecided";
-    return APDU_TAGS.has(octets[at + WRAPPER_HEADER_OCTETS]!) ? "wrapper" : null;
   }
 
   #skipNoise(count: number): void {
@@ -323,53 +269,4 @@ export class StreamDeframer {
     }
     return null;
   }
-}
-
-function mayBeMbus(octets: Buffer, at: number, to: number): boolean {
-  if (at + 2 < to && octets[at + 1] !== octets[at + 2]) return false;
-  return at + 3 >= to || octets[at + 3] === MBUS_START;
-}
-
-/** Whether an octet at which one framing can't go on may be the start of another. */
-function mayBeginAnother(octet: number | undefined, framing: Framing): boolean {
-  return (
-    (octet === FLAG && framing !== "hdlc") ||
-    (octet === 0 && framing !== "wrapper") ||
-    (octet === MBUS_START && framing !== "mbus")
-  );
-}
-
-function fromWpdu({ payload, sourceWPort, destinationWPort }: Wpdu): ReceivedApdu {
-  return throughGateway({
-    framing: "wrapper",
-    apdu: payload,
-    sourceAddress: sourceWPort,
-    destinationAddress: destinationWPort,
-    octets: payload.length + WRAPPER_HEADER_OCTETS,
-  });
-}
-
-/** Where no frame says whose an APDU is, it comes from the management logical device. */
-const MANAGEMENT_LOGICAL_DEVICE = 1;
-
-function fromLone({ framing, apdu, octets }: LoneApdu): ReceivedApdu {
-  return throughGateway({
-    framing,
-    apdu,
-    sourceAddress: MANAGEMENT_LOGICAL_DEVICE,
-    destinationAddress: 0,
-    octets,
-  });
-}
-
-function fromFrame(apdu: Buffer, frame: HdlcFrame, sent: number | null): ReceivedApdu {
-  const { control, source, destination } = frame;
-  return throughGateway({
-    framing: "hdlc",
-    apdu,
-    sourceAddress: source.upper,
-    destinationAddress: destination.upper,
-    octets: frame.octets,
-    hdlc: { control, sendSequence: sent, source, destination },
-  });
 }

@@ -1,4 +1,4 @@
-import type { ReceivedApdu } from "./deframer.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 
 /** Says which meter behind a concentrator an APDU is of. */
 export interface Gateway {

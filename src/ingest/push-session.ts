@@ -6,12 +6,13 @@ import type { ByteConnection } from "../transports/connection.ts";
 import { type AcknowledgedBy, acknowledgements, notYet } from "./acknowledge.ts";
 import type { Arrival } from "./arrival.ts";
 import { systemTitleOf } from "./arrival-order.ts";
-import { type ReceivedApdu, StreamDeframer } from "./deframer.ts";
+import { StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { LastConnections, Predecessor } from "./last-connections.ts";
 import type { LentLine } from "./lent-line.ts";
 import type { IngestObserver } from "./observer.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
 

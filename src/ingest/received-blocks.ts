@@ -2,7 +2,7 @@ import { DecodeError } from "../dlms/bytes/errors.ts";
 import { readApdu } from "../dlms/xdlms/apdu.ts";
 import { BlockAssembly, type BlockOutcome } from "../dlms/xdlms/block-assembly.ts";
 import type { Limits } from "../limits.ts";
-import type { ReceivedApdu } from "./deframer.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 
 export type Unblocked =
   | { readonly kind: "complete"; readonly value: ReceivedApdu }
