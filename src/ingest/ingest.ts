@@ -46,8 +46,8 @@ export interface Ingest {
   observe(occurrence: Occurrence): void;
   /** Rows that were read from a meter, and that nobody has stored before: their events go through the alert rules over `meter_events`. */
   observeRows(meter: MeterName, rows: readonly Row[]): void;
-  /** The connection that a meter has opened, for a poll; "busy": not in this moment; null: it has none that can be lent. */
-  lend(meterId: string): LentLine | "busy" | null;
+  /** The connection that a meter has opened, for a poll by this client; "busy": not in this moment; null: it has none that can be lent. */
+  lend(meterId: string, clientSap: number): LentLine | "busy" | null;
   /** A name for the connection of a meter, which meters behind one concentrator share; null: it has none. */
   connectionOf(meterId: string): string | null;
   /** Meters that have a connection open here, and when they were first heard on it, in milliseconds since 1970 UTC. */
@@ -179,8 +179,8 @@ class RunningIngest implements Ingest {
     this.refusals.add(remoteAddress, reason, text, meterId);
   }
 
-  lend(meterId: string): LentLine | "busy" | null {
-    return this.sessionOf.get(meterId)?.session.lend() ?? null;
+  lend(meterId: string, clientSap: number): LentLine | "busy" | null {
+    return this.sessionOf.get(meterId)?.session.lend(clientSap) ?? null;
   }
 
   connectionOf(meterId: string): string | null {

@@ -1,6 +1,6 @@
 /**
- * A connection that a meter has opened, lent to a poll: its octets go to the poll until it is given back. What the meter pushes meanwhile
- * is handed back by `deliver` and goes the way of every push.
+ * A connection that a meter has opened, lent to a poll until it is given back: frames for the poll's client go to the poll, and all else that
+ * comes goes the way of every push.
  */
 export interface LentLine {
   readonly framing: "hdlc" | "wrapper";
@@ -9,8 +9,11 @@ export interface LentLine {
   write(octets: Buffer): void;
   onData(listener: (octets: Buffer) => void): void;
   onClose(listener: (error: Error | null) => void): void;
-  /** An APDU of the meter, out of its framing: `source` is its logical device, `destination` the client that it pushes to. */
+  /**
+   * A push that has come in a frame for the poll's client, out of that frame: `source` is the meter's logical device, `destination` the client
+   * that it pushes to.
+   */
   deliver(apdu: Buffer, source: number, destination: number): void;
-  /** Gives the connection back; it stays open. `rest`: octets of a frame that has begun, which goes on in what comes next. */
-  close(rest: Buffer): void;
+  /** Gives the connection back; it stays open. */
+  close(): void;
 }

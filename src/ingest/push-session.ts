@@ -10,6 +10,7 @@ import { StreamDeframer } from "./deframer.ts";
 import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { LastConnections, Predecessor } from "./last-connections.ts";
+import { framedPush, LentFrames } from "./lent-frames.ts";
 import type { LentLine } from "./lent-line.ts";
 import type { IngestObserver } from "./observer.ts";
 import type { ReceivedApdu } from "./received-apdu.ts";
@@ -70,10 +71,10 @@ export class PushSession implements Predecessor {
   private receivedAny = false;
   /** Since when its silence is its own: it was accepted, or is read again after a pause. */
   private listeningSince: number;
-  /** A poll that has the connection. */
-  private borrower: ((octets: Buffer) => void) | null = null;
-  /** APDUs that the poll has handed back. */
-  private readonly handedBack: ReceivedApdu[] = [];
+  /** A poll has the connection. */
+  private lent: LentFrames | null = null;
+  /** Through a bridge that changes octets no poll finds its frames. */
+  private readonly canBeLent: boolean;
 
   constructor(connection: ByteConnection, around: SessionSurroundings, framing: LineFraming) {
     this.connection = connection;
@@ -81,14 +82,19 @@ export class PushSession implements Predecessor {
     const { limits, clock } = around;
     this.deframer = new StreamDeframer({ framing, limits });
     this.blocks = new ReceivedBlocks(limits);
+    this.canBeLent = framing === "auto" || framing === "hdlc" || framing === "wrapper";
     this.listeningSince = clock.monotonic();
     this.lastReadAt = this.listeningSince;
   }
 
   read(chunk: Buffer): void {
     this.lastReadAt = this.around.clock.monotonic();
-    if (this.borrower !== null) this.borrower(chunk);
-    else if (this.waiting) {
+    if (this.lent === null) this.readPushes(chunk);
+    else this.lent.read(chunk);
+  }
+
+  private readPushes(chunk: Buffer): void {
+    if (this.waiting) {
       this.keep(chunk);
       this.regulate();
     } else if (this.chunks.length > 0) {
@@ -102,46 +108,46 @@ export class PushSession implements Predecessor {
   }
 
   /**
-   * Lends the connection to a poll. "busy": not in this moment, for it is lent already, a frame has begun or was not taken in yet, or it isn't
-   * known yet what is spoken on it; null: never, for it is closed, or nothing is spoken on it that a meter could be asked in.
+   * Lends the connection to a poll of this client. "busy": not in this moment, for it is lent already, a frame has begun or was not taken in
+   * yet, or it isn't known yet what is spoken on it; null: never, for it is closed, or nothing is spoken on it that a meter could be asked in.
    */
-  lend(): LentLine | "busy" | null {
+  lend(clientSap: number): LentLine | "busy" | null {
     const { connection, deframer } = this;
     const { framing } = deframer;
-    // What was read and not taken in yet, because too much is on its way, would be overtaken by what the poll hands back.
+    if (connection.closed || !this.canBeLent) return null;
     const kept = this.chunks.length > 0 || deframer.holdsOctets;
-    const begun = deframer.deadline() !== null || kept || this.blocks.unfinished;
-    if (connection.closed) return null;
-    if (this.borrower !== null || begun || framing === "undecided") return "busy";
+    if (this.lent !== null || kept || framing === "undecided") return "busy";
     if (framing !== "hdlc" && framing !== "wrapper") return null;
-    let own = true;
-    this.borrower = () => {};
+    let toPoll: (octets: Buffer) => void = () => {};
+    const toPushes = (octets: Buffer) => this.readPushes(octets);
+    const frames = new LentFrames({ framing, clientSap, toPoll: (octets) => toPoll(octets), toPushes });
+    this.lent = frames;
     return {
       framing,
       peer: connection.remoteAddress,
       write: (octets) => {
-        if (own) this.reply(octets);
+        if (this.lent === frames) this.reply(octets);
       },
       onData: (listener) => {
-        if (own) this.borrower = listener;
+        toPoll = listener;
       },
       onClose: (listener) => connection.onClose(listener),
-      deliver: (apdu, sourceAddress, destinationAddress) => {
-        const octets = apdu.length;
-        this.handedBack.push({ framing, apdu: Buffer.from(apdu), sourceAddress, destinationAddress, octets });
-        this.work();
-      },
-      close: (rest) => {
-        if (!own) return;
-        own = false;
-        this.borrower = null;
-        if (rest.length > 0) this.read(rest);
+      deliver: (apdu, source, destination) => toPushes(framedPush(framing, apdu, source, destination)),
+      close: () => {
+        if (this.lent === frames) this.endLoan();
       },
     };
   }
 
+  private endLoan(): void {
+    const { lent } = this;
+    this.lent = null;
+    lent?.end();
+  }
+
   /** Takes in whatever was read, however much is on its way: nothing more will come. */
   finish(): void {
+    this.endLoan();
     this.finishing = true;
     this.work();
   }
@@ -151,11 +157,6 @@ export class PushSession implements Predecessor {
    */
   private work(regardless = this.finishing): void {
     while (!this.waiting && (regardless || !this.around.intake.isFull())) {
-      const handedBack = this.handedBack.shift();
-      if (handedBack !== undefined) {
-        this.take(handedBack);
-        continue;
-      }
       const next = this.deframer.next(this.around.clock.monotonic());
       if (next.kind === "frame") this.take(next.value);
       else if (next.kind === "discarded") this.discarded(next.count, next.reason, next.text);

@@ -11,14 +11,14 @@ import { PollError } from "./meter-association.ts";
 export interface DialledWire extends Wire {
   readonly framing: "hdlc" | "wrapper";
   readonly peer: string;
-  /** Where the connection is lent: hands an APDU that came beside the conversation to the push line. */
+  /** Where the connection is lent: hands a push that came in a frame for our client to the push line. */
   readonly deliver?: (apdu: Buffer, source: number, destination: number) => void;
 }
 
 /** Connections that meters have opened, and that serve polls while pushes go on. */
 export interface LentConnections {
-  /** The connection of a meter; "busy" where it can't be lent in this moment; null where it has none. */
-  lend(meterId: string): DialledWire | "busy" | null;
+  /** The connection of a meter, for what this client asks; "busy" where it can't be lent in this moment; null where it has none. */
+  lend(meterId: string, clientSap: number): DialledWire | "busy" | null;
   /** A name for it: meters behind one concentrator share a connection. null: it has none. */
   connectionOf(meterId: string): string | null;
 }
@@ -62,8 +62,8 @@ export class Dialler {
   }
 
   /** @throws PollError */
-  async dial(meter: MeterAccess, signal?: AbortSignal): Promise<DialledWire> {
-    const lent = await this.#borrow(meter, signal);
+  async dial(meter: MeterAccess, clientSap: number, signal?: AbortSignal): Promise<DialledWire> {
+    const lent = await this.#borrow(meter, clientSap, signal);
     if (lent !== null) return lent;
     const { host, meterNumber } = meter;
     if (meter.mode === "listen") {
@@ -81,11 +81,15 @@ export class Dialler {
   }
 
   /** The connection that the meter has opened, between two of its pushes; null where it has none. @throws PollError */
-  async #borrow(meter: MeterAccess, signal: AbortSignal | undefined): Promise<DialledWire | null> {
+  async #borrow(
+    meter: MeterAccess,
+    clientSap: number,
+    signal: AbortSignal | undefined,
+  ): Promise<DialledWire | null> {
     const deadline = performance.now() + this.#timeoutMs;
     for (;;) {
       if (signal?.aborted) throw givenUp(meter);
-      const lent = this.#lent?.lend(meter.id) ?? null;
+      const lent = this.#lent?.lend(meter.id, clientSap) ?? null;
       if (lent !== "busy") return lent;
       if (performance.now() > deadline) {
         throw new PollError(

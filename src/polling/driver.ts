@@ -21,11 +21,8 @@ export interface Wire {
   write(octets: Buffer): void;
   onData(listener: (octets: Buffer) => void): void;
   onClose(listener: (error: Error | null) => void): void;
-  /**
-   * Closes it, or gives it back, with the octets of a frame that has begun: they may be a push's. The promise, where there is one, is that
-   * others can have it from then on.
-   */
-  close(rest: Buffer): void | Promise<void>;
+  /** Closes it, or gives it back. The promise, where there is one, is that others can have it from then on. */
+  close(): void | Promise<void>;
 }
 
 export interface DriverParts {
@@ -257,9 +254,9 @@ export class AssociationDriver implements MeterAssociation {
   }
 
   async #letGo(): Promise<void> {
-    const { wire, session, onEnd } = this.#parts;
+    const { wire, onEnd } = this.#parts;
     try {
-      await wire.close(session.takeRest());
+      await wire.close();
       await onEnd();
     } catch {
       // What was left to note is noted by the next association.

@@ -1,4 +1,5 @@
 import type { MeterQuirks, Quirk } from "../dlms/association/client-exchange.ts";
+import type { ClientOptions } from "../dlms/association/client-options.ts";
 import { ClientSession } from "../dlms/association/client-session.ts";
 import { GatewayLink } from "../dlms/association/gateway-link.ts";
 import { ReceivedCounter } from "../dlms/association/protection.ts";
@@ -12,7 +13,7 @@ import type { Refusal } from "../refusal.ts";
 import type { MeterAccess } from "../storage/meter-access.ts";
 import { networkOf } from "../transports/address.ts";
 import { CounterLeases, type CounterStore } from "./counter-leases.ts";
-import { clientOptions, credentialsOf, PUBLIC_CLIENT } from "./credentials.ts";
+import { type AssociationTuning, clientOptions, credentialsOf, PUBLIC_CLIENT } from "./credentials.ts";
 import type { DialledWire, Dialler } from "./dialler.ts";
 import { AssociationDriver } from "./driver.ts";
 import { type MeterAssociation, type MeterRoads, type OpenOptions, PollError } from "./meter-association.ts";
@@ -167,22 +168,10 @@ export class Roads implements MeterRoads {
     const { clientSap, signal } = options;
     const credentials = credentialsOf(meter, clientSap, options.keys);
     const counters = await this.#counters(meter, clientSap, credentials.keys?.encryption.keyId ?? null);
-    const wire = await this.#with.dialler.dial(meter, signal);
+    const wire = await this.#with.dialler.dial(meter, clientSap, signal);
     const quirks: MeterQuirks = new Set(meter.quirks as ReadonlySet<Quirk>);
-    const { settings } = this.#with;
-    const datagrams = meter.transport === "udp" && meter.mode === "dial";
-    const session = new ClientSession(
-      this.#link(meter, clientSap, wire),
-      clientOptions(meter, credentials, counters, quirks, {
-        ...settings,
-        responseMs:
-          wire.framing === "hdlc"
-            ? null
-            : datagrams
-              ? settings.responseMs / DATAGRAM_REPEATS
-              : settings.responseMs,
-        repeats: datagrams ? DATAGRAM_REPEATS : 0,
-      }),
+    const session = await this.#session(meter, clientSap, wire, (tuning) =>
+      clientOptions(meter, credentials, counters, quirks, tuning),
     );
     let stands = false;
     const association = await AssociationDriver.open({
@@ -206,6 +195,30 @@ export class Roads implements MeterRoads {
     });
     stands = true;
     return association;
+  }
+
+  /** On a wire that stands; it is closed, or given back, where no session can be made of what is known of the meter. */
+  async #session(
+    meter: MeterAccess,
+    clientSap: number,
+    wire: DialledWire,
+    options: (tuning: AssociationTuning) => ClientOptions,
+  ): Promise<ClientSession> {
+    const { settings } = this.#with;
+    const datagrams = meter.transport === "udp" && meter.mode === "dial";
+    const responseMs = datagrams ? settings.responseMs / DATAGRAM_REPEATS : settings.responseMs;
+    try {
+      const link = this.#link(meter, clientSap, wire);
+      const tuning = {
+        ...settings,
+        responseMs: wire.framing === "hdlc" ? null : responseMs,
+        repeats: datagrams ? DATAGRAM_REPEATS : 0,
+      };
+      return new ClientSession(link, options(tuning));
+    } catch (error) {
+      await wire.close();
+      throw error;
+    }
   }
 
   async #counters(meter: MeterAccess, clientSap: number, keyId: number | null) {

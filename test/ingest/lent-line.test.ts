@@ -55,12 +55,12 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
   const session = new PushSession(connection, around, "auto");
 
   // Nobody knows yet what is spoken on it.
-  expect(session.lend()).toBe("busy");
+  expect(session.lend(48)).toBe("busy");
   session.read(WRAPPED_PUSH);
   expect(meters).toEqual(["M"]);
   // A frame has begun.
   session.read(WRAPPED_PUSH.subarray(0, 20));
-  expect(session.lend()).toBe("busy");
+  expect(session.lend(48)).toBe("busy");
   session.read(WRAPPED_PUSH.subarray(20));
   expect(taken).toHaveLength(2);
 
@@ -68,34 +68,38 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
   full = true;
   session.read(WRAPPED_PUSH);
   expect(taken).toHaveLength(2);
-  expect(session.lend()).toBe("busy");
+  expect(session.lend(48)).toBe("busy");
   full = false;
   session.read(WRAPPED_PUSH);
   expect(taken.splice(2)).toHaveLength(2);
 
-  const line = session.lend() as LentLine;
+  const line = session.lend(32) as LentLine;
   expect(line.framing).toBe("wrapper");
-  expect(session.lend()).toBe("busy");
+  expect(session.lend(32)).toBe("busy");
   const polled: Buffer[] = [];
   line.onData((octets) => polled.push(octets));
   line.write(hex("C0"));
   expect(written).toEqual([hex("C0")]);
-  session.read(ANSWER);
+  // An answer to the poll's client, and a push in the same piece.
+  session.read(Buffer.concat([ANSWER, WRAPPED_PUSH, ANSWER.subarray(0, 3)]));
   expect(polled).toEqual([ANSWER]);
-  // The poll's link takes pushes out of their framing and hands them back.
-  line.deliver(PUSH, 1, 64);
   expect(taken).toHaveLength(3);
-  expect(taken[2]).toMatchObject({ apdu: PUSH, clientSap: 64, serverSap: 1, peer: "192.0.2.7" });
+  session.read(ANSWER.subarray(3));
+  expect(polled).toEqual([ANSWER, ANSWER]);
+  // A push to the poll's own client: its association tells it from an answer, and hands it back.
+  line.deliver(PUSH, 1, 32);
+  expect(taken).toHaveLength(4);
+  expect(taken[3]).toMatchObject({ apdu: PUSH, clientSap: 32, serverSap: 1, peer: "192.0.2.7" });
 
   // Given back in the midst of an answer, behind which a push stands: the one is refused as a whole, the other taken.
   session.read(ANSWER.subarray(0, 12));
-  expect(polled[1]).toEqual(ANSWER.subarray(0, 12));
-  line.close(ANSWER.subarray(0, 12));
+  line.close();
   session.read(Buffer.concat([ANSWER.subarray(12), WRAPPED_PUSH]));
-  expect(taken.slice(3).map(({ apdu }) => apdu)).toEqual([ANSWER.subarray(8), PUSH]);
+  expect(taken.slice(4).map(({ apdu }) => apdu)).toEqual([ANSWER.subarray(8), PUSH]);
   line.write(hex("FF"));
+  line.close();
   expect(written).toHaveLength(1);
   session.read(WRAPPED_PUSH);
-  expect(taken).toHaveLength(6);
+  expect(taken).toHaveLength(7);
   expect(polled).toHaveLength(2);
 });

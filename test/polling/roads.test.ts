@@ -303,3 +303,24 @@ describe("roads to a meter", () => {
     expect(outcome).toEqual({ kind: "data", value: month });
   });
 });
+
+it("a connection is given back where no link can be made of what is known of its meter", async () => {
+  let givenBack = 0;
+  const wire = {
+    framing: "hdlc" as const,
+    peer: "192.0.2.7",
+    ...{ write: () => {}, onData: () => {}, onClose: () => {} },
+    close: () => void givenBack++,
+  };
+  const meter: MeterAccess = { ...ACCESS, mode: "listen", framing: "hdlc", serverSap: 70_000 };
+  const road = new Roads({
+    load: () => Promise.resolve({ ...meter, association: null }),
+    learn: () => Promise.resolve(),
+    counters: new Counters(),
+    dialler: new Dialler({ lend: () => wire, connectionOf: () => "connection 1" }, [], 5_000),
+    settings: SETTINGS,
+  });
+  const asked = road.open(meter.id, { clientSap: 16, purpose: "on-demand" });
+  await expect(asked).rejects.toThrow("HDLC address 70000/null does not fit");
+  expect(givenBack).toBe(1);
+});

@@ -98,11 +98,6 @@ export class ClientSession {
     return this.#events.shift() ?? null;
   }
 
-  /** Octets of a frame that has begun, when the line is let go. */
-  takeRest(): Buffer {
-    return this.#link.takeRest();
-  }
-
   /** Lets both parts work until neither has anything for the other. */
   #turn(now: number): void {
     for (;;) {

@@ -60,10 +60,6 @@ export class GatewayLink implements Link {
     return this.#link.takeOutput();
   }
 
-  takeRest(): Buffer {
-    return this.#link.takeRest();
-  }
-
   takeEvent(): LinkEvent | null {
     const event = this.#link.takeEvent();
     if (event?.kind !== "apdu" || event.unsolicited) return event;

@@ -21,8 +21,6 @@ export interface Link {
   /** Octets to transmit; null where there are none. */
   takeOutput(): Buffer | null;
   takeEvent(): LinkEvent | null;
-  /** Octets of a frame that has begun: they belong to whoever has the line next. */
-  takeRest(): Buffer;
 }
 
 export type LinkEvent =

@@ -152,10 +152,6 @@ export class HdlcClientLink implements Link {
     return this.#events.shift() ?? null;
   }
 
-  takeRest(): Buffer {
-    return this.#deframer.takeRest();
-  }
-
   #work(now: number): void {
     for (let next = this.#deframer.next(); next.kind !== "need-more"; next = this.#deframer.next()) {
       if (next.kind === "frame") this.#take(next.value, now);

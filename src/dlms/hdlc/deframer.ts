@@ -92,14 +92,6 @@ export class HdlcDeframer {
     return this.#pending.length;
   }
 
-  /** Gives up the octets of a frame that has begun, to somebody else: with the flag in front, which may be shared with the frame before. */
-  takeRest(): Buffer {
-    const flag = this.#behindFlag ? [FLAG] : [];
-    this.#behindFlag = false;
-    this.#wanted = 1;
-    return Buffer.concat([Buffer.from(flag), this.#pending.takeAll()]);
-  }
-
   /** Gives up the frame that has begun; `next` then looks for another one in the octets behind its start. */
   abandon(): void {
     if (this.#pending.length > 0) this.#discards.add(this.reject(INCOMPLETE), INCOMPLETE);

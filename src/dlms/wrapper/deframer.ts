@@ -65,12 +65,6 @@ export class WrapperDeframer {
     return this.#pending.length;
   }
 
-  /** Gives up the octets of a PDU that has begun, to somebody else. */
-  takeRest(): Buffer {
-    this.#wanted = 1;
-    return this.#pending.takeAll();
-  }
-
   /** Gives up the PDU that has begun; `next` then looks for another one in the octets behind its start. */
   abandon(): void {
     if (this.#pending.length > 0) this.#discards.add(this.reject(INCOMPLETE), INCOMPLETE);

@@ -76,8 +76,4 @@ export class WrapperLink implements Link {
   takeEvent(): LinkEvent | null {
     return this.#events.shift() ?? null;
   }
-
-  takeRest(): Buffer {
-    return this.#deframer.takeRest();
-  }
 }
