@@ -1,4 +1,6 @@
 import type { MeterRecord } from "../storage/meter-record.ts";
+import { gatewayName } from "./gateway-header.ts";
+import type { ReceivedApdu } from "./received-apdu.ts";
 
 /** An APDU as it arrived, whatever brought it: a connection, a datagram, the quarantine. */
 export interface Arrival {
@@ -19,4 +21,22 @@ export interface Arrival {
    * meanwhile; an older counter is no replay then, and moves nothing.
    */
   readonly counterRule: "live" | "kept";
+}
+
+/** An APDU as it came out of its framing, just now. */
+export function arrivalOf(
+  { framing, apdu, gateway, sourceAddress, destinationAddress }: ReceivedApdu,
+  how: Pick<Arrival, "peer" | "receivedAtMs" | "lastMeter">,
+): Arrival {
+  return {
+    ...{
+      framing,
+      apdu,
+      clientSap: destinationAddress,
+      serverSap: sourceAddress,
+      counterRule: "live",
+      ...how,
+    },
+    ...(gateway === undefined ? {} : { behindGateway: gatewayName(gateway) }),
+  };
 }

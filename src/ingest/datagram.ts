@@ -1,7 +1,7 @@
 import type { Limits } from "../limits.ts";
 import { acknowledgements } from "./acknowledge.ts";
+import { arrivalOf } from "./arrival.ts";
 import { StreamDeframer } from "./deframer.ts";
-import { gatewayName } from "./gateway-header.ts";
 import type { Intake, Sender } from "./intake.ts";
 import type { IngestObserver } from "./observer.ts";
 import type { ReceivedApdu } from "./received-apdu.ts";
@@ -69,17 +69,13 @@ function takeOne(received: ReceivedApdu, datagram: ReceivedDatagram, around: Dat
     },
     settled: () => undefined,
   };
+  const from = { peer: datagram.remoteAddress, receivedAtMs: around.now(), lastMeter: null };
+  const { framing, apdu } = received;
+  // Copied: several APDUs of a datagram may wait for look-ups at the same time.
   const arrival = {
-    framing: `udp-${received.framing}`,
-    // Copied: several APDUs of a datagram may wait for look-ups at the same time.
-    apdu: Buffer.from(received.apdu),
-    ...(received.gateway === undefined ? {} : { behindGateway: gatewayName(received.gateway) }),
-    clientSap: received.destinationAddress,
-    serverSap: received.sourceAddress,
-    peer: datagram.remoteAddress,
-    receivedAtMs: around.now(),
-    lastMeter: null,
-    counterRule: "live" as const,
+    ...arrivalOf(received, from),
+    framing: `udp-${framing}`,
+    apdu: Buffer.from(apdu),
   };
   around.intake.take(arrival, sender, () => undefined);
 }

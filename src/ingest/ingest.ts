@@ -158,14 +158,12 @@ class RunningIngest implements Ingest {
     this.names.set(session, `connection ${++this.connections}`);
     this.around.observer.connectionOpened();
     connection.onClose(() => {
-      session.finish();
-      session.takenIn(() => this.around.lastConnections.forget(session));
+      session.closed();
       this.sessions.delete(session);
       for (const meterId of this.metersOf.get(session) ?? []) {
         if (this.sessionOf.get(meterId)?.session === session) this.sessionOf.delete(meterId);
       }
       this.metersOf.delete(session);
-      this.around.paused.delete(session);
       this.around.observer.connectionClosed();
     });
     connection.onData((chunk) => session.read(chunk));

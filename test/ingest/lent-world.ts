@@ -84,7 +84,7 @@ export class LentWorld {
     this.manner = manner;
     const connection = this.connection();
     this.session = new PushSession(connection, this.around(), "auto");
-    connection.onClose(() => this.session.finish());
+    connection.onClose(() => this.session.closed());
     this.server = this.meter();
     this.roads = new Roads({
       load: () => Promise.resolve({ ...ACCESS, mode: "listen", framing: manner.framing }),
