@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { type Catalogue, catalogueFolder, readScalers } from "../src/catalogue/catalogue.ts";
+import { type Catalogue, readScalers } from "../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../src/catalogue/catalogue-folder.ts";
 import type { Mechanism } from "../src/dlms/association/mechanisms.ts";
 import type { Capture } from "./capture.ts";
 import {

@@ -2,7 +2,7 @@ import { EXIT, UserError } from "./exit.ts";
 import { DEFAULT_RETENTION_DAYS, type RetainedTable } from "./retention-settings.ts";
 import { type Config, camel } from "./settings.ts";
 import { type Database, openDatabase, ping } from "./storage/database.ts";
-import { type EmbeddedLog, startEmbeddedPostgres } from "./storage/embedded-server.ts";
+import type { EmbeddedLog, EmbeddedPostgres } from "./storage/embedded-server.ts";
 import { type MigrationReport, migrate, pendingMigrations } from "./storage/migrate.ts";
 import { StorageError } from "./storage/storage-error.ts";
 import type { StoragePolicies } from "./storage/storage-policies.ts";
@@ -43,8 +43,7 @@ export async function openConfiguredDatabase(
   options: ConfiguredDatabaseOptions,
 ): Promise<ConfiguredDatabase> {
   const { url, schema, poolMax } = config.database;
-  const server =
-    url === "" ? await startEmbeddedPostgres({ dataDir: config.dataDir, log: options.log }) : null;
+  const server = url === "" ? await startEmbedded(config, options.log) : null;
   if (server && options.onEmbeddedExit) server.onExit(options.onEmbeddedExit);
   const open = (connections: number, use: DatabaseUse) =>
     openDatabase({
@@ -70,6 +69,11 @@ export async function openConfiguredDatabase(
     }
   }
   return { database, open, away, embedded: server !== null, embeddedPid: () => server?.pid ?? null, close };
+}
+
+async function startEmbedded({ dataDir }: Config, log: EmbeddedLog): Promise<EmbeddedPostgres> {
+  const { startEmbeddedPostgres } = await import("./storage/embedded-server.ts");
+  return startEmbeddedPostgres({ dataDir, log });
 }
 
 /** The URL of a use, or of the nearest one that has less. */

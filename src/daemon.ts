@@ -1,11 +1,11 @@
 import { liveInUtc } from "./config.ts";
 import type { ConfiguredDatabase } from "./configured-database.ts";
-import { type ConfiguredLog, openConfiguredLog } from "./configured-log.ts";
-import { type DaemonDatabase, openDaemonDatabase } from "./daemon-database.ts";
+import { openConfiguredLog } from "./configured-log.ts";
+import { openDaemonDatabase } from "./daemon-database.ts";
+import type { DaemonDuties } from "./daemon-duties.ts";
 import { awaitDatabase } from "./database-arrival.ts";
 import { watchDatabase } from "./database-watch.ts";
-import { DatabaseWork } from "./database-work.ts";
-import { type LogObserver, WARN_SHARE } from "./durable-log/durable-log.ts";
+import type { LogObserver } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
 import type { HttpServer } from "./http/server.ts";
@@ -13,13 +13,8 @@ import { type Journal, openJournal } from "./journal.ts";
 import { type Listeners, openListeners, socketAddress } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
-import { type Duty, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { writePromptly } from "./snapshot/prompt-writer.ts";
-import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
-import { measureTimescale } from "./storage/measure-timescale.ts";
-import { StorageError } from "./storage/storage-error.ts";
-import { keepUp } from "./storage/upkeep.ts";
 import { VERSION } from "./version.ts";
 
 export interface Daemon {
@@ -39,11 +34,9 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const MINUTE_MS = 60_000;
-
 /**
- * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners, HTTP.
- * What fails on the way closes what was started before it.
+ * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners; then, loaded when meters are
+ * heard already, duties, polls and HTTP. What fails on the way closes what was started before it.
  */
 export async function startDaemon(
   config: Config,
@@ -107,17 +100,20 @@ async function start(
   const { snapshot, counterLog } = spooled;
   const prompt = writePromptly(snapshot, () => snapshot.write(housekeeping, counterLog, Date.now()));
   started.push(async () => prompt.close());
-  const duty = duties(config, base, pipeline, journal, spooled, () => watchLog(spooled, health));
-  const heart = startHeartbeat([...duty, patient(measuring(base, metrics))], log);
-  const work = new DatabaseWork(config, base, pipeline, spooled, { metrics, journal, log });
-  started.push(() => work.close());
-  started.push(() => heart.stop().then(() => journal.flush()));
-  if (base.away === null) heart.add((await work.begin(scheduleClock)).map(patient));
+  let duties: DaemonDuties | null = null;
+  started.push(async () => {
+    await duties?.close();
+    await journal.flush();
+  });
 
   const listeners = await openListeners(config, pipeline.ingest, log);
   started.push(() => listeners.close());
+  const { DaemonDuties: Duties } = await import("./daemon-duties.ts");
+  const begun = new Duties({ config, base, pipeline, spooled, health, metrics, journal, log });
+  duties = begun;
+  if (base.away === null) await begun.beginPolls(scheduleClock);
   // While meters are connected still: what is cut off is no failure of theirs.
-  started.push(() => heart.stop().then(() => work.endPolls()));
+  started.push(() => begun.endPolls());
   const http = await openHttp(config, health, metrics);
   if (http) started.push(() => http.close());
 
@@ -125,7 +121,7 @@ async function start(
     const bring = async () => {
       await base.bring();
       note("ok");
-      heart.add((await work.begin(scheduleClock)).map(patient));
+      await begun.beginPolls(scheduleClock);
     };
     const arrival = awaitDatabase(bring, (error) => {
       health.set("database", error.message);
@@ -142,8 +138,8 @@ async function start(
     httpAddress: http?.address ?? null,
     database: base.opened,
     reload: pipeline.reload,
-    upkeep: () => heart.perform(),
-    endPolls: () => work.endPolls(),
+    upkeep: () => begun.perform(),
+    endPolls: () => begun.breakOffPolls(),
     stop: async () => {
       health.stopping();
       listeners.stopAccepting();
@@ -185,60 +181,6 @@ function logObserver(health: Health, metrics: Metrics, journal: Journal): LogObs
       metrics.spoolSync.observe(seconds);
     },
   };
-}
-
-/** Filling up is told before it stops anything. */
-function watchLog({ durableLog }: ConfiguredLog, health: Health): void {
-  const { bytes, bytesMax, condition } = durableLog.state();
-  const isFilling = condition === "ok" && bytes > bytesMax * WARN_SHARE;
-  health.set("durable log", isFilling ? `${Math.round((bytes / bytesMax) * 100)} % full` : condition);
-}
-
-/** The watch has told that the database is away; what is due is done when it is back. */
-function patient(duty: Duty): Duty {
-  return {
-    ...duty,
-    run: async (now) => {
-      try {
-        await duty.run(now);
-      } catch (error) {
-        if (!(error instanceof StorageError && error.retryable)) throw error;
-      }
-    },
-  };
-}
-
-function duties(
-  config: Config,
-  { housekeeping, upkeep }: DaemonDatabase,
-  pipeline: Pipeline,
-  journal: Journal,
-  { snapshot, counterLog }: ConfiguredLog,
-  watchLog: () => void,
-): Duty[] {
-  const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty =>
-    patient({ name, everyMs, run: async (now) => void (await work(now)) });
-  return [
-    duty("durable log", 1_000, async () => watchLog()),
-    duty("snapshot", 1_000, (now) => snapshot.write(housekeeping, counterLog, now)),
-    duty("last seen", 10_000, () => pipeline.flush()),
-    duty("journal", 10_000, () => journal.flush()),
-    duty("daily load profile", MINUTE_MS, () =>
-      refreshDailyLoadProfile(upkeep, { timeZone: config.time.zone }),
-    ),
-    duty("partitions and retention", 60 * MINUTE_MS, async (now) => {
-      const report = await keepUp(upkeep, pipeline.partitions, now);
-      if (report.partitionsDropped.length > 0 || Object.keys(report.rowsDeleted).length > 0) {
-        journal.record("info", "storage", "what was past its retention was dropped", { ...report });
-      }
-    }),
-  ];
-}
-
-/** What TimescaleDB says of itself, for /metrics. */
-function measuring({ upkeep }: DaemonDatabase, { timescale }: Metrics): Duty {
-  const run = async () => timescale.set(await measureTimescale(upkeep));
-  return { name: "metrics of TimescaleDB", everyMs: MINUTE_MS, run };
 }
 
 /** Loaded only when meters are heard: a third of the daemon's modules, which no push needs. */

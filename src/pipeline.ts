@@ -69,7 +69,7 @@ export async function openPipeline(
       else log.info({ version: outcome.version }, "the mapping's configuration was read again");
     },
     onRead: (records) => snapshot?.configurationRead(records),
-    meanwhile: snapshot?.configuration ?? null,
+    meanwhile: async () => (await snapshot?.configuration()) ?? null,
   });
   const directory = await openMeterDirectory(database, ring, {
     onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),

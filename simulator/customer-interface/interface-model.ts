@@ -1,10 +1,6 @@
 import { join } from "node:path";
-import {
-  type Catalogue,
-  catalogueFolder,
-  type PushListEntry,
-  readScalers,
-} from "../../src/catalogue/catalogue.ts";
+import { type Catalogue, type PushListEntry, readScalers } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import { type HdlcAddress, hdlcAddress } from "../../src/dlms/hdlc/address.ts";
 import { readDeviceFile } from "../device/device-file.ts";
 import { type LocalZone, ZONES } from "../local-time.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { catalogueFolder } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import type { Mechanism } from "../../src/dlms/association/mechanisms.ts";
 import type { PushKind } from "../model.ts";
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../version.ts";
-import { catalogueFolder } from "./catalogue.ts";
+import { catalogueFolder } from "./catalogue-folder.ts";
 
 /** Of what the catalogue is read from, and of who reads it: a small part of what reading it costs. */
 export function catalogueDigest(folder: string = catalogueFolder()): string {

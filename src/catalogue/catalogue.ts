@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { CsvError, type CsvLine, readCsv } from "./csv.ts";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { catalogueFolder } from "./catalogue-folder.ts";
+import { type CsvLine, readCsv } from "./csv.ts";
 
 /*
  * What is known of objects, push lists, events and meter types before any meter was seen: the files of `obis/`. They seed the
@@ -128,17 +128,6 @@ const EVENT_COLUMNS = ["category", "log", "code", "name", "severity", "clears"];
 const BIT_COLUMNS = ["category", "code", "bit", "name", "severity"];
 const TYPE_COLUMNS = ["name", "category", "description", "interval_seconds"];
 const SCALER_COLUMNS = ["meter_type", "code", "attribute", "scaler", "unit"];
-
-/** The folder `obis` beside the sources or beside what was built of them. */
-export function catalogueFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "obis", "meter-types.csv"))) {
-    const above = dirname(folder);
-    if (above === folder) throw new CsvError("obis/meter-types.csv", 0, "the folder obis was not found");
-    folder = above;
-  }
-  return join(folder, "obis");
-}
 
 const csvFiles = (folder: string, below: string): string[] =>
   readdirSync(join(folder, below), { withFileTypes: true })

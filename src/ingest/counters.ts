@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import type { CounterState } from "../dlms/security/invocation-counter.ts";
 import type { CounterStore } from "../storage/ingest-stores.ts";
 import { type CounterName, keyOfCounter, type LoggedCounters } from "./logged-counters.ts";
@@ -17,7 +17,7 @@ export class Counters {
   readonly logged: LoggedCounters;
   private readonly store: CounterStore;
   private readonly patience: Patience;
-  private readonly states = new LRUCache<string, CounterState>({ max: COUNTERS_MAX });
+  private readonly states = boundedCache<CounterState>(COUNTERS_MAX);
 
   constructor(store: CounterStore, logged: LoggedCounters, patience: Patience) {
     this.store = store;

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import type { AppendOutcome, DurableLog, LogEntry } from "../durable-log/durable-log.ts";
 import { isNearlyFull } from "../durable-log/durable-log.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
@@ -65,7 +65,7 @@ export class Drain {
   private appending = 0;
   private readonly admission: Admission;
   /** Of a shared log: since when this daemon reads what a meter sends. */
-  private readonly epochs = new LRUCache<string, number>({ max: EPOCHS_MAX });
+  private readonly epochs = boundedCache<number>(EPOCHS_MAX);
   private running: Promise<void> = Promise.resolve();
   private whenSafe: (() => void)[] = [];
   private whenApplied: (() => void)[] = [];

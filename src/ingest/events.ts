@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import { meterEventRow } from "../mapping/capture-row.ts";
 import type { MappingConfiguration } from "../mapping/configuration.ts";
 import type { PushOrigin, StatusWord } from "../mapping/push-origin.ts";
@@ -22,7 +22,7 @@ interface LastWord {
 /** Bits of event status words that come and go: each change is an event, however often the word itself is sent. */
 export class StatusWords {
   private readonly store: StatusWordStore;
-  private readonly last = new LRUCache<string, LastWord>({ max: WORDS_MAX });
+  private readonly last = boundedCache<LastWord>(WORDS_MAX);
 
   constructor(store: StatusWordStore) {
     this.store = store;

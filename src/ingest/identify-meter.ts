@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import type { CapturedPush } from "../mapping/captured.ts";
 import type { MeterDirectory, MeterRecord } from "../storage/meter-record.ts";
 import type { Arrival } from "./arrival.ts";
@@ -24,7 +24,7 @@ export class MeterFinder {
   private readonly with: IngestDependencies;
   private readonly directory: MeterDirectory;
   private readonly patience: Patience;
-  private readonly names = new LRUCache<string, Naming>({ max: NAMES_MAX, ttl: NAMES_MS });
+  private readonly names = boundedCache<Naming>(NAMES_MAX, { ttl: NAMES_MS });
 
   constructor(dependencies: IngestDependencies, patience: Patience) {
     this.with = dependencies;

@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, hkdfSync, KeyObject } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import { type KeyBinding, open, seal } from "./envelope.ts";
 import type { KekProvider } from "./kek-provider.ts";
 
@@ -14,7 +15,7 @@ export class KeyRing {
 
   constructor(keks: KekProvider, cacheMax = 50_000) {
     this.keks = keks;
-    this.opened = new LRUCache({ max: cacheMax });
+    this.opened = boundedCache(cacheMax);
   }
 
   /** Id of the key-encryption key that seals, as it stands in envelopes: 16 hex digits. */

@@ -36,9 +36,11 @@ export class ConnectionAnnouncer {
     this.with = options;
   }
 
-  /** Tells new connections from now on, and calls `onTold` then: what waited for them may be taken. */
+  /** Tells connections that were opened since the last announcement, and calls `onTold` then: what waited for them may be taken. */
   begin(onTold: () => void): void {
     this.onTold = onTold;
+    for (const meterId of this.with.connections.connectedMeters().keys()) this.fresh.add(meterId);
+    if (this.fresh.size > 0) this.tellSoon();
     this.with.connections.onConnected((meterId) => {
       this.fresh.add(meterId);
       this.tellSoon();

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import { describeRefusal } from "../dlms/association/requests.ts";
 import { captureObjectFromData } from "../dlms/cosem/capture-object.ts";
 import { formatObis, parseObis } from "../dlms/cosem/obis-code.ts";
@@ -24,8 +24,8 @@ const PROFILES_MS = 600_000;
  */
 export class ModelKnowledge {
   private readonly kept: ModelProfiles;
-  private readonly models = new LRUCache<string, number>({ max: PROFILES_MAX, ttl: PROFILES_MS });
-  private readonly profiles = new LRUCache<string, KnownProfile>({ max: PROFILES_MAX, ttl: PROFILES_MS });
+  private readonly models = boundedCache<number>(PROFILES_MAX, { ttl: PROFILES_MS });
+  private readonly profiles = boundedCache<KnownProfile>(PROFILES_MAX, { ttl: PROFILES_MS });
 
   constructor(kept: ModelProfiles) {
     this.kept = kept;

@@ -71,17 +71,24 @@ export interface PlacedValue {
 
 /** Whole lines in order, and where they stand. Throws ENOENT where there is no such file. */
 export async function* readLines(path: string): AsyncGenerator<PlacedValue> {
-  let rest: Buffer = Buffer.alloc(0);
+  /** The beginning of a line, in the chunks that it came in. */
+  let rest: Buffer[] = [];
   let offset = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_OCTETS })) {
-    const octets = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
+  for await (const chunk of createReadStream(path, {
+    highWaterMark: CHUNK_OCTETS,
+  }) as AsyncIterable<Buffer>) {
+    if (!chunk.includes(LINE_FEED)) {
+      rest.push(chunk);
+      continue;
+    }
+    const octets = rest.length === 0 ? chunk : Buffer.concat([...rest, chunk]);
     let at = 0;
     for (let end = octets.indexOf(LINE_FEED); end >= 0; end = octets.indexOf(LINE_FEED, at)) {
       const value = parseLine(octets.toString("utf8", at, end));
       if (value !== undefined) yield { value, offset: offset + at, length: end - at };
       at = end + 1;
     }
-    rest = octets.subarray(at);
+    rest = at < octets.length ? [octets.subarray(at)] : [];
     offset += at;
   }
 }

@@ -32,13 +32,13 @@ export interface CounterLog {
 export class Snapshot {
   readonly meters: KnownMeters;
   readonly counters: KnownCounters;
-  /** As it was read; null: none was written yet. */
-  readonly configuration: MappingRecords | null;
   /** Meters whose pushes can be accepted while the database is away. */
   metersKnown = 0;
   /** Told when a meter, or its keys, have changed. */
   onMeterChange: () => void = () => undefined;
   private readonly configurationPath: string;
+  /** As an earlier run left it; undefined: nobody has asked for it yet. */
+  private formerConfiguration: Promise<MappingRecords | null> | undefined;
   private newConfiguration: MappingRecords | null = null;
   /** null: all are to be written. */
   private changedMeters: Set<string> | null = null;
@@ -47,25 +47,32 @@ export class Snapshot {
   private isCounterWriteDue = true;
   private writing: Promise<void> | null = null;
 
-  private constructor(directory: string, configuration: MappingRecords | null) {
+  private constructor(directory: string) {
     this.meters = new KnownMeters(join(directory, "meters"));
     this.counters = new KnownCounters(join(directory, "counters"));
     this.configurationPath = join(directory, "configuration");
-    this.configuration = configuration;
   }
 
-  /** Makes the directory where it is missing. */
+  /** Makes the directory where it is missing. Of what it holds only the counters are read, which always count. */
   static async open(directory: string): Promise<Snapshot> {
     await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-    const snapshot = new Snapshot(directory, await readConfiguration(join(directory, "configuration")));
+    const snapshot = new Snapshot(directory);
     await snapshot.counters.read();
-    if (await snapshot.isUsable()) snapshot.metersKnown = snapshot.meters.count;
     return snapshot;
   }
 
   /** Whether a daemon can serve from it. */
   async isUsable(): Promise<boolean> {
-    return this.configuration !== null && this.counters.isComplete && (await this.meters.exists());
+    const isThere =
+      (await this.configuration()) !== null && this.counters.isComplete && (await this.meters.exists());
+    if (isThere) this.metersKnown = this.meters.count;
+    return isThere;
+  }
+
+  /** What the mapping was configured with when an earlier run wrote it; null: none has. */
+  configuration(): Promise<MappingRecords | null> {
+    this.formerConfiguration ??= readConfiguration(this.configurationPath);
+    return this.formerConfiguration;
   }
 
   configurationRead(records: MappingRecords): void {

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import type { AcceptedPush, CounterMove } from "./accepted-push.ts";
 import type { Client, QueryRow } from "./database.ts";
 
@@ -26,7 +26,7 @@ interface Group {
 /** Moves received counters by compare-and-set, in the transaction of the caller. */
 export class CounterMoves {
   /** Highest counter that this process handed to the database, in whatever batch: those were judged when they were accepted. */
-  private readonly submitted = new LRUCache<string, number>({ max: REMEMBERED_MAX });
+  private readonly submitted = boundedCache<number>(REMEMBERED_MAX);
 
   /** Called before the first attempt to commit. */
   submit(pushes: readonly Pick<AcceptedPush, "counter">[]): void {

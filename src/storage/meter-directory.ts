@@ -1,4 +1,5 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { boundedCache } from "../bounded-cache.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Database, Listener } from "./database.ts";
 import { formerKeys, openKeys } from "./meter-keys.ts";
@@ -74,15 +75,14 @@ class Directory implements CachedMeterDirectory {
     this.onUnusableKey = options.onUnusableKey ?? (() => undefined);
     this.meanwhile = options.meanwhile ?? (async () => null);
     this.onChange = options.onChange ?? (() => undefined);
-    this.found = new LRUCache({
-      max: options.cacheMax ?? 100_000,
+    this.found = boundedCache(options.cacheMax ?? 100_000, {
       dispose: (record, name) => {
         const names = this.namesOf.get(record.id);
         names?.delete(name);
         if (names?.size === 0) this.namesOf.delete(record.id);
       },
     });
-    this.unknown = new LRUCache({ max: 10_000, ttl: options.unknownMs ?? 30_000 });
+    this.unknown = boundedCache(10_000, { ttl: options.unknownMs ?? 30_000 });
   }
 
   async listen(): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Catalogue, loadCatalogue } from "../catalogue/catalogue.ts";
+import type { Catalogue } from "../catalogue/catalogue.ts";
 import { catalogueDigest } from "../catalogue/catalogue-digest.ts";
 import { ensureDays } from "./daily-load-days.ts";
 import { type Client, type Database, type QueryRow, quoteIdentifier } from "./database.ts";
@@ -106,6 +106,7 @@ async function bringCatalogue(database: Database, catalogue: Catalogue | null | 
   if (catalogue !== undefined) return seedCatalogue(database, catalogue);
   const files = catalogueDigest();
   if (await isSeededFrom(database, files)) return false;
+  const { loadCatalogue } = await import("../catalogue/catalogue.ts");
   return seedCatalogue(database, loadCatalogue(), files);
 }
 

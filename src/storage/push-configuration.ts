@@ -91,7 +91,7 @@ export interface ConfigurationWatch {
   /** What was read, now and whenever it is read again. */
   readonly onRead?: (records: MappingRecords) => void;
   /** What it was, to begin with where the database is away. */
-  readonly meanwhile?: MappingRecords | null;
+  readonly meanwhile?: () => Promise<MappingRecords | null>;
 }
 
 /** The mapping's configuration, read again whenever one of its tables changes. */
@@ -99,7 +99,7 @@ export async function watchMappingConfiguration(
   database: Database,
   watch: ConfigurationWatch = {},
 ): Promise<WatchedConfiguration> {
-  const { onReload = () => undefined, onRead = () => undefined, meanwhile = null } = watch;
+  const { onReload = () => undefined, onRead = () => undefined, meanwhile = async () => null } = watch;
   /** When the last reading began; what stands in for one was never new. */
   let readAtMs = Number.NEGATIVE_INFINITY;
   const load = async () => {
@@ -109,9 +109,11 @@ export async function watchMappingConfiguration(
     onRead(records);
     return configureMapping(records);
   };
-  let configuration = await load().catch((error: unknown) => {
-    if (meanwhile === null || !(error instanceof StorageError && error.retryable)) throw error;
-    return configureMapping(meanwhile);
+  let configuration = await load().catch(async (error: unknown) => {
+    if (!(error instanceof StorageError && error.retryable)) throw error;
+    const records = await meanwhile();
+    if (records === null) throw error;
+    return configureMapping(records);
   });
   let reading: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;

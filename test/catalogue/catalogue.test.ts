@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { catalogueFolder, loadCatalogue, readScalers } from "../../src/catalogue/catalogue.ts";
+import { loadCatalogue, readScalers } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import { readCsv } from "../../src/catalogue/csv.ts";
 import { MEASUREMENT_TABLES, PROFILE_TABLES } from "../../src/mapping/rows.ts";
 

@@ -2,8 +2,9 @@ import { appendFileSync, cpSync, mkdtempSync, readdirSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { catalogueFolder, loadCatalogue } from "../../src/catalogue/catalogue.ts";
+import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { catalogueDigest } from "../../src/catalogue/catalogue-digest.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import { openCodeRegistry } from "../../src/storage/obis-codes.ts";
 import { loadMappingConfiguration, watchMappingConfiguration } from "../../src/storage/push-configuration.ts";
 import { isSeededFrom, seedCatalogue } from "../../src/storage/seed-catalogue.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { acceleratedClock } from "../../simulator/clock.ts";
 import { Fleet } from "../../simulator/fleet.ts";
-import { catalogueFolder } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import { loadConfig } from "../../src/config.ts";
 import { openKeyRing } from "../../src/configured-keys.ts";
 import { parseObis } from "../../src/dlms/cosem/obis-code.ts";

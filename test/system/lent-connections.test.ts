@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { acceleratedClock } from "../../simulator/clock.ts";
 import { Fleet } from "../../simulator/fleet.ts";
-import { catalogueFolder } from "../../src/catalogue/catalogue.ts";
+import { catalogueFolder } from "../../src/catalogue/catalogue-folder.ts";
 import { verify } from "../../src/cli/simulate/verification.ts";
 import { importScalers } from "../../src/storage/scaler-import.ts";
 import { type DaemonProcess, eventually, startDaemonProcess } from "../support/daemon.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Fleet } from "../../../simulator/fleet.ts";
-import { catalogueFolder } from "../../catalogue/catalogue.ts";
+import { catalogueFolder } from "../../catalogue/catalogue-folder.ts";
 import { loadConfig } from "../../config.ts";
 import { openKeyRing } from "../../configured-keys.ts";
 import { type Daemon, startDaemon } from "../../daemon.ts";

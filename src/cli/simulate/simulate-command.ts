@@ -8,7 +8,7 @@ import { playedDevice } from "../../../simulator/device/played-model.ts";
 import { FAULT_NAMES, FAULTS } from "../../../simulator/faults.ts";
 import { Fleet } from "../../../simulator/fleet.ts";
 import { QUIRK_NAMES, QUIRKS } from "../../../simulator/habits.ts";
-import { catalogueFolder } from "../../catalogue/catalogue.ts";
+import { catalogueFolder } from "../../catalogue/catalogue-folder.ts";
 import { DecodeError } from "../../dlms/bytes/errors.ts";
 import { modelFromJson } from "../../dlms/cosem/meter-model-reader.ts";
 import { EXIT, UserError } from "../../exit.ts";
