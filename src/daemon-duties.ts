@@ -7,12 +7,13 @@ import type { Metrics } from "./http/metrics.ts";
 import type { Journal } from "./journal.ts";
 import type { Log } from "./log.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { RetentionClock } from "./retention-clock.ts";
 import { type Duty, type Heartbeat, startHeartbeat } from "./schedule/heartbeat.ts";
 import type { Config } from "./settings.ts";
 import { refreshDailyLoadProfile } from "./storage/daily-load-profile.ts";
 import { measureTimescale } from "./storage/measure-timescale.ts";
 import { StorageError } from "./storage/storage-error.ts";
-import { keepUp } from "./storage/upkeep.ts";
+import { databaseNow, keepUp } from "./storage/upkeep.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -71,6 +72,7 @@ export class DaemonDuties {
 function duties({ config, base, pipeline, spooled, health, metrics, journal }: DutySurroundings): Duty[] {
   const { housekeeping, upkeep } = base;
   const { snapshot, counterLog } = spooled;
+  const retention = new RetentionClock(() => databaseNow(upkeep));
   const duty = (name: string, everyMs: number, work: (now: number) => Promise<unknown>): Duty =>
     patient({ name, everyMs, run: async (now) => void (await work(now)) });
   return [
@@ -82,7 +84,7 @@ function duties({ config, base, pipeline, spooled, health, metrics, journal }: D
       refreshDailyLoadProfile(upkeep, { timeZone: config.time.zone }),
     ),
     duty("partitions and retention", 60 * MINUTE_MS, async (now) => {
-      const report = await keepUp(upkeep, pipeline.partitions, now);
+      const report = await keepUp(upkeep, pipeline.partitions, now, await retention.now());
       if (report.partitionsDropped.length > 0 || Object.keys(report.rowsDeleted).length > 0) {
         journal.record("info", "storage", "what was past its retention was dropped", { ...report });
       }

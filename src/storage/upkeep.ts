@@ -3,6 +3,12 @@ import type { Partitions } from "./partitions.ts";
 import { deleteExpired } from "./retention.ts";
 import { followPolicies } from "./timescale-policies.ts";
 
+/** Milliseconds since 1970 UTC by the clock of the database's machine. */
+export async function databaseNow(database: Database): Promise<number> {
+  const [row] = await database.query("SELECT clock_timestamp() AS now");
+  return row!["now"] as number;
+}
+
 export interface UpkeepReport {
   /** Partitions and chunks that were older than their table's retention. */
   readonly partitionsDropped: readonly string[];
@@ -10,8 +16,17 @@ export interface UpkeepReport {
   readonly rowsDeleted: Readonly<Record<string, number>>;
 }
 
-/** What the database needs once an hour or so: partitions ahead, retention, policies. Safe on several daemons at once. */
-export async function keepUp(database: Database, partitions: Partitions, now: number): Promise<UpkeepReport> {
+/**
+ * What the database needs once an hour or so: partitions ahead of `now`, retention, policies. Safe on several daemons at once.
+ *
+ * @param retentionNow what the age of rows is counted from, where another clock than `now` is to be trusted with that
+ */
+export async function keepUp(
+  database: Database,
+  partitions: Partitions,
+  now: number,
+  retentionNow: number = now,
+): Promise<UpkeepReport> {
   await partitions.refresh();
   await partitions.ensureAround(now);
   // Noted before anything is dropped: what was made of the rows must stay as it is from then on.
@@ -19,9 +34,10 @@ export async function keepUp(database: Database, partitions: Partitions, now: nu
     `UPDATE storage_policies SET dropped_before = to_timestamp($1 / 1000.0) - make_interval(days => retention_days)
       WHERE retention_days IS NOT NULL
         AND (dropped_before IS NULL OR dropped_before < to_timestamp($1 / 1000.0) - make_interval(days => retention_days))`,
-    [now],
+    [retentionNow],
   );
-  const dropped = await partitions.dropExpired(database, now);
-  const chunks = await followPolicies(database, now);
-  return { partitionsDropped: [...dropped, ...chunks], rowsDeleted: await deleteExpired(database, now) };
+  const dropped = await partitions.dropExpired(database, retentionNow);
+  const chunks = await followPolicies(database, retentionNow);
+  const rowsDeleted = await deleteExpired(database, retentionNow);
+  return { partitionsDropped: [...dropped, ...chunks], rowsDeleted };
 }
