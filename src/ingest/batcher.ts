@@ -25,8 +25,8 @@ export interface BatchLimits {
   /** Transactions at once. */
   readonly inFlightMax: number;
   /**
-   * Pushes that may wait for their COMMIT while the database keeps up: what it takes in `waitingMs`, within these bounds. What is read
-   * beyond would only grow old in memory.
+   * Pushes that may wait for their COMMIT while the database keeps up: what it takes in `waitingMs` and the time of a transaction, within
+   * these bounds. What is read beyond would only grow old in memory.
    */
   readonly waitingMin: number;
   readonly waitingMax: number;
@@ -46,9 +46,11 @@ export const BATCH_LIMITS: BatchLimits = {
   awayMs: 1_000,
 };
 
-/** Of what the last COMMIT showed, in the average pace. */
+/** The weight of the last COMMIT in the average pace. */
 const PACE_SHARE = 0.1;
 const PACE_PAUSE_MS = 200;
+/** How fast it is forgotten that a transaction was short, from one to the next. */
+const FORGET_SHORTEST = 1.02;
 
 /**
  * Gathers pushes into transactions. A push that comes alone goes at once; while others come, batches grow: the busier the line or the
@@ -63,15 +65,20 @@ export class Batcher {
   private readonly patience: Patience;
   /** Whether many more will be added at once, so that batches had better be full. */
   isBacklog = false;
-  private queue: PendingPush[] = [];
-  private head = 0;
+  private readonly queue: PendingPush[] = [];
   private inFlight = 0;
   /** Pushes that were added and are not settled. */
   private unsettled = 0;
   /** Before the first COMMIT the database counts as there. */
   private lastCommitAt: number;
-  /** Pushes that the database takes in a millisecond, as seen lately. */
-  private pace = 0;
+  /**
+   * Pushes of a COMMIT, and milliseconds from one to the next, on average. Each is averaged by itself, because COMMITs come in twos and threes: the
+   * mean of their quotients is many times the pace.
+   */
+  private committedPushes = 0;
+  private committedMs = 0;
+  /** The shortest time of a transaction lately, ms: what the way to the database takes where nothing stands in it. */
+  private shortestMs = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
   /** Meters with a push in a transaction, and their pushes that wait for its end. */
   private readonly busy = new Map<string, PendingPush[]>();
@@ -117,7 +124,24 @@ export class Batcher {
   /** Pushes that come to COMMIT soon: what is read beyond would only grow old in memory. */
   get worthWaiting(): number {
     const { waitingMin, waitingMax, waitingMs } = this.limits;
-    return Math.min(waitingMax, Math.max(waitingMin, this.pace * waitingMs));
+    return Math.min(waitingMax, Math.max(waitingMin, this.pace * (waitingMs + this.shortestMs)));
+  }
+
+  /**
+   * A batch is a part of what may wait, so that others are read, logged and written meanwhile: if it were all of it, socket, log and database
+   * would wait for each other in turns. Where more waits than that, the database is behind, and full batches are what helps.
+   */
+  private get mostOfBatch(): number {
+    const { pushesMax, inFlightMax } = this.limits;
+    const { worthWaiting } = this;
+    return this.isBacklog || this.unsettled > 2 * worthWaiting
+      ? pushesMax
+      : Math.min(pushesMax, Math.ceil(worthWaiting / (inFlightMax + 1)));
+  }
+
+  /** Pushes that the database takes in a millisecond, as seen lately. */
+  private get pace(): number {
+    return this.committedMs === 0 ? 0 : this.committedPushes / this.committedMs;
   }
 
   /** Resolves when the next batch is settled. */
@@ -132,16 +156,16 @@ export class Batcher {
   }
 
   private isIdle(): boolean {
-    return this.inFlight === 0 && this.head === this.queue.length;
+    return this.inFlight === 0 && this.queue.length === 0;
   }
 
   private schedule(): void {
-    const waiting = this.queue.length - this.head;
+    const waiting = this.queue.length;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
     const { gatherMs, gatherBacklogMs } = this.limits;
     const alone =
       !this.isBacklog && this.inFlight === 0 && this.patience.clock.monotonic() - this.lastSentAt > gatherMs;
-    if (alone || waiting >= this.limits.pushesMax) {
+    if (alone || waiting >= this.mostOfBatch) {
       if (this.immediate) return;
       this.immediate = true;
       // After the sockets that are readable now were read: their pushes come along.
@@ -177,8 +201,10 @@ export class Batcher {
   private compose(): PendingPush[] {
     const batch: PendingPush[] = [];
     const others = new Set<string>();
-    while (this.head < this.queue.length && batch.length < this.limits.pushesMax) {
-      const pending = this.queue[this.head++]!;
+    const most = this.mostOfBatch;
+    let looked = 0;
+    while (looked < this.queue.length && batch.length < most) {
+      const pending = this.queue[looked++]!;
       const { meterId } = pending.push;
       const held = this.busy.get(meterId);
       if (held !== undefined && !others.has(meterId)) held.push(pending);
@@ -188,10 +214,7 @@ export class Batcher {
         batch.push(pending);
       }
     }
-    if (this.head === this.queue.length) {
-      this.queue = [];
-      this.head = 0;
-    }
+    this.queue.splice(0, looked);
     return batch;
   }
 
@@ -205,15 +228,19 @@ export class Batcher {
       this.busy.delete(push.meterId);
     }
     if (released.length === 0) return;
-    this.queue = [...released, ...this.queue.slice(this.head)];
-    this.head = 0;
+    this.queue.unshift(...released);
   }
 
   /** Keeps an average of the pace over the last COMMITs; pauses in which nothing waited tell nothing. */
-  private committed(pushes: number): void {
+  private committed(pushes: number, started: number): void {
     const now = this.patience.clock.monotonic();
-    const elapsed = Math.max(1, now - this.lastCommitAt);
-    if (elapsed < PACE_PAUSE_MS) this.pace += (pushes / elapsed - this.pace) * PACE_SHARE;
+    const forgotten = this.shortestMs === 0 ? Number.POSITIVE_INFINITY : this.shortestMs * FORGET_SHORTEST;
+    this.shortestMs = Math.min(now - started, forgotten);
+    const elapsed = now - this.lastCommitAt;
+    if (elapsed < PACE_PAUSE_MS) {
+      this.committedPushes += (pushes - this.committedPushes) * PACE_SHARE;
+      this.committedMs += (elapsed - this.committedMs) * PACE_SHARE;
+    }
     this.lastCommitAt = now;
   }
 
@@ -222,7 +249,7 @@ export class Batcher {
     const pushes = batch.map(({ push }) => push);
     try {
       const outcomes = await untilAvailable(() => this.store.commit(pushes), this.patience);
-      this.committed(batch.length);
+      this.committed(batch.length, started);
       this.observer.dbWriteSeconds((this.lastCommitAt - started) / 1_000);
       this.unsettled -= batch.length;
       for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes[i]!);

@@ -1,8 +1,9 @@
 import {
   acceptCounter,
   type CounterState,
-  DIGESTS_KEPT,
   judgeCounter,
+  rememberDigest,
+  textOfDigest,
 } from "../dlms/security/invocation-counter.ts";
 import type { CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
@@ -66,12 +67,13 @@ export function judge(
   return { kind: "fresh", move, quarantine: null };
 }
 
-function remember({ digests }: CounterState, { counter, digest }: Protection): void {
-  digests.push({ counter, digest });
-  if (digests.length > DIGESTS_KEPT) digests.shift();
+function remember(state: CounterState, { counter, digest }: Protection): void {
+  rememberDigest(state, { counter, digest: textOfDigest(digest) });
 }
 
 /** Frames that were accepted without moving the counter are told by their digests alone. */
 function isRemembered(state: CounterState, { verified, digest }: Protection): boolean {
-  return !verified && state.digests.some((accepted) => accepted.digest.equals(digest));
+  if (verified) return false;
+  const text = textOfDigest(digest);
+  return state.digests.some((accepted) => accepted.digest === text);
 }

@@ -1,5 +1,5 @@
 import { boundedCache } from "../bounded-cache.ts";
-import type { CounterState } from "../dlms/security/invocation-counter.ts";
+import { type CounterState, textOfDigest } from "../dlms/security/invocation-counter.ts";
 import type { CounterStore } from "../storage/ingest-stores.ts";
 import { type CounterName, keyOfCounter, type LoggedCounters } from "./logged-counters.ts";
 import { lookUp, type Patience, type Steps } from "./steps.ts";
@@ -31,7 +31,9 @@ export class Counters {
     if (known !== undefined) return known;
     const { keyId, systemTitle, clientSap } = name;
     const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
-    const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
+    const digests = stored.digests
+      .map(({ counter, digest }) => ({ counter, digest: textOfDigest(digest) }))
+      .sort((a, b) => a.counter - b.counter);
     // Another connection may have asked at the same time; its state has moved already.
     const state = this.states.get(key) ?? this.logged.addTo({ high: stored.high, digests }, name);
     this.states.set(key, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});

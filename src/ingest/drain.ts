@@ -10,6 +10,7 @@ import type { Log } from "./dependencies.ts";
 import type { LoggedCounters } from "./logged-counters.ts";
 import type { MappedPush, PushReceiver } from "./receive-push.ts";
 import { type Patience, run, StoppedError } from "./steps.ts";
+import { WarmPushes } from "./warm-pushes.ts";
 
 export interface DrainLimits extends AdmissionLimits {
   /** Mapped pushes that wait in memory for their turn; what is accepted beyond is mapped when it is read from the log. */
@@ -56,7 +57,7 @@ const EPOCHS_MAX = 100_000;
 export class Drain {
   private readonly parts: DrainParts;
   private readonly limits: DrainLimits;
-  private readonly warm = new Map<number, MappedPush>();
+  private readonly warm = new WarmPushes();
   /** Pushes in the log, or on their way to it, that aren't mapped. */
   private cold: number;
   /** Pushes in the log, or on their way to it, that aren't applied. */
@@ -135,7 +136,7 @@ export class Drain {
     this.parts.durableLog.append(record, acceptance.meterId, (outcome) => {
       this.appending--;
       if (outcome.kind === "durable" && !this.parts.durableLog.isShared) {
-        if (mapped !== null) this.warm.set(outcome.position, mapped);
+        if (mapped !== null) this.warm.add(outcome.position, mapped);
       } else {
         // Not in the log, or for whichever daemon reads it there.
         this.behind--;
@@ -191,8 +192,7 @@ export class Drain {
     const mapping: Promise<void>[] = [];
     const lastOf = new Map<string, Promise<void>>();
     for (const [index, entry] of entries.entries()) {
-      const warm = this.warm.get(entry.position);
-      this.warm.delete(entry.position);
+      const warm = this.warm.take(entry.position);
       const acceptance = warm === undefined ? this.read(entry) : null;
       pushes.push(warm ?? null);
       if (acceptance === null) continue;

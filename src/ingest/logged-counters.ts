@@ -1,4 +1,9 @@
-import { acceptCounter, type CounterState } from "../dlms/security/invocation-counter.ts";
+import {
+  acceptCounter,
+  type CounterState,
+  rememberDigest,
+  textOfDigest,
+} from "../dlms/security/invocation-counter.ts";
 
 /** Whose counter: kept per key, originator and client SAP. */
 export interface CounterName {
@@ -35,7 +40,9 @@ export class LoggedCounters {
       this.states.set(key, state);
     }
     state.unapplied++;
-    remember(state, frame);
+    const { counter, digest, moved } = frame;
+    if (moved) acceptCounter(state, counter, digest);
+    else rememberDigest(state, { counter, digest: textOfDigest(digest) });
   }
 
   /** A frame of the log is in the database. */
@@ -60,18 +67,10 @@ export class LoggedCounters {
   addTo(stored: CounterState, name: CounterName): CounterState {
     const logged = this.states.get(keyOfCounter(name));
     if (logged === undefined) return stored;
-    for (const { counter, digest } of logged.digests) {
-      remember(stored, { counter, digest, moved: logged.high !== null && counter <= logged.high });
-    }
+    for (const accepted of logged.digests) rememberDigest(stored, accepted);
+    if (logged.high !== null && logged.high > (stored.high ?? -1)) stored.high = logged.high;
     return stored;
   }
-}
-
-function remember(state: CounterState, frame: Pick<LoggedFrame, "counter" | "digest" | "moved">): void {
-  const { counter, digest, moved } = frame;
-  const { high } = state;
-  acceptCounter(state, counter, digest);
-  if (!moved) state.high = high;
 }
 
 export function keyOfCounter({ keyId, systemTitle, clientSap }: CounterName): string {

@@ -6,7 +6,8 @@ const DIGEST_OCTETS = 16;
 
 export interface AcceptedDigest {
   readonly counter: number;
-  readonly digest: Buffer;
+  /** The octets as Latin-1: there are 64 a counter, and a Buffer takes ten times the memory of a text. */
+  readonly digest: string;
 }
 
 /** What is known of the counter of one key, originator and client SAP. */
@@ -40,9 +41,8 @@ export function judgeCounter(
   options: { readonly mayStandStill?: boolean } = {},
 ): CounterVerdict {
   if (state.high === null || counter > state.high) return "fresh";
-  const known = state.digests.some(
-    (accepted) => accepted.counter === counter && accepted.digest.equals(digest),
-  );
+  const text = textOfDigest(digest);
+  const known = state.digests.some((accepted) => accepted.counter === counter && accepted.digest === text);
   if (known) return "retransmission";
   return options.mayStandStill === true && counter === state.high ? "fresh" : "replay";
 }
@@ -50,6 +50,13 @@ export function judgeCounter(
 /** Remembers an accepted frame. The highest counter never goes back. */
 export function acceptCounter(state: CounterState, counter: number, digest: Buffer): void {
   if (state.high === null || counter > state.high) state.high = counter;
-  state.digests.push({ counter, digest });
-  if (state.digests.length > DIGESTS_KEPT) state.digests.shift();
+  rememberDigest(state, { counter, digest: textOfDigest(digest) });
 }
+
+/** Remembers a frame that leaves the highest counter where it is. */
+export function rememberDigest({ digests }: CounterState, accepted: AcceptedDigest): void {
+  digests.push(accepted);
+  if (digests.length > DIGESTS_KEPT) digests.shift();
+}
+
+export const textOfDigest = (digest: Buffer): string => digest.toString("latin1");
