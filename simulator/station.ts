@@ -145,7 +145,7 @@ export class Station implements DeviceHost {
   }
 
   push(pushes: readonly PushContent[]): void {
-    this.#push(pushes);
+    this.#push(pushes, this.#options.clock.now());
   }
 
   transferKeys(parameters: Data | null): ActionResult {
@@ -204,7 +204,7 @@ export class Station implements DeviceHost {
       this.meter.skipTo(this.#own(nowMs));
       return 0;
     }
-    return this.#push(this.meter.next());
+    return this.#push(this.meter.next(), nowMs);
   }
 
   /** Its power fails until `backMs`: the last gasp, then silence; one in ten lines dies without a word. */
@@ -240,7 +240,7 @@ export class Station implements DeviceHost {
 
   #wake(nowMs: number): number {
     this.#darkUntilMs = null;
-    return this.#push(this.meter.powerReturns(this.#second(nowMs)));
+    return this.#push(this.meter.powerReturns(this.#second(nowMs)), nowMs);
   }
 
   #own(fleetMs: number): number {
@@ -251,23 +251,22 @@ export class Station implements DeviceHost {
     return Math.floor(this.#own(fleetMs) / 1_000) * 1_000;
   }
 
-  #push(pushes: readonly PushContent[]): number {
+  #push(pushes: readonly PushContent[], nowMs: number): number {
     for (const push of pushes) {
       if (this.#isHole(push)) this.#options.events.hole(push);
-      else this.#sendByChance(push);
+      else this.#sendByChance(push, nowMs);
     }
     return pushes.length;
   }
 
   /** At once, or within the randomisation interval of its push setup. */
-  #sendByChance(push: PushContent): void {
+  #sendByChance(push: PushContent, nowMs: number): void {
     const { randomisationMs } = this.#rule(push.pushSetup);
     if (randomisationMs === 0) {
       this.#send(push);
       return;
     }
-    const { clock, seed } = this.#options;
-    const atMs = clock.now() + fraction(mix(seed, 97), this.#chances++) * randomisationMs;
+    const atMs = nowMs + fraction(mix(this.#options.seed, 97), this.#chances++) * randomisationMs;
     const before = this.#delayed.findIndex((other) => other.atMs > atMs);
     this.#delayed.splice(before < 0 ? this.#delayed.length : before, 0, { atMs, push: kept(push) });
   }

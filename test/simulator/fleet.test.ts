@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { acceleratedClock } from "../../simulator/clock.ts";
 import { DueQueue } from "../../simulator/due-queue.ts";
-import { Fleet, type FleetOptions } from "../../simulator/fleet.ts";
+import { Fleet } from "../../simulator/fleet.ts";
+import type { FleetOptions } from "../../simulator/fleet-options.ts";
 import type { ByteConnection } from "../../src/transports/connection.ts";
 import { TcpListener } from "../../src/transports/tcp-listener.ts";
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FAULT_NAMES } from "../../simulator/faults.ts";
-import { FLEET_MODEL_NAMES, Fleet } from "../../simulator/fleet.ts";
+import { Fleet } from "../../simulator/fleet.ts";
+import { FLEET_MODEL_NAMES } from "../../simulator/fleet-options.ts";
 import { QUIRK_NAMES } from "../../simulator/habits.ts";
 import type { Uplink } from "../../simulator/uplink.ts";
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** As it was built, whether this file was built too or not. */
-const MAIN = ["../../src/main.js", "../../dist/src/main.js"]
+export const MAIN = ["../../src/main.js", "../../dist/src/main.js"]
   .map((path) => fileURLToPath(new URL(path, import.meta.url)))
   .find((path) => existsSync(path));
 

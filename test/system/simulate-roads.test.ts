@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { type CommandLine, commandLine } from "../support/hes.ts";
 import { openPseudoTerminals, type PseudoTerminals } from "../support/pseudo-terminals.ts";
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 /* Roads other than a TCP connection that nobody answers on: confirmed pushes, datagrams, a serial line. */
 describe("hes simulate --verify", () => {

@@ -7,7 +7,7 @@ import {
   type FleetModelName,
   type FleetOptions,
   type PowerCut,
-} from "../../../simulator/fleet.ts";
+} from "../../../simulator/fleet-options.ts";
 import { QUIRK_NAMES } from "../../../simulator/habits.ts";
 import { beforeChange } from "../../../simulator/local-time.ts";
 import { loadModels } from "../../../simulator/model.ts";

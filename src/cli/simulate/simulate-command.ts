@@ -20,6 +20,7 @@ import { readText } from "../input.ts";
 import type { Program } from "../program.ts";
 import { withSession } from "../session.ts";
 import { watchSignals } from "../signals.ts";
+import { openFilesMax, requireFiles } from "./file-limit.ts";
 import { CLOCK_FAULTS, type FleetArguments, fleetOptions } from "./fleet-options.ts";
 import { report, verdict } from "./simulate-report.ts";
 import { verify } from "./verification.ts";
@@ -27,6 +28,8 @@ import { inVerifiedDatabase, requireFleet } from "./verified-database.ts";
 
 /** Time that a busy head-end has to take what was sent last. */
 const FINISH_MS = 120_000;
+/** And one that has never answered. */
+const FINISH_UNHEARD_MS = 2_000;
 /** So often it is looked whether anybody has taken a call yet. */
 const LOOK_MS = 1_000;
 
@@ -174,6 +177,7 @@ async function simulate(program: Program, options: Options): Promise<void> {
   const fleet = new Fleet({ ...fleetOptions(options, Date.now), ...device });
   if (options.files !== undefined) await writeFiles(program, fleet, options.files);
   if (options.onlyFiles) return;
+  requireFiles(options, openFilesMax());
   if (options.import) await importFleet(program, fleet);
   const { verify: where } = options;
   // Before a run of minutes or hours, not behind it.
@@ -211,7 +215,13 @@ function deviceOf(path: string): DeviceModel {
 async function run(program: Program, fleet: Fleet, { for: forMs, to }: Options): Promise<void> {
   const signals = watchSignals(() => program.complain("Ending at once."));
   const ends = forMs === undefined ? [] : [delay(forMs, null, { ref: false })];
-  await fleet.listen();
+  try {
+    await fleet.listen();
+  } catch (error) {
+    await fleet.stop(0);
+    signals.close();
+    throw error;
+  }
   fleet.start();
   const looking = setInterval(() => {
     const { connections, failures } = fleet.statistics;
@@ -221,7 +231,7 @@ async function run(program: Program, fleet: Fleet, { for: forMs, to }: Options):
   }, LOOK_MS);
   await Promise.race([signals.first, ...ends]);
   clearInterval(looking);
-  await fleet.stop(FINISH_MS);
+  await fleet.stop(fleet.statistics.connections > 0 ? FINISH_MS : FINISH_UNHEARD_MS);
   signals.close();
 }
 
