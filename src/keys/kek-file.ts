@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -57,6 +58,15 @@ export function addKekToFile(path: string): string {
   const before = readOrCreate(path);
   parseKeks(before, path);
   const text = `${randomBytes(KEK_OCTETS).toString("hex")}\n${before}`;
+  put(text, path, renameSync);
+  return parseKeks(text, path).current().id;
+}
+
+/**
+ * Puts a file in its place by `place`, whole and on the disk before anything can be sealed with what it holds: without it the keys of all meters
+ * are lost. @throws UserError
+ */
+function put(text: string, path: string, place: (from: string, to: string) => void): void {
   const next = join(dirname(path), `.${randomBytes(6).toString("hex")}.kek`);
   try {
     const file = openSync(next, "wx", MODE);
@@ -66,13 +76,13 @@ export function addKekToFile(path: string): string {
     } finally {
       closeSync(file);
     }
-    renameSync(next, path);
+    place(next, path);
     syncDirectory(dirname(path));
   } catch (error) {
-    rmSync(next, { force: true });
     throw unusable(path, error);
+  } finally {
+    rmSync(next, { force: true });
   }
-  return parseKeks(text, path).current().id;
 }
 
 /** Changes whenever the file does. */
@@ -98,12 +108,20 @@ function readOrCreate(path: string): string {
   }
   try {
     mkdirSync(dirname(path), { recursive: true });
-    // Exclusive: of two daemons that start together one makes it, and the other reads it.
-    writeFileSync(path, `${randomBytes(KEK_OCTETS).toString("hex")}\n`, { mode: MODE, flag: "wx" });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw unusable(path, error);
+    throw unusable(path, error);
   }
+  put(`${randomBytes(KEK_OCTETS).toString("hex")}\n`, path, linkUnlessThere);
   return readFileSync(path, "utf8");
+}
+
+/** Of two daemons that start together one makes it, and the other reads it. */
+function linkUnlessThere(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 function unusable(path: string, error: unknown): UserError {

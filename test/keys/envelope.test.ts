@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -78,6 +78,8 @@ describe("the key-encryption key's file", () => {
     expect(statSync(path).mode & 0o777).toBe(0o400);
     expect(fileKek(path).current().id).toBe(first);
     expect(readFileSync(path, "utf8")).toMatch(/^[0-9a-f]{64}\n$/);
+    // Where it was written before it had its name.
+    expect(readdirSync(join(directory, "sub"))).toEqual(["kek"]);
   });
 
   it("is read again when it has changed, and put before the others in one step", () => {
