@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { chown, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { isAlive } from "../process-identity.ts";
@@ -40,6 +40,8 @@ export interface EmbeddedPostgres {
 const USER = "hes";
 /** Linux allows 107 octets in a socket's path; PostgreSQL appends `/.s.PGSQL.5432`. */
 const SOCKET_DIR_MAX = 90;
+const SHARED_BUFFERS_MIN_MIB = 128;
+const SHARED_BUFFERS_MAX_MIB = 1_024;
 const START_TIMEOUT_MS = 60_000;
 const RESTART_PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000];
 
@@ -263,13 +265,27 @@ class Server {
   }
 }
 
+/**
+ * The leaves of the indexes into which a fleet's next rows go have to lie in it: some twenty pages a meter. An eighth of the memory, because the
+ * daemon and whatever else the machine is for want theirs; it is taken as it is used.
+ */
+function sharedBuffersMiB(durable: boolean): number {
+  // Tests run many servers at once.
+  if (!durable) return SHARED_BUFFERS_MIN_MIB;
+  const memoryOctets = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.min(
+    SHARED_BUFFERS_MAX_MIB,
+    Math.max(SHARED_BUFFERS_MIN_MIB, Math.floor(memoryOctets / 8 / 2 ** 20)),
+  );
+}
+
 function settings(socketDir: string, { durable = true }: EmbeddedOptions): string[] {
   const values: Record<string, string | number> = {
     listen_addresses: "",
     unix_socket_directories: socketDir,
     unix_socket_permissions: "0700",
     max_connections: 60,
-    shared_buffers: "128MB",
+    shared_buffers: `${sharedBuffersMiB(durable)}MB`,
     max_wal_size: "2GB",
     checkpoint_timeout: "15min",
     wal_compression: "on",

@@ -40,6 +40,9 @@ export async function benchGrowth(options: LineOptions, stages: readonly number[
         const began = performance.now();
         await fill(database, rows, config.time.zone);
         const fillSeconds = (performance.now() - began) / 1_000;
+        // The first push of a meter behind the checkpoint writes whole pages into the log, and reads them from the disk. These meters push
+        // many times between two checkpoints.
+        await loads.send(WARM_UP_PUSHES, null);
         const { pushes, seconds, ...cpu } = (await loads.send(options.pushesPerMeter, null)).measured;
         measured.push({
           rows,
