@@ -14,7 +14,7 @@ export interface LentFramesOptions {
   readonly clientSap: number;
   /** Whole frames, each with its flags. Copies, as those of `toPushes`. */
   readonly toPoll: (octets: Buffer) => void;
-  /** Everything else, octet for octet and in its order. */
+  /** Everything else in its order, octet for octet but for flags between frames. */
   readonly toPushes: (octets: Buffer) => void;
 }
 

@@ -54,6 +54,8 @@ it("a connection that a meter has opened serves a poll while pushes go on, and p
   } as unknown as SessionSurroundings;
   const session = new PushSession(connection, around, "auto");
 
+  // Through a bridge that changes octets a poll would find none of its frames.
+  expect(new PushSession(connection, around, "hdlc-noflags").lend(32)).toBeNull();
   // Nobody knows yet what is spoken on it.
   expect(session.lend(48)).toBe("busy");
   session.read(WRAPPED_PUSH);

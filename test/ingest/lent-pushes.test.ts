@@ -12,6 +12,9 @@ const FIRST = Number(process.env["SEED"] ?? 1);
 const STEPS = 80;
 const OCTETS_MAX = 300;
 
+/** For many seeds. */
+vi.setConfig({ testTimeout: 600_000 });
+
 const manners: PushManner[] = (["hdlc", "wrapper"] as const).flatMap((framing) => [
   { name: "as the standard says", framing, habits: {} },
   { name: "through a gateway", framing, habits: {}, gateway: hex("E700044D455431") },
