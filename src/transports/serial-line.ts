@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { SerialPort, SerialPortMock } from "serialport";
 import type { ByteConnection } from "./connection.ts";
 import { TransportError, transportError } from "./errors.ts";
@@ -16,6 +17,13 @@ export interface SerialLineOptions {
   readonly presenceMs?: number;
 }
 
+/**
+ * A line that has just been closed may be locked for a moment still: the lock goes when the last read of it returns, in another thread. Whoever
+ * else has it keeps it for longer than this.
+ */
+const LOCKED_MS = 1_000;
+const LOOK_AGAIN_MS = 20;
+
 /** Opens a serial line, 8N1 unless told otherwise. @throws TransportError */
 export async function openSerialLine(options: SerialLineOptions): Promise<ByteConnection> {
   const { path, baudRate, dataBits = 8, parity = "none", stopBits = 1 } = options;
@@ -23,13 +31,26 @@ export async function openSerialLine(options: SerialLineOptions): Promise<ByteCo
     // Only now: a daemon without serial lines needs no native binding.
     const Port = options.port ?? (await import("serialport")).SerialPort;
     const port = new Port({ path, baudRate, dataBits, parity, stopBits, autoOpen: false });
-    await new Promise<void>((resolve, reject) => {
-      port.open((error) => (error ? reject(error) : resolve()));
-    });
+    const deadline = performance.now() + LOCKED_MS;
+    while (!(await isOpened(port))) {
+      if (performance.now() > deadline) throw new Error("another program has locked it");
+      await delay(LOOK_AGAIN_MS);
+    }
     return new SerialLine(path, port, options.presenceMs ?? 2_000);
   } catch (error) {
     throw transportError(`serial line ${path}`, error);
   }
+}
+
+/** false: it is locked. */
+function isOpened(port: SerialPort | SerialPortMock): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    port.open((error) => {
+      if (!error) resolve(true);
+      else if (/Cannot lock port/.test(error.message)) resolve(false);
+      else reject(error);
+    });
+  });
 }
 
 class SerialLine implements ByteConnection {

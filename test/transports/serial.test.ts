@@ -84,6 +84,21 @@ describe("a serial line on a pseudo-terminal pair", () => {
     return () => pair?.unplug();
   });
 
+  it("is waited for while it is locked still, and not for ever", async (context) => {
+    if (pair === null) return context.skip("neither socat nor python3 on this machine");
+    const open = () => openSerialLine({ path: pair!.paths[0], baudRate: 9_600 });
+    const first = await open();
+    await expect(open()).rejects.toThrow(/^serial line \/dev\/\S+: another program has locked it$/);
+    const second = open();
+    first.close();
+    const line = await second;
+    expect(line.closed).toBe(false);
+    await new Promise<void>((resolve) => {
+      line.onClose(() => resolve());
+      line.close();
+    });
+  });
+
   it("carries HDLC frames of every octet value both ways, and closes with an error when unplugged", async (context) => {
     if (pair === null) return context.skip("neither socat nor python3 on this machine");
     const [ours, theirs] = await Promise.all(
