@@ -5,7 +5,7 @@ import { asciiPushEnd } from "../dlms/text/ascii-push.ts";
 import { TELEGRAM_START, telegramEnd } from "../dlms/text/p1-telegram.ts";
 import type { Limits } from "../limits.ts";
 import { type ApduPrefix, apduEnd, apduPrefix } from "./apdu-start.ts";
-import { FrameSearch } from "./proven-frame.ts";
+import { FrameSearch } from "./frame-search.ts";
 
 /** What came without any frame around it. */
 export interface LoneApdu {
