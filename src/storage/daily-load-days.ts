@@ -2,7 +2,7 @@ import { firstWritableDay } from "./daily-load-floor.ts";
 import type { Client } from "./database.ts";
 import { setAsideViews } from "./dependent-views.ts";
 import type { TimescaleCapabilities } from "./timescale.ts";
-import { hasDailyAggregate, refreshAllDays } from "./timescale-daily.ts";
+import { hasDailyAggregate, refreshAllDays, unmadeAggregates } from "./timescale-daily.ts";
 import { dailyAggregate, daysComment, zoneOfComment } from "./timescale-daily-definition.ts";
 
 export interface DaysReport {
@@ -24,8 +24,11 @@ export async function ensureDays(
 ): Promise<DaysReport> {
   const { rows } = await client.query("SELECT obj_description('daily_load_profile'::regclass) AS comment");
   const comment = rows[0]!.comment as string | null;
-  if (comment === daysComment(timeZone)) return { timeZone, remade: false };
   const aggregate = await hasDailyAggregate(client);
+  if (comment === daysComment(timeZone)) {
+    if (aggregate && timescale && changeZone) await makeMissing(client, timeZone);
+    return { timeZone, remade: false };
+  }
   const zone = zoneOfComment(comment) ?? timeZone;
   const keep = zone !== timeZone && !changeZone && (await hasDays(client));
   const wanted = keep ? zone : timeZone;
@@ -33,6 +36,11 @@ export async function ensureDays(
   if (aggregate && timescale) await remakeAggregate(client, timescale, wanted);
   else await cutAnew(client, wanted, zone);
   return { timeZone: wanted, remade: true };
+}
+
+/** Goes on where making all days was broken off. */
+async function makeMissing(client: Client, timeZone: string): Promise<void> {
+  if ((await unmadeAggregates(client)).size > 0) await refreshAllDays(client, timeZone);
 }
 
 async function hasDays(client: Client): Promise<boolean> {

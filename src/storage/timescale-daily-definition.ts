@@ -1,5 +1,13 @@
 /** The continuous aggregates below the view `daily_load_profile`. */
 export const DAILY_AGGREGATE_NAMES = ["daily_energy", "daily_voltage"] as const;
+export type DailyAggregate = (typeof DAILY_AGGREGATE_NAMES)[number];
+
+/** The policies refresh the last days, from as many days back as this on; older ones are refreshed by the daemon. */
+export const POLICY_DAYS = 4;
+/** SQL: the policy of an aggregate, which is added once the days before its window are made. `relation` is an SQL expression. */
+export const addRefreshPolicy = (home: string, relation: string) =>
+  `SELECT ${home}.add_continuous_aggregate_policy(${relation}, start_offset => interval '${POLICY_DAYS} days',
+    end_offset => interval '1 hour', schedule_interval => interval '1 hour')`;
 
 /** Goes up when the definition changes: a database that has an older one is given the new one by `hes migrate`. */
 const DEFINITION = 2;
@@ -23,7 +31,10 @@ CREATE TABLE IF NOT EXISTS daily_load_history (
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 
-/** `home`: schema of the extension, quoted. The zone is part of the definition: another one means another aggregate. */
+/**
+ * `home`: schema of the extension, quoted. The zone is part of the definition: another one means another aggregate. Without policies: a
+ * policy's first run would hide all days before its window that aren't made yet, so that they come later (`followPolicies`).
+ */
 export function dailyAggregate(home: string, timeZone: string): string {
   return `${aggregates(home, literal(timeZone))}\n${view(literal(timeZone))}
 COMMENT ON VIEW daily_load_profile IS ${literal(daysComment(timeZone))};`;
@@ -37,11 +48,9 @@ function aggregates(home: string, zone: string): string {
   const demand = "block_active_import_wh * 3600 / interval_seconds";
   const closing = (column: string) =>
     `${home}.last(${column}, time) FILTER (WHERE source = 'daily' AND ${column} IS NOT NULL)`;
-  // An index by which one day of all meters is found. Policies look at the last days; older ones are refreshed by the daemon.
-  const more = (name: string) => `
-CREATE INDEX ${name}_day ON ${name} (((bucket AT TIME ZONE ${zone})::date), meter_id);
-SELECT ${home}.add_continuous_aggregate_policy('${name}', start_offset => interval '4 days',
-  end_offset => interval '1 hour', schedule_interval => interval '1 hour');`;
+  // An index by which one day of all meters is found.
+  const more = (name: string) =>
+    `CREATE INDEX ${name}_day ON ${name} (((bucket AT TIME ZONE ${zone})::date), meter_id);`;
   return `
 CREATE MATERIALIZED VIEW daily_energy ${options} AS
 SELECT ${bucket} AS bucket, meter_id,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { firstWritableDay } from "./daily-load-floor.ts";
 import type { Client } from "./database.ts";
-import { DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
+import { DAILY_AGGREGATE_NAMES, type DailyAggregate, POLICY_DAYS } from "./timescale-daily-definition.ts";
 
 const DAY_MS = 86_400_000;
 /** What is refreshed in one statement when everything is: its raw rows are read in one go. */
@@ -19,7 +19,7 @@ export async function hasDailyAggregate(client: Client): Promise<boolean> {
   return rows[0]?.view === true;
 }
 
-/** The policies refresh the last four days; days that ended so long ago are not left to them. */
+/** Days that ended so long ago are not left to the policies. */
 const LEFT_TO_POLICIES_DAYS = 2;
 
 /**
@@ -94,6 +94,31 @@ export async function refreshAllDays(
   }
 }
 
+/** What an aggregate is made of. */
+const RAW_ROWS: Readonly<Record<DailyAggregate, string>> = {
+  daily_energy: "energy_measurements WHERE source IN ('block', 'daily') AND",
+  daily_voltage: "voltage_measurements WHERE",
+};
+
+/**
+ * The aggregates that days are still to be made in before the last ones, which policies refresh: until then these days are made of raw rows
+ * whenever somebody asks, and a policy that ran would hide them.
+ */
+export async function unmadeAggregates(client: Client): Promise<ReadonlySet<DailyAggregate>> {
+  const unmade = new Set<DailyAggregate>();
+  for (const [name, watermark] of await watermarksOf(client)) {
+    const { rows } = await client.query(
+      `SELECT w.from < w.until AND EXISTS (SELECT FROM ${RAW_ROWS[name]} time >= w.from AND time < w.until) AS unmade
+         FROM (SELECT now() - interval '${POLICY_DAYS} days' AS until, greatest(to_timestamp($1 / 1000.0),
+           (SELECT max(dropped_before) + interval '3 days' FROM storage_policies
+             WHERE table_name IN ('energy_measurements', 'voltage_measurements'))) AS "from") AS w`,
+      [watermark],
+    );
+    if (rows[0]!.unmade) unmade.add(name);
+  }
+  return unmade;
+}
+
 async function refreshWindow(client: Client, from: number, to: number): Promise<void> {
   for (const name of DAILY_AGGREGATE_NAMES) await refreshAggregate(client, name, from, to);
 }
@@ -118,7 +143,7 @@ async function refreshWhenFree(client: Client, sql: string): Promise<void> {
 }
 
 /** By aggregate: rows from this instant on are aggregated when they are asked for. Milliseconds since 1970. */
-async function watermarksOf(client: Client): Promise<ReadonlyMap<string, number>> {
+async function watermarksOf(client: Client): Promise<ReadonlyMap<DailyAggregate, number>> {
   const { rows } = await client.query(
     `SELECT a.view_name AS name,
             extract(epoch FROM _timescaledb_functions.to_timestamp(_timescaledb_functions.cagg_watermark(h.id)))::float8 * 1000 AS watermark
@@ -128,5 +153,5 @@ async function watermarksOf(client: Client): Promise<ReadonlyMap<string, number>
       WHERE a.view_name = ANY($1) AND a.view_schema = current_schema()`,
     [DAILY_AGGREGATE_NAMES],
   );
-  return new Map(rows.map(({ name, watermark }) => [name as string, watermark as number]));
+  return new Map(rows.map(({ name, watermark }) => [name as DailyAggregate, watermark as number]));
 }

@@ -1,6 +1,7 @@
 import type { Client, Database, QueryRow } from "./database.ts";
 import { columnstoreOrder, type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
-import { DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
+import { unmadeAggregates } from "./timescale-daily.ts";
+import { addRefreshPolicy, DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
 
 /** One daemon at a time changes jobs. */
 const POLICY_LOCK = 0x706f6c69;
@@ -98,13 +99,16 @@ interface Jobs {
   /** Days; null: no such job. */
   readonly compressAfter: number | null;
   readonly dropAfter: number | null;
+  /** Whether a policy refreshes it. */
+  readonly refreshes: boolean;
 }
 
-/** What the columnstore and retention policies of a hypertable or continuous aggregate say now. */
+/** What the policies of a hypertable or continuous aggregate say now. */
 async function jobsOf(client: Client, qualified: string): Promise<Jobs> {
   const { rows } = await client.query(
     `SELECT extract(epoch FROM max((j.config ->> 'compress_after')::interval)) / 86400 AS compress_after,
-            extract(epoch FROM max((j.config ->> 'drop_after')::interval)) / 86400 AS drop_after
+            extract(epoch FROM max((j.config ->> 'drop_after')::interval)) / 86400 AS drop_after,
+            coalesce(bool_or(j.proc_name = 'policy_refresh_continuous_aggregate'), false) AS refreshes
        FROM timescaledb_information.jobs j
        LEFT JOIN timescaledb_information.continuous_aggregates a
          ON (a.materialization_hypertable_schema, a.materialization_hypertable_name) = (j.hypertable_schema, j.hypertable_name)
@@ -113,20 +117,25 @@ async function jobsOf(client: Client, qualified: string): Promise<Jobs> {
     [qualified],
   );
   const days = (value: unknown) => (value === null ? null : Number(value));
-  return { compressAfter: days(rows[0]!.compress_after), dropAfter: days(rows[0]!.drop_after) };
+  const { compress_after: compressAfter, drop_after: dropAfter, refreshes } = rows[0]!;
+  return { compressAfter: days(compressAfter), dropAfter: days(dropAfter), refreshes };
 }
 
-/** The aggregates below the daily load profile are kept as long as it is. */
+/** The aggregates below the daily load profile are kept as long as it is, and refreshed by a policy once their older days are made. */
 async function followDaily(client: Client, home: string): Promise<void> {
   const { rows } = await client.query(
-    `SELECT format('%I.%I', a.view_schema, a.view_name) AS qualified, p.retention_days
+    `SELECT a.view_name AS name, format('%I.%I', a.view_schema, a.view_name) AS qualified, p.retention_days
        FROM timescaledb_information.continuous_aggregates a, storage_policies p
       WHERE a.view_schema = current_schema() AND a.view_name = ANY($1) AND p.table_name = 'daily_load_profile'`,
     [DAILY_AGGREGATE_NAMES],
   );
-  for (const { qualified, retention_days: kept } of rows) {
-    const { dropAfter } = await jobsOf(client, qualified);
-    await followRetention(client, home, `'${qualified.replaceAll("'", "''")}'::regclass`, dropAfter, kept);
+  for (const { name, qualified, retention_days: kept } of rows) {
+    const relation = `'${qualified.replaceAll("'", "''")}'::regclass`;
+    const { dropAfter, refreshes } = await jobsOf(client, qualified);
+    if (!refreshes && !(await unmadeAggregates(client)).has(name)) {
+      await client.query(addRefreshPolicy(home, relation));
+    }
+    await followRetention(client, home, relation, dropAfter, kept);
   }
 }
 

@@ -8,6 +8,7 @@ import { openPushStore } from "../../src/storage/push-store.ts";
 import { applyStoragePolicies } from "../../src/storage/storage-policies.ts";
 import { HYPERTABLES } from "../../src/storage/timescale.ts";
 import { adoptTimescale } from "../../src/storage/timescale-adoption.ts";
+import { unmadeAggregates } from "../../src/storage/timescale-daily.ts";
 import { keepUp } from "../../src/storage/upkeep.ts";
 import {
   createEngineDatabase,
@@ -80,6 +81,56 @@ const hypertables = async () =>
       "SELECT hypertable_name AS name FROM timescaledb_information.hypertables WHERE hypertable_schema IN ('hes', 'public') ORDER BY 1",
     )
   ).map(({ name }) => name as string);
+
+const POLICY_JOBS =
+  "SELECT job_id AS id FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate'";
+
+describe.skipIf(!TIMESCALEDB.available)("adopting, broken off while the days are made", () => {
+  it.each([
+    ["adopting again", () => adoptTimescale(database, { timeZone: ZONE })],
+    ["migrating", () => migrate(database, { timeZone: ZONE, changeZone: true })],
+  ])(
+    "hides no day, and %s makes those that are missing",
+    async (_, again) => {
+      one = await createEngineDatabase(TIMESCALEDB, { extension: false, migration: { timeZone: ZONE } });
+      database = one.database;
+      try {
+        await database.query(
+          "INSERT INTO public.meters (id, meter_number, meter_type) VALUES ($1, '1', 'D1')",
+          [METER],
+        );
+        // Into the days that policies refresh: only there do they hide what is older.
+        await commit(rows(MIDNIGHT - 90 * DAY, MIDNIGHT + 4 * DAY));
+        const days = async () => (await contents())["daily_load_profile"];
+        const before = await days();
+        await database.query("CREATE EXTENSION timescaledb");
+        const cut = adoptTimescale(database, {
+          timeZone: ZONE,
+          onProgress: ({ step }) => {
+            if (step === "days") throw new Error("cut");
+          },
+        });
+        await expect(cut).rejects.toThrow("cut");
+        expect(await hypertables()).toHaveLength(HYPERTABLES.length);
+        // What a daemon does every hour, and what the extension does by itself where it is told to.
+        await keepUp(database, await openPartitions(database), Date.now());
+        for (const { id } of await database.query(POLICY_JOBS)) await database.query(`CALL run_job(${id})`);
+        expect(await days()).toEqual(before);
+        expect((await database.withClient(unmadeAggregates)).size).toBe(2);
+
+        await again();
+        expect((await database.withClient(unmadeAggregates)).size).toBe(0);
+        const jobs = await database.query(POLICY_JOBS);
+        expect(jobs).toHaveLength(2);
+        for (const { id } of jobs) await database.query(`CALL run_job(${id})`);
+        expect(await days()).toEqual(before);
+      } finally {
+        await one.drop();
+      }
+    },
+    120_000,
+  );
+});
 
 describe.each([
   ["TimescaleDB", TIMESCALEDB, true],
