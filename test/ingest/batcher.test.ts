@@ -10,18 +10,23 @@ const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 /** A batcher with a clock and COMMITs that the test turns. */
 class Turned {
   readonly sizes: number[] = [];
+  /** The meters of each transaction. */
+  readonly meters: string[][] = [];
+  /** What became of each push, in the order in which it was told. */
+  readonly told: string[] = [];
   readonly batcher: Batcher;
   private now = 0;
   private added = 0;
   private timers: { at: number; call: () => void }[] = [];
-  private readonly open: (() => void)[] = [];
+  private readonly open: { done: () => void; fail: (error: Error) => void }[] = [];
 
   constructor() {
     const store: PushStore = {
       commit: (pushes) =>
-        new Promise((resolve) => {
+        new Promise((resolve, fail) => {
           this.sizes.push(pushes.length);
-          this.open.push(() => resolve(pushes.map(() => outcome)));
+          this.meters.push(pushes.map(({ meterId }) => meterId));
+          this.open.push({ done: () => resolve(pushes.map(() => outcome)), fail });
         }),
     };
     const clock = {
@@ -42,10 +47,14 @@ class Turned {
 
   /** Of as many meters. */
   add(count: number): void {
-    for (let i = 0; i < count; i++) {
-      const push = { meterId: `meter ${this.added++}` } as AcceptedPush;
-      this.batcher.add({ push, bytes: 1, settled: () => {} });
-    }
+    for (let i = 0; i < count; i++) this.addOf(`meter ${this.added++}`);
+  }
+
+  addOf(meterId: string, name = meterId): void {
+    const push = { meterId } as AcceptedPush;
+    const settled = (told: CommitOutcome | null) =>
+      this.told.push(`${name}: ${told?.verdict ?? "not stored"}`);
+    this.batcher.add({ push, bytes: 1, settled: (told) => void settled(told) });
   }
 
   async pass(ms: number): Promise<void> {
@@ -61,7 +70,13 @@ class Turned {
 
   /** The COMMITs of all that is in flight return in this moment. */
   async commit(): Promise<void> {
-    for (const done of this.open.splice(0)) done();
+    for (const { done } of this.open.splice(0)) done();
+    await settled();
+  }
+
+  /** The store has a fault, and takes none of what is in flight. */
+  async fail(): Promise<void> {
+    for (const { fail } of this.open.splice(0)) fail(new Error("a fault of ours"));
     await settled();
   }
 }
@@ -82,6 +97,12 @@ describe("what is worth to wait for COMMIT", () => {
     const shortest = 50;
     expect(worthWaiting).toBeGreaterThan(12 * waitingMs * 0.9);
     expect(worthWaiting).toBeLessThan(12 * (waitingMs + shortest) * 1.1);
+    // A pause in which nobody pushed doesn't make the database a slow one.
+    await turned.pass(60_000);
+    turned.add(1);
+    await turned.pass(0);
+    await turned.commit();
+    expect(turned.batcher.worthWaiting).toBeGreaterThan(12 * waitingMs * 0.9);
   });
 });
 
@@ -106,5 +127,152 @@ describe("a batch", () => {
     rest.add(BATCH_LIMITS.waitingMin);
     await rest.pass(BATCH_LIMITS.gatherBacklogMs);
     expect(rest.sizes[0]).toBe(BATCH_LIMITS.pushesMax);
+  });
+
+  it("goes at once where a push comes alone, and gathers while others come", async () => {
+    const turned = new Turned();
+    turned.add(1);
+    await turned.pass(0);
+    expect(turned.sizes).toEqual([1]);
+    await turned.commit();
+    // No longer ago than that: others come.
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    turned.add(1);
+    await turned.pass(BATCH_LIMITS.gatherMs - 1);
+    turned.add(1);
+    expect(turned.sizes).toEqual([1]);
+    await turned.pass(1);
+    expect(turned.sizes).toEqual([1, 2]);
+    await turned.commit();
+    await turned.pass(BATCH_LIMITS.gatherMs + 1);
+    turned.add(1);
+    await turned.pass(0);
+    expect(turned.sizes).toEqual([1, 2, 1]);
+  });
+
+  it("goes as soon as it is full, with what was readable in the same moment", async () => {
+    const turned = new Turned();
+    turned.add(1);
+    await turned.pass(0);
+    const most = BATCH_LIMITS.waitingMin / (BATCH_LIMITS.inFlightMax + 1);
+    turned.add(most - 1);
+    await turned.pass(0);
+    expect(turned.sizes).toEqual([1]);
+    turned.add(1);
+    await turned.pass(0);
+    expect(turned.sizes).toEqual([1, most]);
+  });
+
+  it("gathers longer while the rest of an outage is stored, whoever comes alone", async () => {
+    const turned = new Turned();
+    turned.batcher.isBacklog = true;
+    turned.add(1);
+    await turned.pass(BATCH_LIMITS.gatherBacklogMs - 1);
+    expect(turned.sizes).toEqual([]);
+    await turned.pass(1);
+    expect(turned.sizes).toEqual([1]);
+  });
+
+  it("waits where as many transactions run as may", async () => {
+    const turned = new Turned();
+    for (let i = 0; i <= BATCH_LIMITS.inFlightMax; i++) {
+      turned.add(1);
+      await turned.pass(BATCH_LIMITS.gatherMs);
+    }
+    expect(turned.sizes).toEqual(new Array(BATCH_LIMITS.inFlightMax).fill(1));
+    await turned.commit();
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    expect(turned.sizes).toHaveLength(BATCH_LIMITS.inFlightMax + 1);
+  });
+});
+
+describe("pushes of one meter", () => {
+  it("are never in two transactions at a time, and go in their order, before what came later", async () => {
+    const turned = new Turned();
+    const { gatherMs } = BATCH_LIMITS;
+    turned.addOf("a", "a1");
+    turned.addOf("a", "a2");
+    await turned.pass(0);
+    turned.addOf("a", "a3");
+    turned.addOf("b");
+    turned.addOf("a", "a4");
+    await turned.pass(gatherMs);
+    expect(turned.meters).toEqual([["a", "a"], ["b"]]);
+    turned.addOf("c");
+    await turned.commit();
+    await turned.pass(gatherMs);
+    expect(turned.meters).toEqual([["a", "a"], ["b"], ["a", "a", "c"]]);
+    await turned.commit();
+    const order = ["a1", "a2", "b", "a3", "a4", "c"];
+    expect(turned.told).toEqual(order.map((name) => `${name}: applied`));
+  });
+});
+
+describe("the end", () => {
+  it("waits for what is gathered, what is in flight and what waits for a meter's transaction", async () => {
+    const turned = new Turned();
+    const steps: string[] = [];
+    const watch = (name: string) => void turned.batcher.drained().then(() => steps.push(name));
+    watch("nothing to do");
+    await settled();
+    expect(steps.splice(0)).toEqual(["nothing to do"]);
+    turned.addOf("a");
+    await turned.pass(0);
+    turned.addOf("a");
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    watch("drained");
+    await turned.commit();
+    expect(turned.told).toHaveLength(1);
+    expect(steps).toEqual([]);
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    expect(steps).toEqual([]);
+    await turned.commit();
+    expect(turned.told).toHaveLength(2);
+    expect(steps).toEqual(["drained"]);
+  });
+});
+
+describe("how much is taken", () => {
+  it("is what a COMMIT comes for soon, but while none comes: then memory is the limit", async () => {
+    const turned = new Turned();
+    const { waitingMin, waitingMax, awayMs } = BATCH_LIMITS;
+    turned.add(waitingMin);
+    expect(turned.batcher.isFull()).toBe(false);
+    turned.add(1);
+    expect(turned.batcher.isFull()).toBe(true);
+    await turned.pass(awayMs - 1);
+    expect(turned.batcher.isFull()).toBe(true);
+    await turned.pass(1);
+    expect(turned.batcher.isFull()).toBe(false);
+    turned.add(waitingMax - waitingMin - 2);
+    expect(turned.batcher.isLoaded).toBe(false);
+    turned.add(1);
+    expect(turned.batcher.isLoaded).toBe(true);
+    let room = false;
+    void turned.batcher.settledOne().then(() => {
+      room = true;
+    });
+    await settled();
+    expect(room).toBe(false);
+    await turned.commit();
+    expect(room).toBe(true);
+    expect(turned.batcher.isLoaded).toBe(false);
+  });
+
+  it("a batch that could not be stored is told so, and makes room", async () => {
+    const turned = new Turned();
+    turned.addOf("a");
+    await turned.pass(0);
+    turned.addOf("a");
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    await turned.fail();
+    expect(turned.told).toEqual(["a: not stored"]);
+    await turned.pass(BATCH_LIMITS.gatherMs);
+    await turned.commit();
+    expect(turned.told).toEqual(["a: not stored", "a: applied"]);
+    turned.add(BATCH_LIMITS.waitingMin);
+    expect(turned.batcher.isFull()).toBe(false);
+    turned.add(1);
+    expect(turned.batcher.isFull()).toBe(true);
   });
 });
