@@ -4,7 +4,7 @@ import { openConfiguredLog } from "./configured-log.ts";
 import { openDaemonDatabase } from "./daemon-database.ts";
 import type { DaemonDuties } from "./daemon-duties.ts";
 import { awaitDatabase } from "./database-arrival.ts";
-import { watchDatabase } from "./database-watch.ts";
+import { watchPresence } from "./database-presence.ts";
 import type { LogObserver } from "./durable-log/durable-log.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -35,8 +35,9 @@ export interface Daemon {
 }
 
 /**
- * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners; then, loaded when meters are
- * heard already, duties, polls and HTTP. What fails on the way closes what was started before it.
+ * What starts, in which order: database, migrations, keys and configuration, the line from octets to rows, listeners; then, when meters are heard and
+ * acknowledged already, what takes the processor for longer: duties, polls, HTTP, and the draining of what the durable log holds. What fails on the way
+ * closes what was started before it.
  */
 export async function startDaemon(
   config: Config,
@@ -70,24 +71,14 @@ async function start(
   let look = () => {};
   const base = await openDaemonDatabase(config, log, () => look());
   started.push(() => base.close());
-  const { gate, housekeeping } = base;
-  health.set("database", base.away?.message ?? "ok");
-  metrics.databaseUp.set(base.away === null ? 1 : 0);
+  const { housekeeping } = base;
 
   // Events from before there is a pipeline raise no alerts; they stand in event_logs all the same.
   let line: Pipeline | null = null;
   const journal = openJournal(housekeeping, log, Date.now, (event) => line?.ingest.observe(event));
-  let isThere = base.away === null;
-  const note = (condition: "ok" | { away: string }) => {
-    gate.set(condition === "ok" ? null : condition.away);
-    // Its structure is looked at before it counts as there.
-    if (condition === "ok" && (isThere || !gate.isOpen)) return;
-    isThere = condition === "ok";
-    noteDatabase(condition, health, metrics, journal);
-  };
-  const watch = watchDatabase(base.pings, note);
-  look = watch.look;
-  started.push(() => watch.close());
+  const presence = watchPresence(base, { health, metrics, journal });
+  look = presence.look;
+  started.push(() => presence.close());
 
   const spooled = await openConfiguredLog(config, logObserver(health, metrics, journal));
   started.push(() => spooled.release());
@@ -120,7 +111,7 @@ async function start(
   if (base.away !== null) {
     const bring = async () => {
       await base.bring();
-      note("ok");
+      presence.arrived();
       await begun.beginPolls(scheduleClock);
     };
     const arrival = awaitDatabase(bring, (error) => {
@@ -129,6 +120,7 @@ async function start(
     });
     started.push(() => arrival.close());
   }
+  pipeline.ingest.beginDraining();
   health.started();
   journal.record("info", "daemon", "started", { version: VERSION, listening: listeners.addresses });
   return {
@@ -148,25 +140,6 @@ async function start(
       log.info({}, "stopped");
     },
   };
-}
-
-function noteDatabase(
-  condition: "ok" | { away: string },
-  health: Health,
-  metrics: Metrics,
-  journal: Journal,
-): void {
-  if (condition === "ok") {
-    health.set("database", "ok");
-    metrics.databaseUp.set(1);
-    journal.record("info", "storage", "the database is back");
-    return;
-  }
-  health.set("database", condition.away);
-  metrics.databaseUp.set(0);
-  journal.record("warn", "storage", "the database is away; pushes wait in the durable log", {
-    text: condition.away,
-  });
 }
 
 /** What the durable log tells: into the journal, and its condition into /healthz. */

@@ -62,7 +62,7 @@ export async function openPipeline(
 ): Promise<Pipeline> {
   const ring = openKeyRing(config);
   const snapshot = durable.snapshot ?? null;
-  const configuration = await watchMappingConfiguration(database, {
+  const configurationRead = watchMappingConfiguration(database, {
     onReload: (outcome) => {
       if ("error" in outcome)
         log.warn({ err: outcome.error }, "the mapping's configuration can't be read again yet");
@@ -71,7 +71,7 @@ export async function openPipeline(
     onRead: (records) => snapshot?.configurationRead(records),
     meanwhile: async () => (await snapshot?.configuration()) ?? null,
   });
-  const directory = await openMeterDirectory(database, ring, {
+  const directoryOpened = openMeterDirectory(database, ring, {
     onUnusableKey: (error) => log.error({ err: error }, "a meter's key can't be opened"),
     ...(snapshot === null
       ? {}
@@ -80,7 +80,11 @@ export async function openPipeline(
           onChange: (meterId) => snapshot.meterChanged(meterId),
         }),
   });
-  const partitions = await openPartitions(database);
+  const [configuration, directory, partitions] = await Promise.all([
+    configurationRead,
+    directoryOpened,
+    openPartitions(database),
+  ]);
   const store = rememberSeen(
     openPushStore(database, partitions, {
       timeZone: config.time.zone,

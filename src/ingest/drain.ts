@@ -67,7 +67,8 @@ export class Drain {
   private readonly admission: Admission;
   /** Of a shared log: since when this daemon reads what a meter sends. */
   private readonly epochs = boundedCache<number>(EPOCHS_MAX);
-  private running: Promise<void> = Promise.resolve();
+  /** null: it has not begun. */
+  private running: Promise<void> | null = null;
   private whenSafe: (() => void)[] = [];
   private whenApplied: (() => void)[] = [];
 
@@ -79,7 +80,7 @@ export class Drain {
     this.behind = this.cold;
   }
 
-  start(): void {
+  begin(): void {
     this.turnLater();
     this.running = this.drain().catch((error: unknown) => {
       if (!(error instanceof StoppedError))
@@ -158,14 +159,15 @@ export class Drain {
     return this.appending === 0 ? Promise.resolve() : new Promise((resolve) => this.whenSafe.push(resolve));
   }
 
-  /** Resolves when everything is in the database. */
+  /** Resolves when everything is in the database, or where nothing is going to be. */
   applied(): Promise<void> {
-    return this.behind === 0 ? Promise.resolve() : new Promise((resolve) => this.whenApplied.push(resolve));
+    if (this.behind === 0 || this.running === null) return Promise.resolve();
+    return new Promise((resolve) => this.whenApplied.push(resolve));
   }
 
   /** After the log was closed, or everything was stopped. */
-  ended(): Promise<void> {
-    return this.running;
+  async ended(): Promise<void> {
+    await this.running;
   }
 
   private async drain(): Promise<void> {

@@ -39,6 +39,8 @@ const HAND_OVER_MS = 3_000;
 export interface Ingest {
   /** Takes in what a connection sends, for as long as it is open. `framing`: "auto" where nothing else is said. */
   attach(connection: ByteConnection, framing?: LineFraming): void;
+  /** Begins to store what is in the durable log. Pushes are accepted into it, and acknowledged, before that too. */
+  beginDraining(): void;
   datagram(datagram: ReceivedDatagram): void;
   /** Notes what was refused elsewhere, by a listener or in an association of ours: metric, log, security event. */
   refuse(remoteAddress: string, reason: RefusalReason, text: string, meterId?: string | null): void;
@@ -128,7 +130,6 @@ class RunningIngest implements Ingest {
             { ...{ durableLog, receiver, batcher, logged, patience, log }, applied, released },
             dependencies.drainLimits,
           );
-    this.drainer?.start();
     this.intake = new Intake(dependencies, {
       receiver,
       batcher,
@@ -167,6 +168,10 @@ class RunningIngest implements Ingest {
       this.around.observer.connectionClosed();
     });
     connection.onData((chunk) => session.read(chunk));
+  }
+
+  beginDraining(): void {
+    this.drainer?.begin();
   }
 
   datagram(datagram: ReceivedDatagram): void {

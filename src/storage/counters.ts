@@ -1,29 +1,55 @@
+import { askTogether } from "./ask-together.ts";
 import type { Database } from "./database.ts";
 import type { CounterStore, StatusWordStore, StoredCounter } from "./ingest-stores.ts";
 
 /** Frames whose digests tell a retransmission from a replay. */
 const DIGESTS = 64;
 
+type StoredDigest = StoredCounter["digests"][number];
+
+/** Counters of one query; each comes with its digests. */
+const ASKED_TOGETHER_MAX = 50;
+
+interface CounterName {
+  readonly keyId: number;
+  readonly systemTitle: string;
+  readonly clientSap: number;
+}
+
 export function openCounterStore(database: Database): CounterStore {
-  return {
-    loadCounter: async (keyId, systemTitle, clientSap): Promise<StoredCounter> => {
-      const [counter] = await database.query(
-        "SELECT counter FROM invocation_counters WHERE key_id = $1 AND system_title = $2 AND client_sap = $3",
-        [keyId, systemTitle, clientSap],
-      );
-      if (!counter) return { high: null, digests: [] };
-      const digests = await database.query(
-        `SELECT invocation_counter AS counter, digest FROM push_history
-          WHERE meter_id = (SELECT meter_id FROM meter_keys WHERE id = $1) AND key_id = $1 AND digest IS NOT NULL
-          ORDER BY started_at DESC LIMIT ${DIGESTS}`,
-        [keyId],
-      );
-      return {
-        high: counter["counter"],
-        digests: digests.map((row) => ({ counter: row["counter"], digest: row["digest"] })),
-      };
-    },
-  };
+  const load = askTogether(
+    (names: readonly CounterName[]) => loadCounters(database, names),
+    ASKED_TOGETHER_MAX,
+  );
+  return { loadCounter: (keyId, systemTitle, clientSap) => load({ keyId, systemTitle, clientSap }) };
+}
+
+async function loadCounters(
+  database: Database,
+  names: readonly CounterName[],
+): Promise<readonly StoredCounter[]> {
+  const rows = await database.query(
+    `SELECT asked.place, known.counter AS high, frame.invocation_counter AS counter, frame.digest
+       FROM unnest($1::int[], $2::text[], $3::smallint[]) WITH ORDINALITY AS asked (key_id, system_title, client_sap, place)
+       JOIN invocation_counters known USING (key_id, system_title, client_sap)
+       JOIN meter_keys ON meter_keys.id = asked.key_id
+       LEFT JOIN LATERAL (
+            SELECT invocation_counter, digest FROM push_history
+             WHERE meter_id = meter_keys.meter_id AND key_id = asked.key_id AND digest IS NOT NULL
+             ORDER BY started_at DESC LIMIT ${DIGESTS}) frame ON true`,
+    [
+      names.map(({ keyId }) => keyId),
+      names.map(({ systemTitle }) => systemTitle),
+      names.map(({ clientSap }) => clientSap),
+    ],
+  );
+  const found = names.map(() => ({ high: null as number | null, digests: [] as StoredDigest[] }));
+  for (const { place, high, counter, digest } of rows) {
+    const state = found[place - 1]!;
+    state.high = high;
+    if (digest !== null) state.digests.push({ counter, digest });
+  }
+  return found;
 }
 
 /** Status words older than this are not looked for: the bits of the next one all count as new. */

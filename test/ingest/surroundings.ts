@@ -219,6 +219,7 @@ export class Surroundings {
       ...dependencies,
       security: { unknownMeters: "quarantine", counterJumpMax },
     });
+    this.ingest.beginDraining();
   }
 
   connect(remoteAddress?: string): TestConnection {

@@ -15,6 +15,8 @@ import type { VirtualClock } from "./virtual-clock.ts";
 
 const configuration = configureMapping(recordsOfCatalogue(loadCatalogue()));
 const nothing = () => undefined;
+/** At a time of its own in each life, so that some end before. */
+const DRAINS_WITHIN_MS = 100;
 
 /** One run of the daemon's core, from its start to its end, whatever ends it. */
 export interface Life {
@@ -80,6 +82,8 @@ export async function begin({ clock, disk, database, meters, random }: LifeOptio
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     now: own.now,
   });
+  // As the daemon, which hears meters before it drains.
+  own.after(Math.floor(random() * DRAINS_WITHIN_MS), () => ingest.beginDraining());
   return {
     ingest,
     durableLog,

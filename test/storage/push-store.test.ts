@@ -308,6 +308,27 @@ describe("counters", () => {
     expect(loaded.digests.map(({ counter }) => counter)).toEqual([2, 1]);
     expect(await counters.loadCounter(keyId, "4142430000000001", 1)).toEqual({ high: null, digests: [] });
   });
+
+  it("that are asked for at the same time are one query, and each asker gets its own", async () => {
+    await store.commit([under(1, "one")]);
+    let queries = 0;
+    const { database } = test;
+    const query: typeof database.query = (sql, parameters) => {
+      queries++;
+      return database.query(sql, parameters);
+    };
+    const counters = openCounterStore({ ...database, query });
+    const saps = [1, 48, 2, 48];
+    const loaded = await Promise.all(
+      saps.map((clientSap) => counters.loadCounter(keyId, "4142430000000001", clientSap)),
+    );
+    expect(loaded.map(({ high }) => high)).toEqual([null, 1, null, 1]);
+    expect(loaded.map(({ digests }) => digests.length)).toEqual([0, 1, 0, 1]);
+    expect(queries).toBe(1);
+    await expect(
+      Promise.all(["x", "y"].map((no) => counters.loadCounter(no as never, "4142430000000001", 1))),
+    ).rejects.toThrow("integer");
+  });
 });
 
 describe("a push that the database can't hold", () => {
