@@ -1,5 +1,6 @@
 import { liveInUtc } from "./config.ts";
 import type { ConfiguredDatabase } from "./configured-database.ts";
+import { kekExposure } from "./configured-keys.ts";
 import { openConfiguredLog } from "./configured-log.ts";
 import { openDaemonDatabase } from "./daemon-database.ts";
 import type { DaemonDuties } from "./daemon-duties.ts";
@@ -122,6 +123,8 @@ async function start(
   }
   pipeline.ingest.beginDraining();
   health.started();
+  const exposure = kekExposure(config);
+  if (exposure !== null) journal.record("warn", "security", exposure);
   journal.record("info", "daemon", "started", { version: VERSION, listening: listeners.addresses });
   return {
     health,

@@ -1,5 +1,6 @@
 import { KeyObject } from "node:crypto";
 import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
+import { printable } from "./printable.ts";
 import type { Config } from "./settings.ts";
 
 export type Log = Logger;
@@ -58,7 +59,7 @@ function textStream(destination: DestinationStream): DestinationStream {
       const failure = err as { stack?: string; message?: string } | undefined;
       const tail = failure ? `\n${failure.stack ?? failure.message}` : "";
       const head = `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)}`;
-      destination.write(`${[head, msg ?? "", ...rest].join(" ")}${tail}\n`);
+      destination.write(`${printable([head, msg ?? "", ...rest].join(" ") + tail)}\n`);
     },
   };
 }

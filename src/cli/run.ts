@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit.ts";
+import { printable } from "../printable.ts";
 import { VERSION } from "../version.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 import type { Output, Program } from "./program.ts";
@@ -51,7 +52,7 @@ export async function run(argv: readonly string[], out: Output = PROCESS_OUTPUT)
   } catch (error) {
     // Commander has printed its own sentence, and asking for help isn't a mistake.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    out.error(`${explain(error)}\n`);
+    out.error(`${printable(explain(error))}\n`);
     return exitCodeOf(error);
   }
 }
@@ -76,8 +77,8 @@ export async function rootCommand(
     .showHelpAfterError("(`hes help` lists the commands, `hes help COMMAND` their options)");
   const program: Program = {
     configFile: () => root.opts<{ config?: string }>().config,
-    print: (text) => out.write(`${text}\n`),
-    complain: (text) => out.error(`${text}\n`),
+    print: (text) => out.write(`${printable(text)}\n`),
+    complain: (text) => out.error(`${printable(text)}\n`),
     finish,
   };
   for (const name of names) root.addCommand((await COMMANDS[name]!())(program));

@@ -3,8 +3,8 @@ import type { SecurityEvent, SecurityEventStore } from "../storage/ingest-stores
 import type { Log } from "./dependencies.ts";
 import type { IngestObserver } from "./observer.ts";
 
-/** Rows of one minute; what comes from more sources than that is counted under one name. */
-const ROWS_MAX = 2_000;
+/** Sources that are told apart in one minute; what comes from more than that is counted, and logged, under one name. */
+const SOURCES_MAX = 2_000;
 const SOURCE_OF_THE_REST = "many others";
 /** Minutes kept while the database is away; older ones are only in the metrics then. */
 const UNWRITTEN_MAX = 10_000;
@@ -35,8 +35,9 @@ export class Refusals {
   private readonly with: RefusalDependencies;
   private counts = new Map<string, Count>();
   private unwritten: SecurityEvent[] = [];
+  /** Sources of this minute, and the lines about each that were written or would have been. */
   private lines = new Map<string, number>();
-  private linesMinute = 0;
+  private minuteMs = 0;
 
   constructor(dependencies: RefusalDependencies) {
     this.with = dependencies;
@@ -46,39 +47,22 @@ export class Refusals {
     const { observer, now } = this.with;
     observer.refused(reason);
     const minuteMs = Math.floor(now() / MINUTE_MS) * MINUTE_MS;
-    const known = this.counts.get(`${source}|${reason}|${minuteMs}`);
-    if (known === undefined) this.addFirst(source, reason, text, meterId, minuteMs);
-    else known.count++;
-    this.logLine(source, reason, text, minuteMs);
-  }
-
-  private addFirst(
-    source: string,
-    reason: RefusalReason,
-    text: string,
-    meterId: string | null,
-    minuteMs: number,
-  ): void {
-    const crowded = this.counts.size >= ROWS_MAX;
-    const name = crowded ? SOURCE_OF_THE_REST : source;
+    if (minuteMs !== this.minuteMs) this.nextMinute(minuteMs);
+    const isToldApart = this.lines.has(source) || this.lines.size < SOURCES_MAX;
+    const name = isToldApart ? source : SOURCE_OF_THE_REST;
+    this.logLine(name, reason, text);
     const key = `${name}|${reason}|${minuteMs}`;
-    const rest = this.counts.get(key);
-    if (rest !== undefined) rest.count++;
-    else
-      this.counts.set(key, {
-        source: name,
-        reason,
-        minuteMs,
-        meterId: crowded ? null : meterId,
-        text,
-        count: 1,
-      });
+    const known = this.counts.get(key);
+    if (known !== undefined) known.count++;
+    else {
+      const meter = isToldApart ? meterId : null;
+      this.counts.set(key, { source: name, reason, minuteMs, meterId: meter, text, count: 1 });
+    }
   }
 
-  private logLine(source: string, reason: RefusalReason, text: string, minuteMs: number): void {
-    if (minuteMs !== this.linesMinute) this.nextMinute(minuteMs);
+  private logLine(source: string, reason: RefusalReason, text: string): void {
     const lines = (this.lines.get(source) ?? 0) + 1;
-    if (this.lines.size < ROWS_MAX || lines > 1) this.lines.set(source, lines);
+    this.lines.set(source, lines);
     if (lines <= this.with.logLinesPerMinute) this.with.log.warn({ source, reason }, text);
   }
 
@@ -90,7 +74,7 @@ export class Refusals {
         this.with.log.warn({ source, dropped }, "more was refused from this source in one minute");
     }
     this.lines = new Map();
-    this.linesMinute = minuteMs;
+    this.minuteMs = minuteMs;
   }
 
   /** Writes what has come together. Where the database is away it is tried again the next time. */

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -8,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -16,6 +20,7 @@ import { EXIT, UserError } from "../exit.ts";
 import { KEK_OCTETS, type KekProvider, parseKeks } from "./kek-provider.ts";
 
 const MODE = 0o400;
+const GROUP_READS = 0o040;
 
 /**
  * Reads the key-encryption keys of `path`, and reads them again when the file has changed: a rotation needs no restart. A missing file is
@@ -58,20 +63,33 @@ export function addKekToFile(path: string): string {
   const before = readOrCreate(path);
   parseKeks(before, path);
   const text = `${randomBytes(KEK_OCTETS).toString("hex")}\n${before}`;
-  put(text, path, renameSync);
+  put(text, path, renameSync, statSync(path));
   return parseKeks(text, path).current().id;
+}
+
+export type Access = "missing" | "owner" | "group" | "others";
+
+/** Who may read the file besides root. "others": or change it, where it isn't the owner. */
+export function whoReads(path: string): Access {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return "missing";
+  // Windows has no such bits, and says that everybody may do everything.
+  if (process.platform === "win32" || (found.mode & 0o077) === 0) return "owner";
+  return (found.mode & 0o077) === GROUP_READS ? "group" : "others";
 }
 
 /**
  * Puts a file in its place by `place`, whole and on the disk before anything can be sealed with what it holds: without it the keys of all meters
- * are lost. @throws UserError
+ * are lost. Of a former one it takes over the owner, and the group that may read it: whoever puts a key there isn't always who the daemon runs as.
+ * @throws UserError
  */
-function put(text: string, path: string, place: (from: string, to: string) => void): void {
+function put(text: string, path: string, place: (from: string, to: string) => void, former?: Stats): void {
   const next = join(dirname(path), `.${randomBytes(6).toString("hex")}.kek`);
   try {
     const file = openSync(next, "wx", MODE);
     try {
       writeFileSync(file, text);
+      if (former !== undefined) takeOver(file, former);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -83,6 +101,13 @@ function put(text: string, path: string, place: (from: string, to: string) => vo
   } finally {
     rmSync(next, { force: true });
   }
+}
+
+/** Only root gives a file away; somebody else who may not is told so before anything has changed. */
+function takeOver(file: number, { uid, gid, mode }: Stats): void {
+  const own = fstatSync(file);
+  if (own.uid !== uid || own.gid !== gid) fchownSync(file, uid, gid);
+  fchmodSync(file, MODE | (mode & GROUP_READS));
 }
 
 /** Changes whenever the file does. */

@@ -50,6 +50,18 @@ describe("the command line", () => {
     expect(stderr).not.toMatch(/\n\s+at /);
   });
 
+  it("lets no meter write to the terminal", async () => {
+    // A visible-string of a DataNotification: ESC [ 2 J, and the control sequence introducer of eight bits in a utf8-string.
+    for (const octets of ["0a041b5b324a", "0c05c29b324a41"]) {
+      for (const options of [[], ["--explain"], ["--json"]]) {
+        const { code, stdout, stderr } = await hes("decode", ...options, `0f0000000100${octets}`);
+        expect(code).toBe(0);
+        expect(stdout).toContain("2J");
+        for (const control of ["\u001b", "\u009b"]) expect(stdout + stderr).not.toContain(control);
+      }
+    }
+  });
+
   it("is what docs/reference/commands.md says", async () => {
     await expect(commandsPage(await rootCommand())).toMatchFileSnapshot("../../docs/reference/commands.md");
   });

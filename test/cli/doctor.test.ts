@@ -92,10 +92,30 @@ describe("hes doctor", () => {
   it("complains of a key-encryption key that others may read", async () => {
     const kek = join(directory, "kek");
     writeFileSync(kek, "ab".repeat(32));
-    chmodSync(kek, 0o644);
-    const { stdout } = await doctor(settings(test.url));
+    for (const mode of [0o644, 0o404, 0o460, 0o402]) {
+      chmodSync(kek, mode);
+      const { stdout } = await doctor(settings(test.url));
+      expect(stdout).toMatch(/^WRONG keys +others may read or change /m);
+      expect(stdout).toContain(`chmod 400 ${kek}`);
+    }
+    chmodSync(kek, 0o440);
+    expect((await doctor(settings(test.url))).stdout).toMatch(/^note +keys +its group may read /m);
     rmSync(kek);
-    expect(stdout).toContain(`chmod 400 ${kek}`);
+  });
+
+  it("opens keys with the systemd credential where there is one, and says so where it isn't", async () => {
+    const withCredential = `${settings(test.url)}[security]\nkek_credential = "kek"\n`;
+    const missing = await doctor(withCredential);
+    expect(missing.stdout).toMatch(/^WRONG keys .*systemd has given this process no credentials/m);
+    expect(missing.stdout).toContain("see security.kek_credential");
+    expect(missing.stdout).not.toContain("isn't there yet");
+    process.env["CREDENTIALS_DIRECTORY"] = directory;
+    writeFileSync(join(directory, "kek"), "ab".repeat(32));
+    const { stdout } = await doctor(withCredential);
+    delete process.env["CREDENTIALS_DIRECTORY"];
+    rmSync(join(directory, "kek"));
+    expect(stdout).toMatch(/^ok +keys +the key-encryption key is the systemd credential kek$/m);
+    expect(stdout).toMatch(/^ok +keys +those of \d+ meters? were opened with the key-encryption key /m);
   });
 
   it("tells whether a meter can be reached", { timeout: 60_000 }, async () => {

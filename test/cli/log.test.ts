@@ -34,4 +34,12 @@ describe("the log", () => {
     log.error({ err: new Error("no route"), peer: "10.0.0.9" }, "can't answer");
     expect(lines.join("")).toMatch(/ERROR can't answer peer=10\.0\.0\.9\nError: no route\n\s+at /);
   });
+
+  it("lets nobody write to the terminal", () => {
+    const { lines, log } = capture("text");
+    const forged = "A\u001b[2J\u009b1A\r";
+    log.warn({ name: forged, [`${forged}=`]: 1, err: new Error(forged) }, `no meter has the name ${forged}`);
+    for (const control of ["\u001b", "\u009b", "\r"]) expect(lines.join("")).not.toContain(control);
+    expect(lines.join("")).toContain("no meter has the name A\\x1b[2J");
+  });
 });

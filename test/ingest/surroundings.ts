@@ -164,6 +164,8 @@ export class Surroundings {
   readonly verdicts: PushVerdict[] = [];
   readonly refused: string[] = [];
   readonly registered: string[] = [];
+  /** What the log was told at level warn. */
+  readonly warnings: object[] = [];
   discarded = 0;
   acknowledged = 0;
   lookUps = 0;
@@ -343,7 +345,10 @@ export class Surroundings {
           this.acknowledged++;
         },
       },
-      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+      log: {
+        ...{ debug: nothing, info: nothing, error: nothing },
+        warn: (fields: object) => void this.warnings.push(fields),
+      },
       now: () => Date.UTC(2026, 10, 1),
     };
   }

@@ -1,11 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EnvelopeError, open, seal } from "../../src/keys/envelope.ts";
 import { credentialKek } from "../../src/keys/kek-credential.ts";
-import { addKekToFile, fileKek } from "../../src/keys/kek-file.ts";
+import { addKekToFile, fileKek, whoReads } from "../../src/keys/kek-file.ts";
 import { kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
 import { parseSecret } from "../../src/keys/secret-text.ts";
@@ -99,6 +108,23 @@ describe("the key-encryption key's file", () => {
     expect(daemon.current().id).toBe(id);
     rmSync(path);
     expect(daemon.current().id).toBe(id);
+  });
+
+  it("keeps the owner, and the group that may read it, when a key is put before the others", () => {
+    const path = join(directory, "shared");
+    fileKek(path);
+    expect(whoReads(path)).toBe("owner");
+    chmodSync(path, 0o664);
+    expect(whoReads(path)).toBe("others");
+    addKekToFile(path);
+    expect(statSync(path).mode & 0o777).toBe(0o440);
+    expect(whoReads(path)).toBe("group");
+    expect(whoReads(join(directory, "nowhere"))).toBe("missing");
+    // What root puts there for a daemon that runs as somebody else must be that one's to read.
+    if (process.getuid?.() !== 0) return;
+    chownSync(path, 65_534, 65_534);
+    addKekToFile(path);
+    expect(statSync(path)).toMatchObject({ uid: 65_534, gid: 65_534 });
   });
 
   it("may be a systemd credential, which is never made", () => {

@@ -14,7 +14,7 @@ import { inspectTimescale } from "../../storage/inspect-timescale.ts";
 import { pendingMigrations } from "../../storage/migrate.ts";
 import { dialTcp } from "../../transports/tcp-dialler.ts";
 import type { Program } from "../program.ts";
-import { askDaemon, checkDirectory, checkKekFile, checkPorts } from "./local-checks.ts";
+import { askDaemon, checkDirectory, checkKek, checkPorts } from "./local-checks.ts";
 
 const DIAL_MS = 10_000;
 
@@ -48,7 +48,7 @@ async function lookAround(config: Config): Promise<Finding[]> {
     ...(await checkPorts(config, daemon !== null)),
     ...checkDirectory("data_dir", config.dataDir),
     ...(config.spool.dir.startsWith(config.dataDir) ? [] : checkDirectory("spool.dir", config.spool.dir)),
-    checkKekFile(config.security.kekFile),
+    checkKek(config),
   ];
 }
 
@@ -88,11 +88,17 @@ async function inspectAll(config: Config, database: Database, meter: string | un
 
 /** A file that isn't there yet is left for the daemon to make. */
 async function inspectKeyring(config: Config, database: Database): Promise<Finding[]> {
+  const { kekCredential, kekFile } = config.security;
   try {
-    return await inspectMeters(database, existsSync(config.security.kekFile) ? openKeyRing(config) : null);
+    const isThere = kekCredential !== "" || existsSync(kekFile);
+    return await inspectMeters(database, isThere ? openKeyRing(config) : null);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return [wrong("keys", error.message, "set security.kek_file"), ...(await inspectMeters(database, null))];
+    const setting = kekCredential === "" ? "kek_file" : "kek_credential";
+    return [
+      wrong("keys", error.message, `see security.${setting}`),
+      ...(await inspectMeters(database, null)),
+    ];
   }
 }
 

@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Finding, note, ok, wrong } from "../../finding.ts";
+import { whoReads } from "../../keys/kek-file.ts";
 import type { Config } from "../../settings.ts";
 import { parseSocketAddress } from "../../transports/address.ts";
 import { TransportError } from "../../transports/errors.ts";
@@ -39,18 +40,28 @@ export function checkDirectory(name: string, path: string): Finding[] {
   return [below(FREE_NOTE) ? note("disk", what, "make room before it is full") : ok("disk", what)];
 }
 
-export function checkKekFile(path: string): Finding {
-  if (!existsSync(path)) {
-    return note(
-      "keys",
-      `${path} isn't there yet`,
-      "it is made at the first start; keep a copy of it apart from the database's backup",
-    );
+export function checkKek({ security: { kekCredential, kekFile } }: Config): Finding {
+  if (kekCredential !== "") {
+    return ok("keys", `the key-encryption key is the systemd credential ${kekCredential}`);
   }
-  const open = statSync(path).mode & 0o077;
-  return open === 0
-    ? ok("keys", `only its owner may read ${path}`)
-    : wrong("keys", `others may read ${path}`, `chmod 400 ${path}`);
+  switch (whoReads(kekFile)) {
+    case "missing":
+      return note(
+        "keys",
+        `${kekFile} isn't there yet`,
+        "it is made at the first start; keep a copy of it apart from the database's backup",
+      );
+    case "owner":
+      return ok("keys", `only its owner may read ${kekFile}`);
+    case "group":
+      return note(
+        "keys",
+        `its group may read ${kekFile}`,
+        "let nobody be in it who needn't open meters' keys",
+      );
+    case "others":
+      return wrong("keys", `others may read or change ${kekFile}`, `chmod 400 ${kekFile}`);
+  }
 }
 
 /** What a running daemon says of itself; null where none answers. */
