@@ -31,6 +31,8 @@ export interface ConfiguredDatabaseOptions {
   readonly log: EmbeddedLog;
   readonly use: DatabaseUse;
   readonly poolMax?: number;
+  /** Longest that a statement may take, or wait for a lock, in milliseconds; for ever where absent. */
+  readonly patience?: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number };
   readonly onIdleError?: (error: StorageError) => void;
   readonly onEmbeddedExit?: (reason: string) => void;
   /** A database that is away is given back all the same, with the error that it would have been. */
@@ -50,6 +52,7 @@ export async function openConfiguredDatabase(
       url: server?.url ?? urlFor(config, use),
       schema,
       poolMax: connections,
+      ...options.patience,
       ...(options.onIdleError ? { onIdleError: options.onIdleError } : {}),
     });
   const database = open(options.poolMax ?? poolMax, options.use);

@@ -7,6 +7,10 @@ export interface DatabaseConfig {
   readonly schema: string;
   readonly poolMax?: number;
   readonly connectTimeoutMs?: number;
+  /** Longest that a statement may take; for ever where absent. */
+  readonly statementTimeoutMs?: number;
+  /** Longest that a statement may wait for somebody's lock; for ever where absent. */
+  readonly lockTimeoutMs?: number;
   /** Called when an idle connection is lost; the pool replaces it. */
   readonly onIdleError?: (error: StorageError) => void;
 }
@@ -52,7 +56,9 @@ export const quoteIdentifier = (name: string) => `"${name.replaceAll('"', '""')}
 export function openDatabase(config: DatabaseConfig): Database {
   const sessionSettings =
     `SET search_path TO ${quoteIdentifier(config.schema)}, public; ` +
-    "SET timezone TO 'UTC'; SET datestyle TO 'ISO'; SET synchronous_commit TO on; " +
+    // jit: compiling takes longer than anything that we ask.
+    "SET timezone TO 'UTC'; SET datestyle TO 'ISO'; SET synchronous_commit TO on; SET jit TO off; " +
+    `SET statement_timeout TO ${config.statementTimeoutMs ?? 0}; SET lock_timeout TO ${config.lockTimeoutMs ?? 0}; ` +
     // TimescaleDB: late rows of many meters may open more than the default of 100,000 rows of the columnstore.
     "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'";
   const clientConfig = {

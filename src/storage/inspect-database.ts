@@ -1,6 +1,7 @@
 import { counted, type Finding, note, ok, wrong } from "../finding.ts";
 import type { Database } from "./database.ts";
-import { pendingMigrations } from "./migrate.ts";
+import { inspect } from "./inspection.ts";
+import { pendingMigrations, unknownMigrations } from "./migrate.ts";
 import { timescaleCapabilities } from "./timescale.ts";
 import { zoneOfComment } from "./timescale-daily-definition.ts";
 
@@ -12,30 +13,52 @@ const CLOCK_WRONG_MS = 10_000;
 const XID_AGE_MAX = 1_500_000_000;
 /** Days of meters that wait to be written; a daemon that runs writes them within a minute or two. */
 const BACKLOG_NOTE = 10_000;
+const DAY_MS = 86_400_000;
+const NAMED_MAX = 4;
 
 /** The server, its settings, migrations, the days' zone: what every engine has. */
 export async function inspectDatabase(
   database: Database,
   expected: { readonly timeZone: string; readonly poolMax: number; readonly now: () => number },
 ): Promise<Finding[]> {
-  const findings = [
-    await inspectVersion(database),
-    await inspectEngine(database),
-    ...(await inspectSettings(database)),
-    await inspectConnections(database, expected.poolMax),
-    await inspectClock(database, expected.now),
-  ];
-  const pending = await pendingMigrations(database);
-  if (pending.length > 0) {
-    return [...findings, wrong("migrations", `${pending.join(", ")} aren't applied`, "run `hes migrate`")];
-  }
+  const findings = await inspect([
+    ["database", () => inspectVersion(database)],
+    ["capabilities", () => inspectEngine(database)],
+    ["database", () => inspectSettings(database)],
+    ["database", () => inspectConnections(database, expected.poolMax)],
+    ["clock", () => inspectClock(database, expected.now)],
+    ["migrations", () => inspectMigrations(database)],
+  ]);
+  if (!isMigrated(findings)) return findings;
   return [
     ...findings,
-    ok("migrations", "all are applied"),
-    await inspectZone(database, expected.timeZone),
-    await inspectBacklog(database),
-    ...(await inspectPartitions(database)),
+    ...(await inspect([
+      ["days", () => inspectZone(database, expected.timeZone)],
+      ["days", () => inspectBacklog(database)],
+      ["partitions", () => inspectPartitions(database)],
+    ])),
   ];
+}
+
+/** Whether the structure is this version's, so that what is in it can be looked at. */
+export const isMigrated = (findings: readonly Finding[]): boolean =>
+  findings.some(({ area, level }) => area === "migrations" && level === "ok");
+
+async function inspectMigrations(database: Database): Promise<Finding> {
+  const pending = await pendingMigrations(database);
+  if (pending.length > 0) {
+    const named = pending.length > NAMED_MAX ? [pending[0], "…", pending.at(-1)] : pending;
+    const count = `${counted(pending.length, "migration")} not applied (${named.join(", ")})`;
+    return wrong("migrations", count, "run `hes migrate`");
+  }
+  const unknown = await unknownMigrations(database);
+  return unknown.length > 0
+    ? wrong(
+        "migrations",
+        `the database has ${unknown.join(", ")}, which this version doesn't know`,
+        "run the version that migrated it, or a newer one",
+      )
+    : ok("migrations", "all are applied");
 }
 
 async function inspectVersion(database: Database): Promise<Finding> {
@@ -54,6 +77,13 @@ async function inspectEngine(database: Database): Promise<Finding> {
   const [began] = await database
     .query("SELECT engine FROM schema_migrations LIMIT 1")
     .catch(() => [] as Record<string, string>[]);
+  if (!timescale && began?.["engine"] === "timescaledb") {
+    return wrong(
+      "capabilities",
+      "the tables were made with TimescaleDB, and the extension isn't in this database any more: what was in hypertables went with it",
+      "CREATE EXTENSION timescaledb in an empty database, and bring back a backup (docs/operating/backup-and-restore.md)",
+    );
+  }
   if (!timescale) {
     return ok(
       "capabilities",
@@ -165,6 +195,16 @@ async function inspectPartitions(database: Database): Promise<Finding[]> {
         "partitions",
         `none for today: ${short.map(({ name }) => name).join(", ")}`,
         "start `hes serve`, which makes them ahead every hour, or run `hes migrate`",
+      ),
+    ];
+  }
+  const tomorrow = rows.filter(({ until }) => until < Date.now() + DAY_MS);
+  if (tomorrow.length > 0) {
+    return [
+      wrong(
+        "partitions",
+        `they end within a day: ${tomorrow.map(({ name }) => name).join(", ")}`,
+        "start `hes serve`, which makes them ahead every hour (look at its log where it runs), or run `hes migrate`",
       ),
     ];
   }

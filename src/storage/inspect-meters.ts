@@ -1,6 +1,7 @@
 import { counted, type Finding, note, ok, wrong } from "../finding.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Database } from "./database.ts";
+import { inspect } from "./inspection.ts";
 import { loadKeys } from "./meter-keys.ts";
 
 /** A key is used up when its counter is: nine tenths of 2³² leave time to change it. */
@@ -10,12 +11,12 @@ const SAMPLE_MAX = 200;
 
 /** Meters' keys and counters, and what waits for somebody. */
 export async function inspectMeters(database: Database, ring: KeyRing | null): Promise<Finding[]> {
-  return [
-    await inspectKeys(database),
-    ...(ring ? [await inspectEnvelopes(database, ring)] : []),
-    await inspectCounters(database),
-    await inspectQuarantine(database),
-  ];
+  return inspect([
+    ["keys", () => inspectKeys(database)],
+    ...(ring ? [["keys", () => inspectEnvelopes(database, ring)] as const] : []),
+    ["counters", () => inspectCounters(database)],
+    ["quarantine", () => inspectQuarantine(database)],
+  ]);
 }
 
 async function inspectKeys(database: Database): Promise<Finding> {

@@ -1,14 +1,20 @@
 import { counted, type Finding, note, ok, wrong } from "../finding.ts";
-import type { Database } from "./database.ts";
+import type { Database, QueryRow } from "./database.ts";
+import { inspect } from "./inspection.ts";
 import { timescaleCapabilities } from "./timescale.ts";
+import { unmadeAggregates } from "./timescale-daily.ts";
+import { DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
 
 /** Chunks, columnstore, policies and jobs, from timescaledb_information. Nothing without TimescaleDB. */
 export async function inspectTimescale(database: Database): Promise<Finding[]> {
   const timescale = await database.withClient(timescaleCapabilities);
   if (!timescale) return [];
-  const findings = [await inspectChunks(database)];
-  if (!timescale.community) return findings;
-  return [...findings, ...(await inspectPolicies(database)), ...(await inspectJobs(database))];
+  const community = [
+    ["policies", () => inspectPolicies(database)],
+    ["days", () => inspectAggregates(database)],
+    ["jobs", () => inspectJobs(database)],
+  ] as const;
+  return inspect([["chunks", () => inspectChunks(database)], ...(timescale.community ? community : [])]);
 }
 
 async function inspectChunks(database: Database): Promise<Finding> {
@@ -61,6 +67,33 @@ async function inspectPolicies(database: Database): Promise<Finding[]> {
       ];
 }
 
+/** Their policies come when what is older than these refresh is made. */
+async function inspectAggregates(database: Database): Promise<Finding> {
+  const unmade = await database.withClient(unmadeAggregates);
+  if (unmade.size > 0) {
+    return note(
+      "days",
+      `${[...unmade].join(" and ")} lack older days, which are made of raw rows whenever somebody asks: that is slow`,
+      "run `hes migrate`, which makes them",
+    );
+  }
+  const rows = await database.query(
+    `SELECT a.view_name AS name FROM timescaledb_information.continuous_aggregates a
+      WHERE a.view_schema = current_schema() AND a.view_name = ANY($1) AND NOT EXISTS (
+        SELECT FROM timescaledb_information.jobs j WHERE j.proc_name = 'policy_refresh_continuous_aggregate'
+           AND (j.hypertable_schema, j.hypertable_name) IN ((a.view_schema, a.view_name),
+             (a.materialization_hypertable_schema, a.materialization_hypertable_name))) ORDER BY 1`,
+    [DAILY_AGGREGATE_NAMES],
+  );
+  return rows.length > 0
+    ? wrong(
+        "policies",
+        `no policy refreshes ${rows.map(({ name }) => name).join(" and ")}`,
+        "run `hes migrate`, which makes it",
+      )
+    : ok("days", "older ones are made, and policies refresh the last ones");
+}
+
 /** A run that isn't over yet counts as failed in job_stats. */
 async function inspectJobs(database: Database): Promise<Finding[]> {
   const rows = await database.query(
@@ -69,14 +102,31 @@ async function inspectJobs(database: Database): Promise<Finding[]> {
        FROM timescaledb_information.jobs j LEFT JOIN timescaledb_information.job_stats s USING (job_id)
       WHERE j.job_id >= 1000 ORDER BY 1`,
   );
-  const findings = rows
-    .filter(({ scheduled, failed }) => failed || !scheduled)
-    .map(({ id, name, table, scheduled, error }) =>
-      wrong(
-        "jobs",
-        `job ${id} (${name} of ${table ?? "the database"}) ${scheduled ? `failed: ${error ?? "see the server's log"}` : "is switched off"}`,
-        scheduled ? `mend the cause, then CALL run_job(${id})` : `SELECT alter_job(${id}, scheduled => true)`,
-      ),
+  const named = ({ id, name, table }: QueryRow) => `job ${id} (${name} of ${table ?? "the database"})`;
+  const off = rows
+    .filter(({ scheduled }) => !scheduled)
+    .map((job) =>
+      wrong("jobs", `${named(job)} is switched off`, `SELECT alter_job(${job["id"]}, scheduled => true)`),
     );
+  // One cause makes many fail.
+  const failures = new Map<string, QueryRow[]>();
+  for (const job of rows.filter(({ scheduled, failed }) => scheduled && failed)) {
+    const error = job["error"] ?? "see the server's log";
+    failures.set(error, [...(failures.get(error) ?? []), job]);
+  }
+  const failed = [...failures].map(([error, jobs]) =>
+    wrong("jobs", `${jobs.map(named).join(", ")} failed: ${error}`, whatToDo(error, jobs)),
+  );
+  const findings = [...off, ...failed];
   return findings.length > 0 ? findings : [ok("jobs", `none of ${rows.length} failed at its last run`)];
+}
+
+/** TimescaleDB 2.28.3 on PostgreSQL 15.20, in every job. */
+const PORTAL_FAULT = /cannot drop portal/;
+
+function whatToDo(error: string, jobs: readonly QueryRow[]): string {
+  if (PORTAL_FAULT.test(error)) {
+    return "the work is done, but tried again ever less often: this TimescaleDB doesn't go with this minor version of PostgreSQL; update either";
+  }
+  return `mend the cause, then ${jobs.map(({ id }) => `CALL run_job(${id})`).join("; ")}`;
 }

@@ -112,12 +112,22 @@ async function bringCatalogue(database: Database, catalogue: Catalogue | null | 
 
 /** Names of migrations that this program knows and the database lacks; `migrate` would apply them. */
 export async function pendingMigrations(database: Database): Promise<string[]> {
+  const names = new Set(await appliedMigrations(database));
+  return (await readMigrations()).filter(({ name }) => !names.has(name)).map(({ name }) => name);
+}
+
+/** Names of migrations that the database has and this program doesn't know: a newer version made them. */
+export async function unknownMigrations(database: Database): Promise<string[]> {
+  const known = new Set((await readMigrations()).map(({ name }) => name));
+  return (await appliedMigrations(database)).filter((name) => !known.has(name));
+}
+
+async function appliedMigrations(database: Database): Promise<string[]> {
   const [found] = await database.query("SELECT to_regclass($1) AS table", [
     `${quoteIdentifier(database.schema)}.schema_migrations`,
   ]);
   const applied = found?.["table"] ? await database.query("SELECT name FROM schema_migrations") : [];
-  const names = new Set(applied.map((row: QueryRow) => row["name"] as string));
-  return (await readMigrations()).filter(({ name }) => !names.has(name)).map(({ name }) => name);
+  return applied.map((row: QueryRow) => row["name"] as string);
 }
 
 async function applyAll(

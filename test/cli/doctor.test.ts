@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -5,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/run.ts";
 import type { Finding } from "../../src/finding.ts";
+import { openDatabase } from "../../src/storage/database.ts";
 import { inspectDatabase } from "../../src/storage/inspect-database.ts";
 import { inspectMeters } from "../../src/storage/inspect-meters.ts";
 import { inspectTimescale } from "../../src/storage/inspect-timescale.ts";
@@ -77,6 +79,35 @@ describe("hes doctor", () => {
     expect(code).toBe(69);
     expect(stdout).toMatch(/^WRONG database .*127\.0\.0\.1:1.*\n +→ start it/m);
     expect(stdout).toMatch(/^ok +disk/m);
+  });
+
+  it("tells a user and a database that the server doesn't know from one that is away", async () => {
+    const stranger = new URL(test.url);
+    stranger.username = "nobody";
+    const { stdout } = await doctor(settings(stranger.href));
+    expect(stdout).toMatch(/^WRONG database .*nobody.*\n +→ set the user and the password/m);
+    const other = await doctor(settings(`${test.url}_gone`));
+    expect(other.stdout).toMatch(/^WRONG database .*does not exist.*\n +→ make it \(CREATE DATABASE\)/m);
+  });
+
+  it("names every other thing to listen on that can't be had, and brokers that are away", async () => {
+    const udp = createSocket("udp4");
+    await new Promise<void>((resolve) => udp.bind(0, "127.0.0.1", resolve));
+    const http = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+    await new Promise((resolve) => http.once("listening", resolve));
+    const ports = { udp: udp.address().port, http: (http.address() as { port: number }).port };
+    const { code, stdout } = await doctor(
+      `[database]\nurl = "${test.url}"\n[http]\nlisten = "127.0.0.1:${ports.http}"\n` +
+        `[listen]\ntcp = []\nudp = ["127.0.0.1:${ports.udp}"]\nserial = [{ path = "/dev/none" }]\n` +
+        `[durable_log]\nkind = "jetstream"\n[jetstream]\nservers = ["nats://127.0.0.1:1"]\n`,
+    );
+    udp.close();
+    http.close();
+    expect(code).toBe(69);
+    expect(stdout).toMatch(new RegExp(`^WRONG ports .*udp.*${ports.udp}.*\\n.*set listen.udp`, "m"));
+    expect(stdout).toMatch(new RegExp(`^WRONG ports .*${ports.http}.*\\n.*set http.listen`, "m"));
+    expect(stdout).toMatch(/^WRONG ports .*\/dev\/none isn't there/m);
+    expect(stdout).toMatch(/^WRONG jetstream .*127\.0\.0\.1:1/m);
   });
 
   it("names the port that another program has", async () => {
@@ -202,9 +233,80 @@ describe("inside the database", () => {
   });
 });
 
+describe("inside a database that somebody changed", () => {
+  let own: TestDatabase;
+  beforeAll(async () => {
+    own = await createTestDatabase();
+  });
+  afterAll(() => own.drop());
+
+  it("it goes on behind a table that is locked, without waiting for it", async () => {
+    const impatient = openDatabase({ url: own.url, schema: "hes", poolMax: 1, lockTimeoutMs: 50 });
+    await own.database.transaction(async (client) => {
+      await client.query("LOCK TABLE daily_load_changes IN ACCESS EXCLUSIVE MODE");
+      const findings = await inspectDatabase(impatient, expected);
+      expect(find(findings, /can't be looked at: .*lock timeout/)).toMatchObject([
+        { area: "days", level: "wrong", todo: expect.stringContaining("pg_locks") },
+      ]);
+      expect(find(findings, /made ahead/)).toHaveLength(1);
+    });
+    await impatient.close();
+  });
+
+  it("it notices partitions that end within a day", async () => {
+    await own.database.query(
+      `DO $$ DECLARE c regclass; BEGIN FOR c IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'raw_frames'::regclass
+         LOOP EXECUTE format('DROP TABLE %s', c); END LOOP;
+         EXECUTE format('CREATE TABLE last_frames PARTITION OF raw_frames FOR VALUES FROM (%L) TO (%L)',
+           now() - interval '1 day', now() + interval '12 hours'); END $$`,
+    );
+    const findings = await inspectDatabase(own.database, expected);
+    expect(find(findings, /end within a day: raw_frames$/)).toMatchObject([
+      { area: "partitions", level: "wrong" },
+    ]);
+  });
+
+  it("it notices an extension that was dropped, and a database of a newer version", async () => {
+    await own.database.query("UPDATE schema_migrations SET engine = 'timescaledb'");
+    const dropped = await inspectDatabase(own.database, expected);
+    expect(find(dropped, /made with TimescaleDB, and the extension isn't/)).toMatchObject([
+      { area: "capabilities", level: "wrong" },
+    ]);
+    await own.database.query(
+      "INSERT INTO schema_migrations SELECT '9999_later.sql', checksum, engine FROM schema_migrations LIMIT 1",
+    );
+    const newer = await inspectDatabase(own.database, expected);
+    expect(newer.at(-1)).toMatchObject({
+      area: "migrations",
+      level: "wrong",
+      what: expect.stringContaining("9999_later.sql"),
+    });
+  });
+
+  it("it says what it may not look at", async () => {
+    const role = `low_${Date.now()}`;
+    await own.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'low'`);
+    const url = new URL(own.url);
+    url.username = role;
+    url.password = "low";
+    const low = openDatabase({ url: url.href, schema: "hes", poolMax: 1 });
+    const findings = await inspectDatabase(low, expected);
+    await low.close();
+    await own.database.query(`DROP ROLE ${role}`);
+    expect(findings.at(-1)).toMatchObject({
+      area: "migrations",
+      level: "wrong",
+      todo: expect.stringContaining("rights"),
+    });
+  });
+});
+
 describe.skipIf(!TIMESCALEDB.available)("on TimescaleDB", () => {
   it("it reports chunks and policies, and notices a missing one and a job that failed or is switched off", async () => {
-    const one = await createEngineDatabase(TIMESCALEDB, { migration: { timeZone: "Asia/Kolkata" } });
+    const one = await createEngineDatabase(TIMESCALEDB, {
+      jobs: true,
+      migration: { timeZone: "Asia/Kolkata" },
+    });
     const { database } = one;
     try {
       const well = await inspectTimescale(database);
@@ -217,6 +319,7 @@ describe.skipIf(!TIMESCALEDB.available)("on TimescaleDB", () => {
       );
       await database.query(`SELECT alter_job(${job!["id"]}, scheduled => false)`);
       await database.query("CALL remove_columnstore_policy('voltage_measurements')");
+      await database.query("SELECT remove_continuous_aggregate_policy('daily_energy')");
       await database.query(
         "CREATE PROCEDURE broken(job_id int, config jsonb) LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'on purpose'; END $$",
       );
@@ -233,6 +336,7 @@ describe.skipIf(!TIMESCALEDB.available)("on TimescaleDB", () => {
           // Others may have failed as well: TimescaleDB 2.28.3's own jobs do on PostgreSQL 15.20.
           expect.arrayContaining([
             "missing: voltage_measurements (columnstore)",
+            "no policy refreshes daily_energy",
             expect.stringMatching(`job ${job!["id"]} .*power_readings.* is switched off`),
             expect.stringMatching(`job ${own!["id"]} .*failed: `),
           ]),

@@ -12,6 +12,7 @@ import { unmadeAggregates } from "../../src/storage/timescale-daily.ts";
 import { keepUp } from "../../src/storage/upkeep.ts";
 import {
   createEngineDatabase,
+  createExtension,
   type EngineDatabase,
   TIMESCALEDB,
   TIMESCALEDB_APACHE,
@@ -103,7 +104,7 @@ describe.skipIf(!TIMESCALEDB.available)("adopting, broken off while the days are
         await commit(rows(MIDNIGHT - 90 * DAY, MIDNIGHT + 4 * DAY));
         const days = async () => (await contents())["daily_load_profile"];
         const before = await days();
-        await database.query("CREATE EXTENSION timescaledb");
+        await createExtension(database);
         const cut = adoptTimescale(database, {
           timeZone: ZONE,
           onProgress: ({ step }) => {
@@ -171,7 +172,7 @@ describe.each([
       await expect(adoptTimescale(database, { timeZone: ZONE })).rejects.toThrow(
         /CREATE EXTENSION timescaledb/,
       );
-      await database.query("CREATE EXTENSION timescaledb");
+      await createExtension(database);
       expect((await migrate(database, { timeZone: ZONE })).engine).toBe("postgresql");
     });
 

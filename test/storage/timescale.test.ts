@@ -61,6 +61,24 @@ const dayOf = async (from: number) =>
       [meter, from + HOUR, ZONE],
     )
   )[0];
+interface PlanNode {
+  readonly "Relation Name"?: string;
+  readonly "Actual Rows": number;
+  readonly "Actual Loops": number;
+  readonly Plans?: readonly PlanNode[];
+}
+/** Rows that a plan took out of these relations. */
+const rawRowsRead = (node: PlanNode, relations: ReadonlySet<string>): number =>
+  (relations.has(node["Relation Name"] ?? "") ? node["Actual Rows"] * node["Actual Loops"] : 0) +
+  (node.Plans ?? []).reduce((sum, child) => sum + rawRowsRead(child, relations), 0);
+const rawChunks = async () =>
+  new Set(
+    (
+      await database.query(
+        "SELECT chunk_name AS name FROM timescaledb_information.chunks WHERE hypertable_name IN ('energy_measurements', 'voltage_measurements')",
+      )
+    ).map(({ name }) => name as string),
+  );
 const policies = (retentionDays: Record<string, number>, partitionDays = 7, compressAfterDays = 14) =>
   applyStoragePolicies(database, { retentionDays, partitionDays, compressAfterDays });
 const jobs = async () =>
@@ -283,6 +301,31 @@ describe.skipIf(!TIMESCALEDB.available)("on TimescaleDB", () => {
       "SELECT count(*) AS n FROM voltage_measurements WHERE source = 'single'",
     );
     expect(found?.["n"]).toBe(1);
+  });
+});
+
+describe.skipIf(!TIMESCALEDB.available)("a question about a day", () => {
+  beforeAll(() => open(TIMESCALEDB), 120_000);
+  afterAll(() => made.drop());
+
+  it("reads no raw rows for days that are made, and those of one day for a day that isn't", async () => {
+    const day = async (from: number) => {
+      const [plan] = await database.query(
+        `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM daily_load_profile
+          WHERE day = (to_timestamp($1::float8 / 1000) AT TIME ZONE '${ZONE}')::date`,
+        [from + HOUR],
+      );
+      return rawRowsRead(plan!["QUERY PLAN"][0].Plan, await rawChunks());
+    };
+    const [old, recent] = [MIDNIGHT - 200 * DAY, MIDNIGHT + 3 * DAY];
+    await commit(...blocks(old, 1), ...blocks(recent, 1));
+    // Nothing is made yet.
+    expect(await day(old)).toBe(48);
+    await refresh();
+    expect(await day(old)).toBe(0);
+    expect(await day(recent)).toBe(48);
+    expect(await dayOf(old)).toMatchObject({ blocks_present: 48 });
+    expect(await dayOf(recent)).toMatchObject({ blocks_present: 48 });
   });
 });
 

@@ -49,10 +49,13 @@ export interface EngineDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database of this engine; `empty`: without the migrations; `extension: false`: without TimescaleDB in it. */
+/**
+ * A migrated database of this engine; `empty`: without the migrations; `extension: false`: without TimescaleDB in it;
+ * `jobs`: its policies run by themselves, where a test otherwise runs them when it wants to.
+ */
 export async function createEngineDatabase(
   engine: Engine,
-  options: { empty?: boolean; extension?: boolean; migration?: MigrationOptions } = {},
+  options: { empty?: boolean; extension?: boolean; jobs?: boolean; migration?: MigrationOptions } = {},
 ): Promise<EngineDatabase> {
   if (!engine.timescale) {
     const { database, url, drop } = await createTestDatabase({ empty: options.empty ?? false });
@@ -65,7 +68,7 @@ export async function createEngineDatabase(
   await admin.query(`CREATE DATABASE ${name} TEMPLATE template0`);
   const url = urlOfDatabase(engine.serverUrl, name);
   const database = openDatabase({ url, schema: "hes" });
-  if (options.extension !== false) await database.query("CREATE EXTENSION timescaledb");
+  if (options.extension !== false) await createExtension(database, options.jobs);
   const report = options.empty ? null : await migrate(database, options.migration ?? {});
   return {
     database,
@@ -77,4 +80,10 @@ export async function createEngineDatabase(
       await admin.close();
     },
   };
+}
+
+/** TimescaleDB without its scheduler, unless `jobs`. */
+export async function createExtension(database: Database, jobs = false): Promise<void> {
+  await database.query("CREATE EXTENSION timescaledb");
+  if (!jobs) await database.query("SELECT _timescaledb_functions.stop_background_workers()");
 }

@@ -8,15 +8,18 @@ import { type Finding, note, ok, wrong } from "../../finding.ts";
 import { createLog } from "../../log.ts";
 import type { Config } from "../../settings.ts";
 import type { Database } from "../../storage/database.ts";
-import { inspectDatabase } from "../../storage/inspect-database.ts";
+import { inspectDatabase, isMigrated } from "../../storage/inspect-database.ts";
 import { findReach, inspectMeters } from "../../storage/inspect-meters.ts";
 import { inspectTimescale } from "../../storage/inspect-timescale.ts";
-import { pendingMigrations } from "../../storage/migrate.ts";
+import { howToReach, inspect } from "../../storage/inspection.ts";
 import { dialTcp } from "../../transports/tcp-dialler.ts";
 import type { Program } from "../program.ts";
-import { askDaemon, checkDirectory, checkKek, checkPorts } from "./local-checks.ts";
+import { checkBrokers, checkPorts } from "./listening-checks.ts";
+import { askDaemon, checkDirectory, checkKek } from "./local-checks.ts";
 
 const DIAL_MS = 10_000;
+/** A table that somebody has locked isn't waited for. */
+const PATIENCE = { statementTimeoutMs: 20_000, lockTimeoutMs: 2_000 };
 
 export function doctorCommand(program: Program): Command {
   return new Command("doctor")
@@ -46,6 +49,7 @@ async function lookAround(config: Config): Promise<Finding[]> {
     ok("configuration", "every setting can be used"),
     daemon ?? note("daemon", `none answers on ${config.http.listen || "HTTP, which is switched off"}`),
     ...(await checkPorts(config, daemon !== null)),
+    ...(await checkBrokers(config)),
     ...checkDirectory("data_dir", config.dataDir),
     ...(config.spool.dir.startsWith(config.dataDir) ? [] : checkDirectory("spool.dir", config.spool.dir)),
     checkKek(config),
@@ -56,15 +60,14 @@ async function lookInside(config: Config, meter: string | undefined): Promise<Fi
   const log = createLog({ ...config.log, level: "error" });
   let opened: Awaited<ReturnType<typeof openConfiguredDatabase>>;
   try {
-    opened = await openConfiguredDatabase(config, { log, use: "keys", poolMax: 2 });
+    opened = await openConfiguredDatabase(config, {
+      log,
+      use: "keys",
+      poolMax: 2,
+      patience: PATIENCE,
+    });
   } catch (error) {
-    return [
-      wrong(
-        "database",
-        (error as Error).message,
-        "start it, and look at database.url, its password and the network in between",
-      ),
-    ];
+    return [wrong("database", (error as Error).message, howToReach((error as Error).cause))];
   }
   try {
     return await inspectAll(config, opened.database, meter);
@@ -77,12 +80,14 @@ async function inspectAll(config: Config, database: Database, meter: string | un
   const { poolMax } = config.database;
   const expected = { timeZone: config.time.zone, poolMax, now: Date.now };
   const findings = await inspectDatabase(database, expected);
-  if ((await pendingMigrations(database)).length > 0) return findings;
+  if (!isMigrated(findings)) return findings;
   return [
     ...findings,
-    ...(await inspectTimescale(database)),
-    ...(await inspectKeyring(config, database)),
-    ...(meter === undefined ? [] : await reach(database, meter)),
+    ...(await inspect([
+      ["chunks", () => inspectTimescale(database)],
+      ["keys", () => inspectKeyring(config, database)],
+      ...(meter === undefined ? [] : [["meter", () => reach(database, meter)] as const]),
+    ])),
   ];
 }
 

@@ -4,8 +4,6 @@ import { type Finding, note, ok, wrong } from "../../finding.ts";
 import { whoReads } from "../../keys/kek-file.ts";
 import type { Config } from "../../settings.ts";
 import { parseSocketAddress } from "../../transports/address.ts";
-import { TransportError } from "../../transports/errors.ts";
-import { TcpListener } from "../../transports/tcp-listener.ts";
 
 const GIB = 2 ** 30;
 /** Free space under which the embedded database or the spool will soon be full. */
@@ -18,11 +16,19 @@ function existing(path: string): string {
   for (let at = path; ; at = dirname(at)) if (existsSync(at) || at === dirname(at)) return at;
 }
 
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function checkDirectory(name: string, path: string): Finding[] {
   const at = existing(path);
-  try {
-    accessSync(at, constants.W_OK);
-  } catch {
+  const { bavail, blocks, bsize } = statfsSync(at);
+  if (!isWritable(at) || blocks === 0) {
     return [
       wrong(
         "disk",
@@ -31,7 +37,6 @@ export function checkDirectory(name: string, path: string): Finding[] {
       ),
     ];
   }
-  const { bavail, blocks, bsize } = statfsSync(at);
   const [free, share] = [bavail * bsize, bavail / blocks];
   const what = `${name} ${path} has ${(free / GIB).toFixed(1)} GiB free (${Math.round(share * 100)} %)`;
   const below = (limit: { share: number; octets: number }) => share < limit.share || free < limit.octets;
@@ -80,37 +85,5 @@ export async function askDaemon(config: Config): Promise<Finding | null> {
     return report.status === "ready" ? ok("daemon", what) : wrong("daemon", what, "its log says why");
   } catch {
     return null;
-  }
-}
-
-/** Whether the addresses that meters connect to can be listened on. With a daemon running they are its own. */
-export async function checkPorts(config: Config, running: boolean): Promise<Finding[]> {
-  return Promise.all(config.listen.tcp.map((address) => checkPort(address, running)));
-}
-
-async function checkPort(address: string, running: boolean): Promise<Finding> {
-  try {
-    const listener = await TcpListener.listen({
-      address: parseSocketAddress(address),
-      connections: { open: 0, max: 0 },
-      onConnection: (connection) => connection.destroy(),
-      onError: () => undefined,
-    });
-    await listener.close();
-    return running
-      ? wrong(
-          "ports",
-          `the daemon runs and doesn't listen on ${address}`,
-          "it was started with another configuration: start it again",
-        )
-      : ok("ports", `${address} is free`);
-  } catch (error) {
-    if (!(error instanceof TransportError)) throw error;
-    if (running && error.code === "EADDRINUSE") return ok("ports", `the daemon listens on ${address}`);
-    return wrong(
-      "ports",
-      error.message,
-      "stop the other program, or set listen.tcp (and http.listen, where a daemon runs already)",
-    );
   }
 }
