@@ -18,6 +18,8 @@ export interface MappedPush {
 const EARLIEST_MS = Date.UTC(2005, 0, 1);
 /** A clock may run ahead; a year it does not. */
 const AHEAD_MAX_MS = 366 * 86_400_000;
+/** Before this there was no daemon: a machine that says so has not got the time yet, and nothing can be said of a meter's by it. */
+const OWN_CLOCK_UNSET_MS = Date.UTC(2026, 0, 1);
 
 /**
  * Rows of tables from the rows of a push. Nothing in them is a view of the body.
@@ -137,7 +139,8 @@ function timeInParts(
 const UNSPECIFIED_DEVIATION = Buffer.from([0x80, 0x00, 0xff]);
 
 function plausible(time: RowTime, how: PushOrigin): RowTime {
-  if (time.ms >= EARLIEST_MS && time.ms <= how.receivedAtMs + AHEAD_MAX_MS) return time;
+  const isAhead = how.receivedAtMs >= OWN_CLOCK_UNSET_MS && time.ms > how.receivedAtMs + AHEAD_MAX_MS;
+  if (time.ms >= EARLIEST_MS && !isAhead) return time;
   const text = `captured at ${new Date(time.ms).toISOString()}: the meter's clock is wrong`;
   throw new UnmappableError("time_implausible", text);
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { type Envelope, notification, protectionKeys, seal } from "../../simulator/envelope.ts";
 import { importCsv, keysCsv, type MeterPlan, planMeter } from "../../simulator/identity.ts";
@@ -6,14 +5,12 @@ import { SimulatedMeter } from "../../simulator/meter.ts";
 import { loadModels, type Model } from "../../simulator/model.ts";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { eventually } from "../support/daemon.ts";
+import { digestOf, type LineKind, type PushLine, pushLine } from "./push-lines.ts";
 
 /** Bit 30 of the long invoke id: a confirmation is asked for. */
 const CONFIRMED = 0x4000_0000;
 const WRAPPER_OCTETS = 8;
-/** Wrapper header and data-notification-confirm without a time. */
-const CONFIRM_OCTETS = 14;
 const INSTANT_SECONDS = 60;
-const DIGEST_OCTETS = 16;
 /** After a connection broke or could not be made. */
 const REDIAL_MS = 50;
 
@@ -30,6 +27,8 @@ export interface FleetOptions {
   readonly meters: number;
   readonly pushesPerMeter: number;
   readonly seed: number;
+  /** "wrapper" where nothing is said. */
+  readonly line?: LineKind;
   /** Of all meters together; null: each sends the next push when the last one is confirmed. */
   readonly ratePerSecond: number | null;
   readonly onConfirmed: (confirmed: Confirmed) => void;
@@ -40,7 +39,12 @@ export interface FleetOptions {
   /** Whether it dials again for that. */
   readonly dialsAgain?: boolean;
   /** Where the line is cut when push number `push` of all, of so many octets, is sent for the first time: after how many, and how. */
-  readonly cut?: (push: number, octets: number) => { readonly at: number; readonly reset: boolean } | null;
+  readonly cut?: (push: number, octets: number) => Cut | null;
+}
+
+interface Cut {
+  readonly at: number;
+  readonly reset: boolean;
 }
 
 /**
@@ -135,9 +139,10 @@ class ConfirmingMeter {
   private readonly plan: MeterPlan;
   private readonly device: SimulatedMeter;
   private counter = 0;
-  private frame: Buffer | null = null;
+  /** What waits for its confirmation. */
+  private apdu: Buffer | null = null;
+  private readonly line: PushLine;
   private firstSentAt = 0;
-  private received: Buffer = Buffer.alloc(0);
   private socket: Socket | null = null;
   private timer: NodeJS.Timeout | null = null;
   private repeat: NodeJS.Timeout | null = null;
@@ -145,11 +150,13 @@ class ConfirmingMeter {
   private resolve: () => void = () => undefined;
   private stopped = false;
   private finishing = false;
-  private cut: { readonly at: number; readonly reset: boolean } | null = null;
+  /** Of a push that became due while there was no connection. */
+  private cutAt: ((octets: number) => Cut | null) | undefined;
 
   constructor(plan: MeterPlan, model: Model, startMs: number, around: Around) {
     this.around = around;
     this.plan = plan;
+    this.line = pushLine(around.line ?? "wrapper");
     const schedule = {
       instantSeconds: INSTANT_SECONDS,
       blockPushSeconds: null,
@@ -184,7 +191,7 @@ class ConfirmingMeter {
 
   finish(): void {
     this.finishing = true;
-    if (this.frame === null) this.stop();
+    if (this.apdu === null) this.stop();
   }
 
   private next(): void {
@@ -201,37 +208,36 @@ class ConfirmingMeter {
   private push(): void {
     this.counter++;
     const body = this.instantBody();
-    const apdu = notification(body, this.counter, null, this.plan.style.time, { invokeBits: CONFIRMED });
-    this.frame = seal(this.envelope, apdu, this.counter);
-    const digest = createHash("sha256").update(this.frame.subarray(WRAPPER_OCTETS)).digest("hex");
-    const push = this.around.made(digest.slice(0, 2 * DIGEST_OCTETS));
-    this.around.onSent?.(this.frame);
+    const invokeBits = this.line.asks ? CONFIRMED : 0;
+    const clear = notification(body, this.counter, null, this.plan.style.time, { invokeBits });
+    const frame = seal(this.envelope, clear, this.counter);
+    this.apdu = frame.subarray(WRAPPER_OCTETS);
+    const push = this.around.made(digestOf(this.apdu));
+    this.around.onSent?.(frame);
     this.firstSentAt = performance.now();
-    this.cut = this.around.cut?.(push, this.frame.length) ?? null;
-    this.send();
+    this.send((octets) => this.around.cut?.(push, octets) ?? null);
   }
 
   private instantBody(): Buffer {
     for (;;) for (const push of this.device.next()) if (push.kind === "instant") return push.body;
   }
 
-  private send(): void {
-    if (this.frame === null || this.socket === null || this.socket.connecting) return;
-    if (this.cut !== null) {
-      this.sendInPart(this.frame, this.socket, this.cut);
+  /** `cutAt` of the first time. */
+  private send(cutAt: (octets: number) => Cut | null = () => null): void {
+    if (this.apdu === null) return;
+    if (this.socket === null || this.socket.connecting) {
+      this.cutAt = cutAt;
       return;
     }
-    this.socket.write(this.frame);
+    const frame = this.line.write(this.apdu, this.counter);
+    const cut = cutAt(frame.length);
+    if (cut !== null) {
+      sendInPart(frame, this.socket, cut);
+      return;
+    }
+    this.socket.write(frame);
     if (this.repeat !== null) clearTimeout(this.repeat);
     this.repeat = setTimeout(() => this.sendAgain(), this.around.repeatMs);
-  }
-
-  private sendInPart(frame: Buffer, socket: Socket, { at, reset }: { at: number; reset: boolean }): void {
-    this.cut = null;
-    socket.write(frame.subarray(0, at), () => {
-      if (reset) socket.resetAndDestroy();
-      else socket.destroySoon();
-    });
   }
 
   private sendAgain(): void {
@@ -246,11 +252,13 @@ class ConfirmingMeter {
     if (this.stopped) return;
     const socket = connect({ port: this.around.port(), host: "127.0.0.1", noDelay: true });
     this.socket = socket;
-    this.received = Buffer.alloc(0);
+    this.line.dialled();
     socket.on("error", () => undefined);
     socket.on("connect", () => {
-      if (this.frame !== null) this.around.repeated();
-      this.send();
+      if (this.apdu !== null) this.around.repeated();
+      const { cutAt } = this;
+      this.cutAt = undefined;
+      this.send(cutAt);
     });
     socket.on("data", (octets) => this.read(octets));
     socket.on("close", () => {
@@ -260,20 +268,20 @@ class ConfirmingMeter {
   }
 
   private read(octets: Buffer): void {
-    this.received = Buffer.concat([this.received, octets]);
-    while (this.received.length >= CONFIRM_OCTETS) {
-      const counter = this.received.readUInt32BE(WRAPPER_OCTETS + 1) & 0xff_ffff;
-      if (this.received[WRAPPER_OCTETS] !== 0x10)
-        throw new Error(`no confirmation: ${this.received.toString("hex")}`);
-      this.received = this.received.subarray(CONFIRM_OCTETS);
-      // One that was acknowledged twice, because it was sent twice, is no news.
-      if (this.frame === null || counter !== this.counter) continue;
-      const at = performance.now();
-      this.frame = null;
-      if (this.repeat !== null) clearTimeout(this.repeat);
-      const systemTitle = this.plan.systemTitle.toString("hex");
-      this.around.confirmed({ systemTitle, counter, latencyMs: at - this.firstSentAt, at });
-      this.next();
-    }
+    if (!this.line.isConfirmed(octets) || this.apdu === null) return;
+    const at = performance.now();
+    this.apdu = null;
+    if (this.repeat !== null) clearTimeout(this.repeat);
+    const systemTitle = this.plan.systemTitle.toString("hex");
+    const { counter } = this;
+    this.around.confirmed({ systemTitle, counter, latencyMs: at - this.firstSentAt, at });
+    this.next();
   }
+}
+
+function sendInPart(frame: Buffer, socket: Socket, { at, reset }: Cut): void {
+  socket.write(frame.subarray(0, at), () => {
+    if (reset) socket.resetAndDestroy();
+    else socket.destroySoon();
+  });
 }

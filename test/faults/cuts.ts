@@ -1,6 +1,7 @@
 import { ConfirmingMeters } from "./confirming-meters.ts";
 import { exactly, type Figure } from "./figures.ts";
 import { Installation } from "./installation.ts";
+import type { LineKind } from "./push-lines.ts";
 import { tally } from "./tally.ts";
 
 export interface CutOptions {
@@ -10,21 +11,31 @@ export interface CutOptions {
   readonly rounds: number;
 }
 
-/** More than any frame of these meters has. */
+/** More than any push of these meters has on its line. */
 const OCTETS_MAX = 420;
+const LINES: readonly LineKind[] = ["wrapper", "blocks", "hdlc"];
 
 /**
- * Each push is sent up to an octet and the line is cut there, closed in one case and reset in the next; then it is sent whole. The octets are
- * all that a frame has, and one more: where the confirmation is what is lost.
+ * Each push is sent up to an octet and the line is cut there, closed in one case and reset in the next; then it is sent whole: in one piece with a
+ * wrapper's header, in the blocks of a general block transfer, and in the segments of HDLC. The octets are all that a push has on its line, and
+ * one more: where the confirmation is what is lost.
  */
 export async function cuts(options: CutOptions): Promise<Figure[]> {
-  const { meters: count, seed, rounds } = options;
+  const figures: Figure[] = [];
+  for (const line of LINES) {
+    for (const figure of await cutsOf(line, options))
+      figures.push({ ...figure, name: `${line}: ${figure.name}` });
+  }
+  return figures;
+}
+
+async function cutsOf(line: LineKind, { meters: count, seed, rounds }: CutOptions): Promise<Figure[]> {
   const installation = await Installation.make();
   const cutAt = new Set<number>();
   let longest = 0;
   try {
     const meters: ConfirmingMeters = new ConfirmingMeters({
-      ...{ meters: count, pushesPerMeter: Math.ceil((rounds * (OCTETS_MAX + 1)) / count), seed },
+      ...{ line, meters: count, pushesPerMeter: Math.ceil((rounds * (OCTETS_MAX + 1)) / count), seed },
       ...{ ratePerSecond: null, repeatMs: 10_000, onConfirmed: () => undefined },
       cut: (push, octets) => {
         longest = Math.max(longest, octets);
@@ -45,7 +56,7 @@ export async function cuts(options: CutOptions): Promise<Figure[]> {
       "malformed",
     );
     return [
-      { name: "longest frame", value: longest, unit: "octets" },
+      { name: "longest push", value: longest, unit: "octets" },
       exactly("octets after which a line was cut", cutAt.size, longest + 1),
       exactly("confirmed", confirmed, meters.sent.size),
       { name: "beginnings of frames told as malformed", value: refused },

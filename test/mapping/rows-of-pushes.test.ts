@@ -38,6 +38,17 @@ const rowOf = (rows: readonly Row[], table: string) => rows.find((row) => row.ta
 const DAILY = "0207 0a03414243 0906 0006190900ff 090c 07ea0a06ff00000000800000";
 const MIDNIGHT = Date.UTC(2026, 9, 5, 18, 30);
 
+describe("a capture in a time to come", () => {
+  const values = `${DAILY} 06000003e8 060000044c 0600000002 0600000003`;
+
+  it("is implausible, unless our own clock was never set: then the meter's is the only one that knows", () => {
+    const { rows } = map(values, SCALERS, Date.UTC(1970, 0, 1));
+    expect(cell(rowOf(rows, "energy_measurements"), "time")).toBe(MIDNIGHT);
+    const inYears = values.replace("07ea", "07ef");
+    expect(() => map(inYears, SCALERS)).toThrow(/the meter's clock is wrong/);
+  });
+});
+
 describe("scalers", () => {
   it("are the meter type's: raw × 10^scaler, kVAh as thousands of VAh", () => {
     const { rows, valueCount } = map(`${DAILY} 06000003e8 060000044c 0600000002 0600000003`);
