@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { loadConfig, processEnvironment } from "../config.ts";
 import { startDaemon } from "../daemon.ts";
+import { setEngineFlags } from "../engine-flags.ts";
 import { EXIT } from "../exit.ts";
-import { inlineMore } from "../inlining.ts";
 import { createLog, type Log } from "../log.ts";
 import { serviceManager } from "../systemd.ts";
 import type { Program } from "./program.ts";
@@ -17,7 +17,7 @@ export function serveCommand(program: Program): Command {
       const { config } = loadConfig(program.configFile());
       const log = createLog(config.log);
       endOnFault(log);
-      inlineMore();
+      setEngineFlags();
       const signals = watchSignals((signal) =>
         log.warn({ signal }, "ending at once; what isn't stored was not acknowledged"),
       );

@@ -98,11 +98,12 @@ export class Metrics {
   /** What the ingest reports to. */
   observer(): IngestObserver {
     const rows = byLabel((table) => this.rows.labels({ table }));
+    const frames = byLabel((framing) => this.frames.labels({ framing }));
     const pushes = byLabel<PushVerdict>((verdict) => this.pushes.labels({ verdict }));
     return {
       connectionOpened: () => this.connectionsOpen.inc(),
       connectionClosed: () => this.connectionsOpen.dec(),
-      frameReceived: (framing) => this.frames.inc({ framing }),
+      frameReceived: (framing) => frames(framing).inc(),
       pushDone: (verdict) => pushes(verdict).inc(),
       refused: (reason) => this.refused.inc({ reason }),
       discarded: (octets) => this.discarded.inc(octets),

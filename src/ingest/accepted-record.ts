@@ -29,8 +29,11 @@ const AT_METER = 10;
 const SHORT_MAX = 0xff;
 const LONG_MAX = 0xffff;
 
+/** Used again for each record: room for all but the longest APDUs. */
+const writer = new Writer(4_096);
+
 export function writeAcceptedRecord({ arrival, meterId, protection, counter, setAside }: Acceptance): Buffer {
-  const writer = new Writer(arrival.apdu.length + 160);
+  writer.truncate(0);
   const { behindGateway } = arrival;
   writer.unsigned8(VERSION);
   writer.unsigned8(
@@ -41,33 +44,35 @@ export function writeAcceptedRecord({ arrival, meterId, protection, counter, set
       (behindGateway === undefined ? 0 : BY_GATEWAY),
   );
   writer.float64(arrival.receivedAtMs);
-  writeShort(writer, meterId);
+  writeShort(meterId);
   writer.unsigned16(arrival.clientSap);
   writer.unsigned16(arrival.serverSap);
-  writeShort(writer, arrival.framing);
-  writeShort(writer, arrival.peer);
+  writeShort(arrival.framing);
+  writeShort(arrival.peer);
   if (protection !== null) {
     writer.unsigned32(protection.keyId);
-    writeShort(writer, protection.systemTitle);
+    writeShort(protection.systemTitle);
     writer.unsigned8(protection.control);
     writer.unsigned32(protection.counter);
     writer.octets(protection.digest);
   }
   if (setAside !== null) {
-    writeShort(writer, setAside.reason);
+    writeShort(setAside.reason);
     const text = Buffer.from(setAside.text).subarray(0, LONG_MAX);
     writer.unsigned16(text.length);
     writer.octets(text);
   }
-  if (behindGateway !== undefined) writeShort(writer, behindGateway);
+  if (behindGateway !== undefined) writeShort(behindGateway);
   writer.octets(arrival.apdu);
   return writer.finish();
 }
 
-function writeShort(writer: Writer, text: string): void {
-  const octets = Buffer.from(text).subarray(0, SHORT_MAX);
-  writer.unsigned8(octets.length);
-  writer.octets(octets);
+function writeShort(text: string): void {
+  const at = writer.length;
+  writer.unsigned8(0);
+  const octets = writer.text(text);
+  if (octets > SHORT_MAX) writer.truncate(at + 1 + SHORT_MAX);
+  writer.patch8(at, Math.min(octets, SHORT_MAX));
 }
 
 /** Throws DecodeError for what no version of this daemon has written. */

@@ -26,17 +26,17 @@ export interface Arrival {
 /** An APDU as it came out of its framing, just now. */
 export function arrivalOf(
   { framing, apdu, gateway, sourceAddress, destinationAddress }: ReceivedApdu,
-  how: Pick<Arrival, "peer" | "receivedAtMs" | "lastMeter">,
+  { peer, receivedAtMs, lastMeter }: Pick<Arrival, "peer" | "receivedAtMs" | "lastMeter">,
 ): Arrival {
-  return {
-    ...{
-      framing,
-      apdu,
-      clientSap: destinationAddress,
-      serverSap: sourceAddress,
-      counterRule: "live",
-      ...how,
-    },
-    ...(gateway === undefined ? {} : { behindGateway: gatewayName(gateway) }),
+  const arrival: Arrival = {
+    framing,
+    apdu,
+    clientSap: destinationAddress,
+    serverSap: sourceAddress,
+    peer,
+    receivedAtMs,
+    lastMeter,
+    counterRule: "live",
   };
+  return gateway === undefined ? arrival : { ...arrival, behindGateway: gatewayName(gateway) };
 }

@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { inlineMore } from "../../src/inlining.ts";
+import { setEngineFlags } from "../../src/engine-flags.ts";
 import { benchDecoding } from "./decode.ts";
 import { benchFleetMemory } from "./fleet-memory.ts";
 import { benchGrowth } from "./growth.ts";
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
     oneOf("a bench", part, known),
   );
   // As the daemon does.
-  inlineMore();
+  setEngineFlags();
   for (const part of known) if (parts.includes(part)) await benches[part]();
 }
 

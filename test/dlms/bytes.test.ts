@@ -71,4 +71,32 @@ describe("the writer", () => {
       ),
     );
   });
+
+  it.each([
+    ["", ""],
+    ["wrapper", "77726170706572"],
+    ["10.0.0.7", "31302e302e302e37"],
+    ["Zähler", "5ac3a4686c6572"],
+    ["a".repeat(41), "61".repeat(41)],
+    ["€".repeat(41), "e282ac".repeat(41)],
+  ])("writes %j as UTF-8", (text, hex) => {
+    const writer = new Writer(1);
+    writer.unsigned8(0);
+    expect(writer.text(text)).toBe(hex.length / 2);
+    writer.unsigned8(0xff);
+    expect(toHex(writer.finish())).toBe(`00${hex}ff`);
+  });
+
+  it("forgets what is behind a length, and gives out octets of its own", () => {
+    const writer = new Writer(1);
+    writer.octets(parseHex("010203"));
+    const first = writer.finish();
+    writer.truncate(1);
+    writer.unsigned8(9);
+    writer.patch8(0, 8);
+    expect(toHex(writer.finish())).toBe("0809");
+    expect(toHex(first)).toBe("010203");
+    writer.truncate(7);
+    expect(writer.length).toBe(2);
+  });
 });

@@ -44,6 +44,15 @@ describe("what a record says of its counter", () => {
     expect(readLoggedFrame(octets)).toEqual(loggedFrame(readAcceptedRecord(octets)));
   });
 
+  it("cuts a text that its length can't say, and keeps what follows", () => {
+    const peer = "fe80::1%".padEnd(300, "e");
+    const long = { ...acceptance, arrival: { ...arrival, peer } };
+    const { arrival: read, protection: guard } = readAcceptedRecord(writeAcceptedRecord(long));
+    expect(read.peer).toBe(peer.slice(0, 255));
+    expect(guard).toEqual(protection);
+    expect(read.apdu).toEqual(arrival.apdu);
+  });
+
   it("stands where the layout says, and is a copy", () => {
     const octets = writeAcceptedRecord(acceptance);
     const frame = readLoggedFrame(octets)!;

@@ -1,3 +1,19 @@
+/** Of one UTF-16 code unit. */
+const UTF8_OCTETS_MAX = 3;
+/** Shorter texts are written faster here than by a call into the runtime. */
+const SHORT_TEXT_MAX = 40;
+
+/** False where the text is long, or not all ASCII. */
+function asciiInto(buffer: Buffer, text: string, at: number): boolean {
+  if (text.length > SHORT_TEXT_MAX) return false;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return false;
+    buffer[at + index] = code;
+  }
+  return true;
+}
+
 /** Writes big-endian numbers and runs of octets into a buffer that grows. Values out of range are cut to their width. */
 export class Writer {
   #buffer: Buffer;
@@ -84,8 +100,28 @@ export class Writer {
     this.#buffer.set(octets, at);
   }
 
+  /** A text as UTF-8; returns how many octets that were. */
+  text(text: string): number {
+    const start = this.#claim(text.length * UTF8_OCTETS_MAX);
+    const octets = asciiInto(this.#buffer, text, start) ? text.length : this.#buffer.write(text, start);
+    this.#length = start + octets;
+    return octets;
+  }
+
+  /** Sets one octet that was written before. */
+  patch8(at: number, value: number): void {
+    this.#buffer[at] = value;
+  }
+
+  /** Forgets what was written behind the first `length` octets, and keeps the room. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
   /** What was written, as a buffer of its own. The writer may be used on. */
   finish(): Buffer {
-    return Buffer.from(this.#buffer.subarray(0, this.#length));
+    const octets = Buffer.allocUnsafe(this.#length);
+    this.#buffer.copy(octets, 0, 0, this.#length);
+    return octets;
   }
 }
