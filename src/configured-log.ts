@@ -52,6 +52,8 @@ async function openConfiguredJetStream(config: Config, observer: LogObserver): P
   try {
     const durableLog = await openJetStreamLog({
       ...{ access, layout: { prefix, partitions, replicas, bytesMax }, clock: SYSTEM_CLOCK, observer },
+      // So that there is time for COMMIT where the log doesn't take a record.
+      appendMs: config.limits.durableMs / 2,
       daemon: randomUUID(),
     });
     return { durableLog, logged: loggedInto(snapshot), snapshot, counterLog: null, release };

@@ -152,9 +152,15 @@ class Directory implements CachedMeterDirectory {
 
   private peek(by: By, value: string): MeterRecord | null | undefined {
     const name = `${by}|${value}`;
-    const record = this.found.get(name);
+    const record = this.found.get(name) ?? (by === "id" ? this.foundOtherwise(value) : undefined);
     if (record) return record;
     return this.unknown.get(name) ? null : undefined;
+  }
+
+  /** What came in under its system title is drained under its id. */
+  private foundOtherwise(meterId: string): MeterRecord | undefined {
+    for (const name of this.namesOf.get(meterId) ?? []) return this.found.get(name);
+    return undefined;
   }
 
   private find(by: By, value: string): Promise<MeterRecord | null> {

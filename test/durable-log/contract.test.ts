@@ -60,7 +60,7 @@ const jetStream: Kind = {
     return {
       open: (bytesMax = 1 << 24) =>
         openJetStreamLog({
-          ...{ access, layout: { prefix, partitions: 3, replicas: 1, bytesMax }, timing },
+          ...{ access, layout: { prefix, partitions: 3, replicas: 1, bytesMax }, timing, appendMs: 5_000 },
           ...{ daemon: randomUUID(), clock: SYSTEM_CLOCK, observer },
         }),
     };

@@ -46,7 +46,7 @@ describe.skipIf(!hasNatsServer())("several daemons on one log in JetStream", () 
         ...{ tlsCaFile: "", tlsCertFile: "", tlsKeyFile: "" },
       },
       layout: { prefix, partitions, replicas: 3, bytesMax: 1 << 26 },
-      ...{ daemon: randomUUID(), clock: SYSTEM_CLOCK, timing },
+      ...{ daemon: randomUUID(), clock: SYSTEM_CLOCK, timing, appendMs: 5_000 },
       observer: { problem: (text: string) => void problems.push(text), synced: () => undefined },
     });
 

@@ -191,6 +191,8 @@ describe("the directory", () => {
     expect([twins, nat]).toEqual([null, null]);
     expect(meter?.keys[0]?.key.export().toString("hex")).toBe(GUEK.toLowerCase());
     expect(directory.peekBySystemTitle("4142430000000001")).toBe(meter);
+    // Not asked for by its id, and known by it: so the log is drained without another look-up.
+    expect(directory.peekById(meter!.id)).toBeDefined();
 
     await importText(["M1,D1,,,encrypted,,,,,"]);
     const changed = await untilNot(meter, () => directory.bySystemTitle("4142430000000001"));

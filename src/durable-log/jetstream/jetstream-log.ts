@@ -2,6 +2,7 @@ import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jets
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "../../clock.ts";
 import type { AppendOutcome, DurableLog, LogEntry, LogObserver, LogState } from "../durable-log.ts";
+import { Breaker } from "./breaker.ts";
 import { type BrokerAccess, BrokerError, CONNECT_MS, connectBrokers, textOf } from "./connection.ts";
 import { type Layout, partitionOf, prepareLayout, streamOf, subjectOf } from "./layout.ts";
 import { Partition } from "./partition.ts";
@@ -14,13 +15,11 @@ export interface JetStreamLogOptions {
   readonly daemon: string;
   readonly clock: Clock;
   readonly observer: LogObserver;
+  /** Time in which a record must be with a majority of the brokers, ms; after it the record may be there or not. */
+  readonly appendMs: number;
   readonly timing?: ReaderTiming;
 }
 
-/** Time in which a record must be with a majority of the brokers; after it the record may be there or not. */
-const APPEND_MS = 2_000;
-/** After a record could not be appended, others are refused at once for so long. */
-const REST_MS = 500;
 /** How often the brokers are asked how much they hold. */
 const LOOK_MS = 1_000;
 
@@ -57,7 +56,7 @@ class JetStreamLog implements DurableLog {
   private readonly appending = new Set<Promise<void>>();
   /** What is wrong, by what it is about. */
   private readonly troubles = new Map<string, string>();
-  private restUntil = Number.NEGATIVE_INFINITY;
+  private readonly breakers: readonly Breaker[];
   private held = { records: 0, bytes: 0 };
   private cancelLook: () => void = () => undefined;
   private wake: () => void = () => undefined;
@@ -75,7 +74,8 @@ class JetStreamLog implements DurableLog {
     this.options = options;
     this.connection = connection;
     this.manager = manager;
-    this.js = jetstream(connection, { timeout: APPEND_MS });
+    this.js = jetstream(connection, { timeout: options.appendMs });
+    this.breakers = Array.from({ length: layout.partitions }, () => new Breaker(clock));
     const hooks = {
       taken: (partition: number) => this.begin(partition),
       lost: (partition: number) => void this.end(partition, 0),
@@ -89,12 +89,13 @@ class JetStreamLog implements DurableLog {
   }
 
   append(payload: Buffer, meterId: string, settled: (outcome: AppendOutcome) => void): void {
-    const refusal = this.refusal(payload);
+    const partition = partitionOf(meterId, this.options.layout);
+    const refusal = this.refusal(payload, partition);
     if (refusal !== null) {
       this.options.clock.soon(() => settled({ kind: "refused", ...refusal }));
       return;
     }
-    const appended = this.publish(payload, partitionOf(meterId, this.options.layout)).then(settled);
+    const appended = this.publish(payload, partition).then(settled);
     this.appending.add(appended);
     void appended.finally(() => this.appending.delete(appended));
   }
@@ -131,30 +132,43 @@ class JetStreamLog implements DurableLog {
     await this.connection.close();
   }
 
-  private refusal({ length }: Buffer): { reason: "failed" | "closed"; text: string } | null {
+  private refusal(
+    { length }: Buffer,
+    partition: number,
+  ): { reason: "failed" | "closed"; text: string } | null {
     if (this.closed) return { reason: "closed", text: "the durable log is closed" };
     const payloadMax = this.connection.info?.max_payload ?? 1 << 20;
     if (length > payloadMax) return { reason: "failed", text: `a record of ${length} octets` };
-    const trouble = this.troubles.get("appending");
-    const isResting = this.options.clock.monotonic() < this.restUntil;
-    return trouble !== undefined && isResting ? { reason: "failed", text: trouble } : null;
+    const text = this.breakers[partition]!.refusal();
+    return text === null ? null : { reason: "failed", text };
   }
 
   private async publish(payload: Buffer, partition: number): Promise<AppendOutcome> {
     const { layout, clock, observer } = this.options;
     const started = clock.monotonic();
+    const breaker = this.breakers[partition]!;
     try {
       const { seq } = await this.js.publish(subjectOf(layout, partition), payload);
-      this.note("appending", null);
+      this.taken(breaker);
       observer.synced(1, (clock.monotonic() - started) / 1_000);
       return { kind: "durable", position: seq * layout.partitions + partition };
     } catch (error) {
       const text = `${streamOf(layout, partition)} takes nothing: ${textOf(error)}`;
-      if (/maximum (bytes|messages)/.test(text)) return { kind: "refused", reason: "full", text };
-      this.restUntil = clock.monotonic() + REST_MS;
+      if (/maximum (bytes|messages)/.test(text)) {
+        this.taken(breaker);
+        return { kind: "refused", reason: "full", text };
+      }
+      breaker.failed(text);
       this.note("appending", text, error);
       return { kind: "refused", reason: "failed", text };
     }
+  }
+
+  /** A stream has answered. */
+  private taken(breaker: Breaker): void {
+    breaker.succeeded();
+    if (this.troubles.has("appending") && !this.breakers.some(({ isOpen }) => isOpen))
+      this.note("appending", null);
   }
 
   /** Told once, until it is over (null). */
@@ -201,8 +215,9 @@ class JetStreamLog implements DurableLog {
   private async watchConnection(): Promise<void> {
     for await (const status of this.connection.status()) {
       if (status.type === "disconnect" && !this.closed) {
-        this.restUntil = this.options.clock.monotonic() + REST_MS;
-        this.note("appending", `the connection to ${status.server} was lost`, new Error("disconnected"));
+        const text = `the connection to ${status.server} was lost`;
+        for (const breaker of this.breakers) breaker.failed(text);
+        this.note("appending", text, new Error("disconnected"));
       }
     }
   }

@@ -43,9 +43,11 @@ export async function prepareLayout(
   manager: JetStreamManager,
   layout: Layout,
 ): Promise<KV> {
-  for (let partition = 0; partition < layout.partitions; partition++) {
-    await whileElecting(() => prepareStream(manager, layout, partition));
-  }
+  const partitions = Array.from({ length: layout.partitions }, (_, partition) => partition);
+  // All at once: while one of them waits for a leader, the others needn't.
+  await Promise.all(
+    partitions.map((partition) => whileElecting(() => prepareStream(manager, layout, partition))),
+  );
   const bucket = `${layout.prefix}_READERS`;
   try {
     const how = { replicas: layout.replicas, history: 1, ttl: READERS_KEPT_MS };
