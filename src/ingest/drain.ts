@@ -44,6 +44,9 @@ export interface DrainParts {
   readonly released: () => void;
 }
 
+/** Of the event loop, after a turn in which pushes were mapped. */
+const ROUNDS_OF_METERS = 8;
+
 /** Meters whose epochs are remembered. */
 const EPOCHS_MAX = 100_000;
 
@@ -209,8 +212,15 @@ export class Drain {
     this.cold -= mapping.length;
     this.parts.batcher.isBacklog = this.cold >= this.limits.readMax;
     for (const [index, mapped] of pushes.entries()) if (mapped !== null) this.store(entries[index]!, mapped);
+    if (mapping.length > 0) await this.meters();
+  }
+
+  /** Meters first: in each round of the event loop one that calls is accepted, and what the others have sent is read. */
+  private async meters(): Promise<void> {
     const { clock } = this.parts.patience;
-    if (mapping.length > 0) await new Promise<void>((resolve) => clock.soon(resolve));
+    for (let round = 0; round < ROUNDS_OF_METERS; round++) {
+      await new Promise<void>((resolve) => clock.soon(resolve));
+    }
   }
 
   private async roomInMemory(): Promise<void> {

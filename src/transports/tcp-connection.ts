@@ -39,6 +39,8 @@ export class TcpConnection implements ByteConnection {
 
   onData(listener: (chunk: Buffer) => void): void {
     this.#socket.on("data", listener);
+    // A listener hands it over paused.
+    this.#socket.resume();
   }
 
   onClose(listener: (error: TransportError | null) => void): void {

@@ -7,6 +7,7 @@ import { TransportError, transportError } from "./errors.ts";
 import { awaitProxyHeader } from "./proxied-socket.ts";
 import type { ProxiedPeer } from "./proxy-header.ts";
 import { TcpConnection } from "./tcp-connection.ts";
+import { LINE_LIMITS, type LineLimits, WaitingLine } from "./waiting-line.ts";
 
 /** Thousands of meters may call in the same second, after a power cut or at midnight. */
 const BACKLOG = 4_096;
@@ -39,6 +40,8 @@ export interface TcpListenerOptions {
   readonly onError: (error: TransportError) => void;
   /** Idle time after which the operating system asks whether the peer is still there. */
   readonly keepAliveMs?: number;
+  /** Of those who call at the same time. */
+  readonly line?: LineLimits;
 }
 
 /** Accepts TCP connections. On "::" it serves IPv4 too, and IPv4 only where the machine has no IPv6. */
@@ -48,11 +51,13 @@ export class TcpListener {
   readonly #open = new Set<TcpConnection>();
   /** Connections whose header hasn't come yet. */
   readonly #unread = new Set<Socket>();
+  readonly #line: WaitingLine<Socket>;
   #closed: Promise<unknown> | null = null;
 
   private constructor(options: TcpListenerOptions) {
     this.#options = options;
-    this.#server = createServer((socket) => this.#accept(socket));
+    this.#line = new WaitingLine((socket) => this.#letIn(socket), options.line ?? LINE_LIMITS);
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 
   /** @throws TransportError where the address can't be listened on */
@@ -88,6 +93,7 @@ export class TcpListener {
   /** Accepts no more connections, sends what was written on the open ones and closes them. */
   async close(): Promise<void> {
     this.stopAccepting();
+    this.#line.end();
     for (const socket of this.#unread) socket.destroy();
     for (const connection of this.#open) connection.close();
     await this.#closed;
@@ -101,7 +107,7 @@ export class TcpListener {
   }
 
   #accept(socket: Socket): void {
-    const { connections, onRefused, proxies } = this.#options;
+    const { connections, onRefused } = this.#options;
     const from = socket.remoteAddress;
     if (connections.open >= connections.max || from === undefined) {
       discard(socket);
@@ -112,8 +118,19 @@ export class TcpListener {
     socket.once("close", () => {
       connections.open -= 1;
     });
-    if (proxies?.addresses.has(from)) this.#readHeader(socket, normalisedAddress(from), proxies);
-    else this.#connect(socket, null);
+    // What breaks before it is let in closes the socket, which is all that there is to know.
+    socket.on("error", () => {});
+    this.#line.add(socket);
+  }
+
+  #letIn(socket: Socket): void {
+    const { proxies } = this.#options;
+    const from = socket.remoteAddress;
+    if (from !== undefined && proxies?.addresses.has(from)) {
+      this.#readHeader(socket, normalisedAddress(from), proxies);
+    } else {
+      this.#connect(socket, null);
+    }
   }
 
   #readHeader(socket: Socket, from: string, { headerMs, onRefused }: TrustedProxies): void {
