@@ -68,6 +68,7 @@ async function start(
 ): Promise<Daemon> {
   const health = new Health();
   const metrics = new Metrics();
+  metrics.limitsAre(config.limits);
   health.set("database", "starting");
   let look = () => {};
   const base = await openDaemonDatabase(config, log, () => look());

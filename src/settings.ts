@@ -279,7 +279,8 @@ export const OWN_SETTINGS = {
   ),
 };
 
-const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** `frame_ms` of `frameMs`, as it stands in the configuration. */
+export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** `limits.connections_max` → `connectionsMax`; the part after the last dot in the case of TypeScript. */
 export const camel = (name: string): string =>

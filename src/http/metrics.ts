@@ -1,8 +1,10 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { IngestObserver, PushVerdict } from "../ingest/observer.ts";
+import type { Limits } from "../limits.ts";
 import { POLL_RESULTS } from "../polling/retry.ts";
 import { REFUSAL_REASONS } from "../refusal.ts";
+import { snake } from "../settings.ts";
 import { TimescaleMetrics } from "./timescale-metrics.ts";
 
 const PUSH_VERDICTS: readonly PushVerdict[] = [
@@ -39,6 +41,7 @@ export class Metrics {
   readonly gapsOpen: Gauge;
   readonly spoolSync: Histogram;
   readonly timescale = new TimescaleMetrics(this.registry);
+  readonly #limits: Gauge<"name">;
   /** What `hes_snapshot_meters` says. */
   snapshotMeters: () => number = () => 0;
   /** What `hes_spool_bytes` and `hes_spool_records` say. */
@@ -77,6 +80,12 @@ export class Metrics {
     this.databaseWrite = seconds("hes_db_write_seconds", "One batch, from BEGIN to COMMIT.");
     this.spoolSync = seconds("hes_spool_sync_seconds", "One group of records: written and synced.");
     this.#durableLogSize();
+    this.#limits = new Gauge({
+      name: "hes_limit",
+      help: "Limits as they are configured, limits.NAME; what exceeds one counts as hes_refused_total with reason limit, or waits.",
+      labelNames: ["name"],
+      registers,
+    });
     this.databaseUp = gauge("hes_database_up", "1 while PostgreSQL answers, else 0.");
     this.polls = counter("hes_polls_total", "Attempts to poll a meter, by what they came to.", "result");
     this.pollTime = seconds("hes_poll_seconds", "One attempt to poll a meter, to the COMMIT.", POLL_SECONDS);
@@ -113,6 +122,10 @@ export class Metrics {
       rowsStored: (table, count) => rows(table).inc(count),
       dbWriteSeconds: (seconds) => this.databaseWrite.observe(seconds),
     };
+  }
+
+  limitsAre(limits: Limits): void {
+    for (const [name, value] of Object.entries(limits)) this.#limits.set({ name: snake(name) }, value);
   }
 
   #durableLogSize(): void {

@@ -252,6 +252,8 @@ export class PushSession implements Followed, SendersLine {
       this.work();
     }
     if (this.paused || this.connection.transport === "serial") return;
-    if (this.silence.isTooLong(at, this.meter !== null, limits)) this.connection.close();
+    if (!this.silence.isTooLong(at, this.meter !== null, limits)) return;
+    if (!this.silence.anyFrame) this.refuse("limit", "no whole frame within limits.first_frame_ms");
+    this.connection.close();
   }
 }
