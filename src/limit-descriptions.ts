@@ -17,7 +17,8 @@ export const LIMIT_DESCRIPTIONS: Record<keyof Limits, string> = {
   pollElementsMax: "Elements of one polled result after compact-arrays are expanded.",
   pollBytesMax: "One polled result.",
   undurableConnectionBytesMax: "Received on one connection and not yet durable; reading pauses above it.",
-  undurableTotalBytesMax: "Received on all connections and not yet durable; reading pauses above it.",
+  undurableTotalBytesMax:
+    "Received on all connections and not yet durable; reading pauses above it, and who holds the most of frames that have begun and don't end is hung up on.",
   durableMs: "An accepted push must become durable within this time, or it is not acknowledged.",
   logLinesPerMinute: "Log lines about one source in a minute; the rest is counted and summed up.",
   quarantineFramesPerSource: "Frames of one source kept while its meter or key is unknown.",

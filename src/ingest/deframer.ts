@@ -159,6 +159,11 @@ export class StreamDeframer {
     return this.#pending.length > 0;
   }
 
+  /** Octets of memory that frames and APDUs take which have begun, about. */
+  get memoryBytes(): number {
+    return this.#pending.length + this.#segments.octets + this.#mbusSegments.memoryBytes;
+  }
+
   /** When `handleTimeout` wants to be called: a frame, or an APDU in segments, has begun. Null where nothing has. */
   deadline(): number | null {
     const all = [this.#segments.deadline(), this.#mbusSegments.deadline(), this.#frameDeadline()].filter(

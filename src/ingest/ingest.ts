@@ -25,6 +25,7 @@ import { type MappedPush, PushReceiver } from "./receive-push.ts";
 import { Refusals } from "./refusals.ts";
 import { refusalOf } from "./refused-error.ts";
 import type { Reread, StoredFrame } from "./replay.ts";
+import { boundUnfinished } from "./unfinished.ts";
 import { UnknownFrames } from "./unknown-frames.ts";
 
 /** How often timeouts are looked at, and sums and kept frames are written. */
@@ -297,6 +298,7 @@ class RunningIngest implements Ingest {
     // Behind the next reads: after a stall of this process what has arrived meanwhile comes first, and nobody is taken for silent.
     setImmediate(() => {
       for (const session of this.sessions) session.checkTime();
+      boundUnfinished(this.sessions, this.around.limits.undurableTotalBytesMax);
     });
     this.writing = this.writing.then(() => this.write());
   }

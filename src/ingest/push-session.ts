@@ -17,6 +17,7 @@ import type { ReceivedApdu } from "./received-apdu.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
 import { Silence } from "./silence.ts";
+import type { Holder } from "./unfinished.ts";
 
 /** What all sessions share. */
 export interface SessionSurroundings {
@@ -47,7 +48,7 @@ const WAITING_OCTETS_MAX = 16_384;
  * One connection: octets → frames → APDUs, each taken in before the next is looked at, so that a meter's order holds. What goes wrong on
  * it stays on it.
  */
-export class PushSession implements Followed, SendersLine {
+export class PushSession implements Followed, SendersLine, Holder {
   private readonly connection: ByteConnection;
   private readonly around: SessionSurroundings;
   private readonly deframer: StreamDeframer;
@@ -139,6 +140,21 @@ export class PushSession implements Followed, SendersLine {
 
   private get hasKept(): boolean {
     return this.waiting || !this.kept.isEmpty;
+  }
+
+  get isIdentified(): boolean {
+    return this.meter !== null;
+  }
+
+  get unfinishedBytes(): number {
+    // What is not read on, or waits for a look-up, or is on a line that can't be closed, isn't held against it.
+    if (this.isBehind || this.connection.closed || this.connection.transport === "serial") return 0;
+    return this.deframer.memoryBytes + this.blocks.memoryBytes;
+  }
+
+  hangUp(reason: "limit", text: string): void {
+    this.refuse(reason, text);
+    this.connection.close();
   }
 
   get isClosed(): boolean {
@@ -253,7 +269,7 @@ export class PushSession implements Followed, SendersLine {
     }
     if (this.paused || this.connection.transport === "serial") return;
     if (!this.silence.isTooLong(at, this.meter !== null, limits)) return;
-    if (!this.silence.anyFrame) this.refuse("limit", "no whole frame within limits.first_frame_ms");
-    this.connection.close();
+    if (this.silence.anyFrame) this.connection.close();
+    else this.hangUp("limit", "no whole frame within limits.first_frame_ms");
   }
 }

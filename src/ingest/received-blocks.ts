@@ -23,6 +23,13 @@ export class ReceivedBlocks {
     this.#limits = { bytesMax: limits.apduBytesMax, timeoutMs: limits.apduMs };
   }
 
+  /** Octets of memory that blocks take which wait for others, about. */
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const assembly of this.#assemblies.values()) bytes += assembly.memoryBytes;
+    return bytes;
+  }
+
   /** Whether blocks wait for others. */
   get unfinished(): boolean {
     for (const assembly of this.#assemblies.values()) if (assembly.deadline() !== null) return true;

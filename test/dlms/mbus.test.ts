@@ -81,6 +81,21 @@ describe("M-Bus segments", () => {
     expect(reassembly.deadline()).toBeNull();
   });
 
+  it("that are empty and never end are too many one day", () => {
+    const reassembly = new MbusReassembly({ apduOctetsMax: 262_144, apduMs: 60_000 });
+    const [empty] = frames(FIRST).map((frame) => ({ ...frame, data: Buffer.alloc(0) }));
+    let given = 0;
+    for (; given < 10_000; given++) {
+      const joined = reassembly.add({ ...empty!, segmentNumber: given & 0x0f }, 0);
+      if (joined.kind === "discarded") {
+        expect(joined.reason).toBe("limit");
+        break;
+      }
+    }
+    expect(given).toBe(4_096);
+    expect(reassembly.memoryBytes).toBe(0);
+  });
+
   it("that miss one, or never end, are given up with a reason", () => {
     const reassembly = new MbusReassembly(limits);
     const [first, last] = frames(Buffer.concat([FIRST, LAST]));

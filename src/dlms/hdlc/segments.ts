@@ -64,6 +64,11 @@ export class SegmentReassembly {
     return this.#continue(key, begun, frame, information, now);
   }
 
+  /** Octets of all unfinished sequences. */
+  get octets(): number {
+    return this.#octets;
+  }
+
   /** When the oldest unfinished sequence has to be given up; null where there is none. */
   deadline(): number | null {
     for (const { since } of this.#sequences.values()) return since + this.#apduMs;

@@ -11,6 +11,10 @@ export type MbusJoined =
     };
 
 const NEED_MORE = { kind: "need-more" } as const;
+/** Segments may be empty. One that is full holds about 240 octets. */
+const SEGMENTS_MAX = 4_096;
+/** What a segment costs besides its octets. */
+const SEGMENT_OVERHEAD_BYTES = 200;
 
 /**
  * Joins the segments of one APDU: CI 00, 01 … and the last one with bit 4. A segment that is not the expected one ends what has
@@ -41,12 +45,17 @@ export class MbusReassembly {
     this.#parts.push(Buffer.from(frame.data));
     this.#octets += frame.data.length;
     this.#lineOctets += frame.octets;
-    if (this.#octets > this.#apduOctetsMax)
+    if (this.#octets > this.#apduOctetsMax || this.#parts.length > SEGMENTS_MAX)
       return this.#drop("the segments are longer than the limit", "limit");
     if (!frame.finalSegment) return lost !== null && lost.count > 0 ? lost : NEED_MORE;
     const whole = { kind: "frame", apdu: Buffer.concat(this.#parts), octets: this.#lineOctets } as const;
     this.#clear();
     return whole;
+  }
+
+  /** Octets of memory that it takes, about. */
+  get memoryBytes(): number {
+    return this.#octets + this.#parts.length * SEGMENT_OVERHEAD_BYTES;
   }
 
   /** When `expire` wants to be called; null where no APDU has begun. */

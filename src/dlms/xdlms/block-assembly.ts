@@ -15,6 +15,8 @@ export type BlockOutcome =
 
 /** A transfer of more blocks than this is not meant to be put together; the format would allow 65,535. */
 const BLOCKS_MAX = 4_096;
+/** What a block costs besides its octets. */
+const BLOCK_OVERHEAD_BYTES = 200;
 
 /**
  * Puts the blocks of one unacknowledged general-block-transfer together. Over UI frames and pushes nothing can be asked
@@ -45,6 +47,11 @@ export class BlockAssembly {
   /** Octets collected. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Octets of memory that it takes, about: blocks may be as small as an octet. */
+  get memoryBytes(): number {
+    return this.#bytes + this.#blocks.length * BLOCK_OVERHEAD_BYTES;
   }
 
   /** When what has been collected is to be given up; null while nothing is. */
