@@ -209,5 +209,7 @@ async function inspectPartitions(database: Database): Promise<Finding[]> {
     ];
   }
   const total = rows.reduce((sum, { partitions }) => sum + partitions, 0);
-  return rows.length === 0 ? [] : [ok("partitions", `${total} of ${rows.length} tables, made ahead`)];
+  return rows.length === 0
+    ? []
+    : [ok("partitions", `${counted(total, "partition")} of ${counted(rows.length, "table")}, made ahead`)];
 }
