@@ -55,7 +55,7 @@ export function open(envelope: Buffer, binding: KeyBinding, keks: KekProvider): 
   const kek = keks.find(kekId);
   if (!kek) {
     throw new EnvelopeError(
-      `Key ${binding.keyId} was sealed with key-encryption key ${kekId}, which is not there any more: put it back behind the current one.`,
+      `Key ${binding.keyId} was sealed with key-encryption key ${kekId}, which is not there any more: put it back behind the current one (security.kek_file).`,
     );
   }
   const decipher = createDecipheriv("aes-256-gcm", kek.key, envelope.subarray(1 + KEK_ID, HEADER), {

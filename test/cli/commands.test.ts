@@ -3,6 +3,8 @@ import { commandsPage } from "../../src/cli/commands-page.ts";
 import { exitCodeOf, explain } from "../../src/cli/failure.ts";
 import { rootCommand, run } from "../../src/cli/run.ts";
 import { EXIT, UserError } from "../../src/exit.ts";
+import { EnvelopeError } from "../../src/keys/envelope.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
 
 async function hes(...argv: string[]) {
   let stdout = "";
@@ -73,6 +75,8 @@ describe("failures", () => {
     [Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:5432"), { code: "ECONNREFUSED" }), 69],
     [Object.assign(new Error("bind EADDRINUSE 0.0.0.0:4059"), { code: "EADDRINUSE" }), 69],
     [Object.assign(new Error("ENOENT: no such file, open 'meters.csv'"), { code: "ENOENT" }), 65],
+    [new StorageError("internal", "permission denied for table meter_keys", { sqlState: "42501" }), 78],
+    [new EnvelopeError("Key 5 was sealed with key-encryption key 00, which is not there any more"), 78],
     [new TypeError("x is not a function"), 70],
   ])("%s ends with %i", (error, code) => {
     expect(exitCodeOf(error)).toBe(code);

@@ -32,6 +32,16 @@ beforeAll(async () => {
   await test.database.query(
     "SELECT make_partition('push_history', '2001-01-01 00:00Z', '2001-01-08 00:00Z')",
   );
+  // Who writes what octets from the network have led to.
+  await test.database.query(
+    `CREATE TABLE wrote (what text, who text, PRIMARY KEY (what, who));
+     CREATE FUNCTION note_writer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = hes AS $$
+       BEGIN INSERT INTO wrote VALUES (TG_ARGV[0], session_user) ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+     CREATE TRIGGER note_writer AFTER INSERT OR UPDATE ON invocation_counters FOR EACH STATEMENT EXECUTE FUNCTION note_writer('counters');
+     CREATE TRIGGER note_writer AFTER INSERT ON quarantine FOR EACH STATEMENT EXECUTE FUNCTION note_writer('quarantine');
+     CREATE TRIGGER note_writer AFTER INSERT ON instant_profile FOR EACH STATEMENT EXECUTE FUNCTION note_writer('profiles');
+     CREATE TRIGGER note_writer AFTER INSERT ON event_logs FOR EACH STATEMENT EXECUTE FUNCTION note_writer('event_logs')`,
+  );
   cli = commandLine(urls.keys);
   daemon = await startDaemon();
 });
@@ -105,6 +115,50 @@ it("stores what a fleet with faults pushes, makes and drops partitions, polls, w
   daemon = await startDaemon();
   await done("the days are written", "EXISTS (SELECT FROM daily_load_profile)");
   expect(complaints()).toEqual([]);
+});
+
+it("writes what meters have sent by the login of pushes, and by no other", async () => {
+  const rows = await test.database.query(
+    "SELECT what, array_agg(who) AS who FROM wrote WHERE what <> 'event_logs' GROUP BY 1 ORDER BY 1",
+  );
+  const who = [`${test.name}_ingest`];
+  expect(rows).toEqual(["counters", "profiles", "quarantine"].map((what) => ({ what, who })));
+});
+
+it("lets a command do nothing with keys by the login of pushes, and says why", async () => {
+  const pushes = commandLine(urls.ingest, join(cli.folder, "data"));
+  const [meter] = await test.database.query("SELECT meter_number FROM public.meters ORDER BY 1 LIMIT 1");
+  const number = meter!["meter_number"] as string;
+  const before = await test.database.query("SELECT count(*), max(xmin::text) FROM meter_keys");
+  const commands = [
+    ["keys", "rekey"],
+    ["keys", "restart-counters", number, "--reason", "none"],
+    [
+      "keys",
+      "import",
+      pushes.file("keys.csv", `meter_number,client_sap,mechanism,secret\n${number},32,lls,text:12345678\n`),
+    ],
+    [
+      "meters",
+      "import",
+      pushes.file("meters.csv", `meter_number,meter_type,required_protection\n${number},D1,none\n`),
+    ],
+  ];
+  for (const argv of commands) {
+    const answer = await pushes.hes(...argv);
+    expect([argv, answer]).toMatchObject([
+      argv,
+      { code: 78, stderr: expect.stringMatching(/permission denied/) },
+    ]);
+    expect(answer.stderr).toContain("database.keys_url");
+    expect(answer.stderr).not.toMatch(/\n\s+at /);
+  }
+  // It sees no master key, and no secret of an association.
+  const rotated = await pushes.hes("keys", "rotate", number);
+  expect([rotated.code, rotated.stdout]).toEqual([69, expect.stringContaining("master key")]);
+  expect((await pushes.hes("read", number, "1.0.1.8.0.255")).code).not.toBe(0);
+  expect(await test.database.query("SELECT count(*), max(xmin::text) FROM meter_keys")).toEqual(before);
+  pushes.remove();
 });
 
 it("says who has to migrate where neither login owns the tables", async () => {
