@@ -656,6 +656,14 @@ describe("what a client does not put up with", () => {
       ),
       "hls_failed",
     ],
+    [
+      "a challenge of 65 octets",
+      AARE_HLS2.replace("6169", "61819A").replace(
+        "AA1280105365727665724368616C6C656E676531",
+        `AA438041${"53".repeat(65)}`,
+      ),
+      "hls_failed",
+    ],
     ["a tag that is not right", `${AARE_HLS2.slice(0, -2)}00`, "bad_tag"],
     [
       "an InitiateResponse in clear",

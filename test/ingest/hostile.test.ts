@@ -65,6 +65,15 @@ describe("counters", () => {
     });
   });
 
+  it("with a tag, a jump is the meter's own", async () => {
+    const around = new Surroundings([authenticated], { counterJumpMax: 1 });
+    around.counter = { high: 1, digests: [] };
+    await around.send(authenticated.hex);
+    expect(around.verdicts).toEqual(["applied"]);
+    const counter = Buffer.from(authenticated.hex, "hex").readUInt32BE(COUNTER);
+    expect(around.committed[0]!.counter).toMatchObject({ counter });
+  });
+
   it("a counter that stands still is taken where the meter may", async () => {
     const counter = Buffer.from(authenticated.hex, "hex").readUInt32BE(COUNTER);
     for (const [counterMayStandStill, verdict] of [
