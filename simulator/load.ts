@@ -83,6 +83,8 @@ export interface SendOptions {
   readonly concurrency?: number;
   /** How standing connections are made. */
   readonly dial?: Dial;
+  /** Told how many standing connections there are; the first push goes when it resolves. */
+  readonly dialled?: (connections: number) => Promise<void>;
 }
 
 export interface SendResult {
@@ -122,7 +124,7 @@ interface Lane {
 
 async function sendStanding(
   load: Load,
-  { target, ratePerSecond, dial = dialTarget }: SendOptions,
+  { target, ratePerSecond, dial = dialTarget, dialled }: SendOptions,
 ): Promise<SendResult> {
   let failures = 0;
   const lanes: Lane[] = [];
@@ -139,6 +141,7 @@ async function sendStanding(
     }
   });
   const connections = lanes.length;
+  await dialled?.(connections);
   const { start, allowed } = allowance(ratePerSecond);
   let sent = 0;
   let open = lanes;
@@ -165,6 +168,7 @@ async function sendStanding(
 
 async function sendOneEach(load: Load, options: SendOptions): Promise<SendResult> {
   const { target, ratePerSecond, concurrency = 64 } = options;
+  await options.dialled?.(0);
   const longest = Math.max(0, ...load.pushes.map(({ length }) => length));
   // All first pushes, then all second ones: a meter's own pushes are as far apart as can be, so none overtakes another.
   const order = Array.from({ length: longest }, (_, round) =>

@@ -25,10 +25,13 @@ export class Counters {
     this.patience = patience;
   }
 
+  /** undefined: not in memory, to be loaded. */
+  peek(name: CounterName): CounterState | undefined {
+    return this.states.get(keyOfCounter(name));
+  }
+
   *load(name: CounterName): Steps<CounterState> {
     const key = keyOfCounter(name);
-    const known = this.states.get(key);
-    if (known !== undefined) return known;
     const { keyId, systemTitle, clientSap } = name;
     const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
     const digests = stored.digests

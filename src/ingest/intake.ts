@@ -106,7 +106,8 @@ export class Intake {
       this.workingBytes -= costOf(arrival);
       if (held === null) done();
       else this.order.goOn(held, done);
-      if (this.working === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+      if (this.working === 0 && this.whenIdle.length > 0)
+        for (const resolve of this.whenIdle.splice(0)) resolve();
     };
     run(
       this.receive(arrival),

@@ -20,11 +20,9 @@ export class PushSender implements Sender {
 
   constructor(received: ReceivedApdu, line: SendersLine, patience: PushSender["patience"]) {
     const { framing, sourceAddress, destinationAddress, hdlc, gateway } = received;
-    this.by = {
-      ...{ framing, sourceAddress, destinationAddress },
-      ...(hdlc === undefined ? {} : { hdlc }),
-      ...(gateway === undefined ? {} : { gateway }),
-    };
+    const by = { framing, sourceAddress, destinationAddress };
+    const withHdlc = hdlc === undefined ? by : { ...by, hdlc };
+    this.by = gateway === undefined ? withHdlc : { ...withHdlc, gateway };
     this.line = line;
     this.patience = patience;
   }

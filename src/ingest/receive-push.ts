@@ -72,6 +72,8 @@ export class PushReceiver {
   private readonly with: IngestDependencies;
   private readonly finder: MeterFinder;
   private readonly patience: Patience;
+  /** For what may be mapped later: nothing is waited for. */
+  private readonly noPatience: Patience;
   private readonly limits: DataLimits;
   private lists: CaptureLists;
 
@@ -84,6 +86,7 @@ export class PushReceiver {
     this.counters = parts.counters;
     this.statusWords = parts.statusWords;
     this.patience = parts.patience;
+    this.noPatience = { ...parts.patience, none: true };
     this.limits = {
       depthMax: dependencies.limits.depthMax,
       elementsMax: dependencies.limits.pushElementsMax,
@@ -101,8 +104,8 @@ export class PushReceiver {
     const identifiers = opened.notification?.push.identifiers ?? [];
     const naming = yield* this.finder.naming(identifiers, opened.meter);
     refuseUnproven(opened, naming === "named");
-    const state =
-      opened.protection === null ? null : yield* this.counters.load(nameOf(opened.protection, arrival));
+    const name = opened.protection === null ? null : nameOf(opened.protection, arrival);
+    const state = name === null ? null : (this.counters.peek(name) ?? (yield* this.counters.load(name)));
     const plan = yield* this.planFor(opened, arrival, mapsAtOnce);
     if (plan === "again") return yield* this.receive(arrival, envelope, mapsAtOnce);
     const confirm = opened.notification?.confirm ?? null;
@@ -133,7 +136,7 @@ export class PushReceiver {
     mapsAtOnce?: () => boolean,
   ): Steps<MappingPlan | null | "later" | "again"> {
     if (mapsAtOnce?.() === false) return "later";
-    const patience = { ...this.patience, none: mapsAtOnce !== undefined };
+    const patience = mapsAtOnce === undefined ? this.patience : this.noPatience;
     const known = this.with.configuration();
     try {
       const plan = yield* preparePlan(opened, this.with, this.statusWords, patience);
@@ -282,13 +285,16 @@ export class PushReceiver {
 
   private *openCiphered(arrival: Arrival, envelope: Ciphered, depth: number): Steps<Opened> {
     const { systemTitle, header, content, additional } = envelope;
+    const named = systemTitle === null ? null : hexOfSpan(systemTitle);
     const meter =
-      systemTitle === null
+      named === null
         ? yield* this.finder.byConnection(arrival)
-        : (acceptedFor(arrival, hexOfSpan(systemTitle)) ??
-          (yield* this.finder.bySystemTitle(hexOfSpan(systemTitle))));
+        : (acceptedFor(arrival, named) ??
+          this.with.directory.peekBySystemTitle(named) ??
+          (yield* this.finder.bySystemTitle(named)));
     checkPolicy(meter, header.control);
     const title = systemTitle ?? spanOf(Buffer.from(meter.systemTitle ?? "", "hex"));
+    const originator = named ?? hexOfSpan(title);
     const keys = pairsFor(envelope.key, meter, arrival.clientSap);
     if (keys.length === 0) {
       const text = `${meter.meterNumber} has no ${nameOfKey(envelope)} for client ${arrival.clientSap}; import one with \`hes keys import\``;
@@ -299,7 +305,6 @@ export class PushReceiver {
       try {
         const { plaintext, control, counter, verified } = unprotectIn(content, title, key, additional);
         const digest = frameDigest(arrival.apdu);
-        const originator = hexOfSpan(title);
         const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
         const inside = isEnvelope(plaintext) ? openEnvelope(plaintext, this.limits) : null;
         if (inside?.kind === "ciphered") return yield* this.open(arrival, inside, depth + 1);

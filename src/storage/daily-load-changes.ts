@@ -35,17 +35,16 @@ export async function noteChangedDays(client: Client, rows: Iterable<Row>, timeZ
 export function changedDaysStatement(rows: Iterable<Row>, timeZone: string): string | null {
   const meters: string[] = [];
   const times: number[] = [];
-  const noted = new Map<string, Set<number>>();
+  /** The last quarter of each meter. One that comes again behind another is noted twice, and the statement takes it for one. */
+  const noted = new Map<string, number>();
   for (const row of rows) {
     if (!counts(row)) continue;
     const at = POSITIONS.get(row.table)!;
     // What is stamped 00:00 belongs to the day that ends then.
     const quarter = Math.floor((Number(row.cells[at.time]) - 1) / QUARTER_MS);
     const meter = String(row.cells[at.meter]);
-    const quarters = noted.get(meter);
-    if (quarters?.has(quarter)) continue;
-    if (quarters) quarters.add(quarter);
-    else noted.set(meter, new Set([quarter]));
+    if (noted.get(meter) === quarter) continue;
+    noted.set(meter, quarter);
     meters.push(meter);
     times.push(quarter * (QUARTER_MS / 1_000));
   }

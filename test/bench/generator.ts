@@ -18,8 +18,15 @@ export class Generator {
     return answer;
   }
 
-  async send(send: Omit<SendOptions, "dial">): Promise<{ result: SendResult; cpuSeconds: number }> {
-    const answer = await this.#order({ order: "send", send });
+  /** Makes the standing connections, if there are to be any; how many. */
+  async dial(send: Omit<SendOptions, "dial" | "dialled">): Promise<number> {
+    const answer = await this.#order({ order: "dial", send });
+    if (answer.answer !== "dialled") throw new Error(`the generator answered ${JSON.stringify(answer)}`);
+    return answer.connections;
+  }
+
+  async send(): Promise<{ result: SendResult; cpuSeconds: number }> {
+    const answer = await this.#order({ order: "send" });
     if (answer.answer !== "sent") throw new Error(`the generator answered ${JSON.stringify(answer)}`);
     return answer;
   }

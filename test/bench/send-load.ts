@@ -43,10 +43,11 @@ export async function sendLoad(
   const writes = observed(daemon.metrics.databaseWrite);
   const postmaster = await postmasterOf(database);
   const appliedBefore = await applied(database);
+  const { host, port } = daemon.listeners.tcp[0]!;
+  await accepted(daemon, await generator.dial({ target: { host, port }, ...send }));
   const before = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
   const start = performance.now();
-  const { host, port } = daemon.listeners.tcp[0]!;
-  const sent = await generator.send({ target: { host, port }, ...send });
+  const sent = await generator.send();
   while (committed.at.length < pushes && performance.now() - start < GIVE_UP_MS) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -76,6 +77,12 @@ export async function sendLoad(
     postgresCpuSeconds: after.postgres - before.postgres,
     generatorCpuSeconds: sent.cpuSeconds,
   };
+}
+
+/** Resolves when the daemon has taken up so many connections: to the generator they stand when the system has. */
+async function accepted(daemon: Daemon, connections: number): Promise<void> {
+  const open = async () => (await daemon.metrics.connectionsOpen.get()).values[0]?.value ?? 0;
+  while ((await open()) < connections) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 async function applied(database: Database): Promise<number> {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Load, prepareLoad, sendLoad } from "../../simulator/load.ts";
+import { dialTarget } from "../../simulator/uplink.ts";
 import { TcpListener } from "../../src/transports/tcp-listener.ts";
 
 const START = Date.UTC(2026, 9, 1);
@@ -91,6 +92,21 @@ describe("the load", () => {
       streams.map((s) => Buffer.concat(s)),
     ).values())
       expect(own.sort((a, b) => a - b)).toEqual(expected);
+  });
+
+  it("sends nothing over standing connections before it is told to", async () => {
+    const { target, streams, done } = await sink(load.octets);
+    let before = -1;
+    const dialled = async (connections: number) => {
+      expect(connections).toBe(5);
+      // What had been written would arrive while as many new connections are made.
+      const more = await Promise.all(Array.from({ length: 5 }, () => dialTarget(target)));
+      before = streams.flat().length;
+      for (const uplink of more) uplink.close();
+    };
+    await sendLoad(load, { target, connection: "standing", ratePerSecond: null, dialled });
+    await done;
+    expect(before).toBe(0);
   });
 
   it("keeps to a rate", async () => {
