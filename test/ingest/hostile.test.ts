@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it, vi } from "vitest";
+import { ciphered, notification, structure, u32, wrapped } from "../support/wire.ts";
 import { cell, heldBack, meterOf, type PushVector, Surroundings, vectorOf } from "./surroundings.ts";
 
 const encrypted = vectorOf("d1-instant-flat-e-wrapper-int");
@@ -142,6 +143,22 @@ describe("forged frames", () => {
     await around.send(authenticated.hex);
     expect(around.refused).toEqual(["identity_mismatch"]);
     expect(around.committed).toEqual([]);
+  });
+
+  it("without a tag, a body that decodes and says nothing of whose it is is no proof of the key: refused, and the meter goes on", async () => {
+    const { guek, gak, system_title: title } = encrypted.keys!;
+    const keys = {
+      systemTitle: Buffer.from(title, "hex"),
+      guek: Buffer.from(guek, "hex"),
+      gak: Buffer.from(gak, "hex"),
+    };
+    const around = new Surroundings([encrypted]);
+    // A structure of one number: an octet of a counter that was put forward gives such bodies, too, now and then.
+    const forged = ciphered(notification(1, structure(u32(1))), 0x20, 0xffff_0000, keys);
+    await around.send(wrapped(forged), encrypted.hex);
+    expect(around.refused).toEqual(["malformed"]);
+    expect(around.verdicts.filter((verdict) => verdict !== "refused")).toEqual(["applied"]);
+    expect(around.committed).toHaveLength(1);
   });
 
   it("without a tag, a body that names nobody known moves no counter", async () => {
