@@ -34,9 +34,9 @@ export async function followPolicies(database: Database, now: number): Promise<s
 /** Policies are their owner's: where the daemon's role is another one, `hes migrate` follows. */
 async function ownsTables(client: Client): Promise<boolean> {
   const { rows } = await client.query(
-    "SELECT pg_has_role(relowner, 'USAGE') AS owns FROM pg_class WHERE oid = 'public.meter_readings'::regclass",
+    "SELECT pg_has_role(relowner, 'USAGE') AS owns FROM pg_class WHERE oid = to_regclass('public.meter_readings')",
   );
-  return rows[0]!.owns as boolean;
+  return rows[0]?.owns === true;
 }
 
 const HYPERTABLES_AND_POLICIES = `
