@@ -91,20 +91,35 @@ export async function clustered(options: MachinesOptions): Promise<Figure[]> {
   }
 }
 
-/** Two daemons on one database, each with its own spool: they are killed in turn, and started again on what their disks hold. */
-export async function spools(options: MachinesOptions): Promise<Figure[]> {
+/**
+ * Two daemons on one database, each with its own spool: they are killed in turn, and started again on what their disks hold. Some of the times
+ * the database is killed, too, while one of them is down.
+ */
+export async function spools(
+  options: MachinesOptions & { readonly databaseKills: number },
+): Promise<Figure[]> {
+  const { losses, databaseKills } = options;
   let turn = 0;
-  return lost(options, {}, async (machines) => {
+  let killed = 0;
+  const figures = await lost(options, {}, async (machines, installation) => {
     const machine = machines[turn++ % 2]!;
     await machine.lose(false);
+    if (killed < Math.floor((turn * databaseKills) / losses)) {
+      killed++;
+      await installation.killDatabase();
+    }
     await machine.start();
   });
+  return [...figures, exactly("kill -9 of PostgreSQL", killed, databaseKills)];
 }
+
+/** Resolves when what was lost is there again. */
+type Loss = (machines: readonly Machine[], installation: Installation) => Promise<void>;
 
 async function lost(
   options: MachinesOptions,
   environment: Record<string, string>,
-  loss: (machines: readonly Machine[]) => Promise<void>,
+  loss: Loss,
 ): Promise<Figure[]> {
   const installation = await Installation.make();
   const names = ["one", "two"];
@@ -122,7 +137,7 @@ async function underLoad(
   installation: Installation,
   machines: readonly Machine[],
   { pushes, meters: meterCount, seed, losses }: MachinesOptions,
-  loss: (machines: readonly Machine[]) => Promise<void>,
+  loss: Loss,
 ): Promise<Figure[]> {
   const pushesPerMeter = Math.ceil(pushes / meterCount);
   const total = pushesPerMeter * meterCount;
@@ -137,7 +152,7 @@ async function underLoad(
       if (happened === losses || meters.confirmedCount < ((happened + 1) * total) / (losses + 2)) return;
       happened++;
       chain = chain
-        .then(() => loss(machines))
+        .then(() => loss(machines, installation))
         .catch((error: unknown) => {
           failed ??= error;
           meters.stop();

@@ -15,8 +15,9 @@ const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
              every fault of the disk ten times, more steps of the clock, every octet twenty times; and times are held to what is promised of
              them. Without it a few minutes in all, and times are only told
-  --pushes, --meters, --losses   of spools and jetstream: two daemons on one database of which one is killed in turn, and with JetStream loses its
-             disk together with one broker of three (nats-server on the PATH; skipped where it isn't)
+  --pushes, --meters, --losses   of spools and jetstream: two daemons on one database of which one is killed in turn, with spools now and then
+             together with PostgreSQL (--database-kills); with JetStream it loses its disk together with one broker of three (nats-server on the PATH;
+             skipped where it isn't)
   --pushes, --meters, --daemon-kills, --database-kills, --backend-kills   of kills
   --seconds, --rate                                                      of outage
   --meters, --rounds                                                     of disk and cuts
@@ -60,7 +61,12 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
       restartMs: long ? 2_000 : null,
       ...{ seed, random: randomOf(seed) },
     }),
-  spools: () => spools(machinesOptions()),
+  spools: () =>
+    spools({
+      ...machinesOptions(),
+      losses: count(values.losses, 2, 30),
+      databaseKills: count(values["database-kills"], 1, 10),
+    }),
   jetstream: async () =>
     hasNatsServer()
       ? clustered(machinesOptions())
