@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { acceleratedClock } from "../../simulator/clock.ts";
 import { DueQueue } from "../../simulator/due-queue.ts";
 import { Fleet } from "../../simulator/fleet.ts";
@@ -135,6 +135,8 @@ describe("a fleet", () => {
     });
     const { fleet, live } = fleetOf(target, { meters: 1 });
     live(START + 300_000);
+    // What breaks while it hangs up it would only call doubtful.
+    await vi.waitFor(() => expect(fleet.statistics.failures).toBe(1), { timeout: 20_000 });
     await fleet.stop();
     const counters = (await received(2)).map(({ counter }) => counter);
     expect(fleet.statistics.failures).toBe(1);
