@@ -99,7 +99,10 @@ describe("M-Bus segments", () => {
   it("that miss one, or never end, are given up with a reason", () => {
     const reassembly = new MbusReassembly(limits);
     const [first, last] = frames(Buffer.concat([FIRST, LAST]));
-    expect(reassembly.add(last!, 0)).toMatchObject({ kind: "discarded", reason: "malformed" });
+    // Its own 12 octets are lost, where nothing came before as well as behind what it doesn't follow.
+    expect(reassembly.add(last!, 0)).toMatchObject({ kind: "discarded", reason: "malformed", count: 12 });
+    reassembly.add(first!, 0);
+    expect(reassembly.add({ ...last!, segmentNumber: 2 }, 0)).toMatchObject({ kind: "discarded", count: 24 });
     expect(reassembly.add(first!, 0)).toEqual({ kind: "need-more" });
     expect(reassembly.add(first!, 5)).toMatchObject({ kind: "discarded", count: 12 });
     expect(reassembly.add(last!, 6)).toMatchObject({ kind: "frame", apdu: hex("0A 0B") });

@@ -40,7 +40,8 @@ export class MbusReassembly {
       return { kind: "frame", apdu: frame.data, octets: frame.octets };
     }
     const lost = frame.segmentNumber === expected ? null : this.#drop("an M-Bus segment is missing");
-    if (frame.segmentNumber !== 0 && lost !== null) return lost;
+    // It is lost with what it doesn't follow.
+    if (frame.segmentNumber !== 0 && lost !== null) return { ...lost, count: lost.count + frame.octets };
     if (this.#parts.length === 0) this.#since = now;
     this.#parts.push(Buffer.from(frame.data));
     this.#octets += frame.data.length;
