@@ -80,6 +80,7 @@ const texts = (entries: readonly LogEntry[]) => entries.map(({ payload }) => pay
 const positions = (entries: readonly LogEntry[]) => entries.map(({ position }) => position);
 
 describe.each([spool, jetStream])("the durable log as $name", (kind) => {
+  // Where nats-server is not there, which hasNatsServer says aloud, JetStream has nothing to run on.
   const maybe = kind.isThere ? it : it.skip;
   beforeAll(() => (kind.isThere ? kind.before() : undefined));
   afterAll(() => (kind.isThere ? kind.after() : undefined));
