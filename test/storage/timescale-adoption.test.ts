@@ -12,12 +12,12 @@ import { unmadeAggregates } from "../../src/storage/timescale-daily.ts";
 import { keepUp } from "../../src/storage/upkeep.ts";
 import {
   createEngineDatabase,
-  createExtension,
   type EngineDatabase,
   TIMESCALEDB,
   TIMESCALEDB_APACHE,
   warnOfMissing,
 } from "../support/engines.ts";
+import { createExtension } from "../support/extension.ts";
 import { instant, push, row, voltages } from "../support/pushes.ts";
 
 warnOfMissing([TIMESCALEDB, TIMESCALEDB_APACHE]);

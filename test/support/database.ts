@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { inject } from "vitest";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
-import { urlOfDatabase } from "./postgres-server.ts";
+import { type DatabaseForm, urlOfDatabase } from "./postgres-server.ts";
 
 export interface TestDatabase {
   readonly name: string;
@@ -33,4 +33,12 @@ export async function createTestDatabase(
       await last.close();
     },
   };
+}
+
+/** Whether a test has to be left out because the run's databases aren't of these forms (HES_TEST_EXTENSION); says so loudly. */
+export function skippedUnless(forms: readonly DatabaseForm[], why: string): boolean {
+  const form = inject("postgresForm");
+  if (forms.includes(form)) return false;
+  console.warn(`SKIPPED on a database of ${form}: ${why}.`);
+  return true;
 }

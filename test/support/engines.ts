@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { type MigrationOptions, type MigrationReport, migrate } from "../../src/storage/migrate.ts";
 import { createTestDatabase } from "./database.ts";
+import { createExtension } from "./extension.ts";
 import { urlOfDatabase } from "./postgres-server.ts";
 
 /**
@@ -80,10 +81,4 @@ export async function createEngineDatabase(
       await admin.close();
     },
   };
-}
-
-/** TimescaleDB without its scheduler, unless `jobs`. */
-export async function createExtension(database: Database, jobs = false): Promise<void> {
-  await database.query("CREATE EXTENSION timescaledb");
-  if (!jobs) await database.query("SELECT _timescaledb_functions.stop_background_workers()");
 }

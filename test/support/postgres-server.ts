@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { openDatabase } from "../../src/storage/database.ts";
+import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { startEmbeddedPostgres } from "../../src/storage/embedded-server.ts";
 import { migrate } from "../../src/storage/migrate.ts";
+import { createExtension } from "./extension.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,12 +13,18 @@ declare module "vitest" {
     postgresUrl: string;
     /** A migrated database that each file clones. */
     postgresTemplate: string;
+    postgresForm: DatabaseForm;
   }
 }
+
+/** What the template's time series are: PostgreSQL's own partitions, hypertables, or hypertables with continuous aggregates over them. */
+export type DatabaseForm = "partitions" | "hypertables" | "aggregates";
 
 const TEMPLATE = "hes_template";
 /** Another server to run the tests on, as its superuser: PostgreSQL 15 for instance. Empty: the embedded one. */
 const OTHER_SERVER = process.env["HES_TEST_POSTGRES_URL"] ?? "";
+/** `timescaledb`: the databases that tests clone have it, so that every test sees what it sees there. */
+const EXTENSION = process.env["HES_TEST_EXTENSION"] ?? "";
 
 /** The same server, another database. */
 export function urlOfDatabase(serverUrl: string, name: string): string {
@@ -33,11 +40,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await admin.query(`CREATE DATABASE ${TEMPLATE}`);
   await admin.close();
   const template = openDatabase({ url: urlOfDatabase(server.url, TEMPLATE), schema: "hes" });
-  await migrate(template);
+  if (EXTENSION !== "") await createExtension(template);
+  const { engine } = await migrate(template);
+  const form = engine === "postgresql" ? "partitions" : await formOfHypertables(template);
   await template.close();
   project.provide("postgresUrl", server.url);
   project.provide("postgresTemplate", TEMPLATE);
+  project.provide("postgresForm", form);
   return server.stop;
+}
+
+async function formOfHypertables(template: Database): Promise<DatabaseForm> {
+  const [days] = await template.query(
+    "SELECT relkind = 'v' AS view FROM pg_class WHERE oid = 'daily_load_profile'::regclass",
+  );
+  return days?.["view"] ? "aggregates" : "hypertables";
 }
 
 async function embeddedServer(): Promise<{ url: string; stop: () => Promise<void> }> {
