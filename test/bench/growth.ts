@@ -3,12 +3,14 @@ import { type ExampleQuery, exampleQueries } from "../../src/storage/example-que
 import { emptyTables } from "./bare-copy.ts";
 import { fill } from "./fill.ts";
 import { Generator } from "./generator.ts";
-import { type LineOptions, Loads, WARM_UP_PUSHES, withDaemon } from "./line.ts";
+import { type LineOptions, Loads, WARM_UP_PUSHES_IN_ALL, withDaemon } from "./line.ts";
 import { table } from "./report.ts";
 
 /** Fewest rows that count as tables in use. */
 const FEW_ROWS = 100_000;
 const AIM_RATIO = 0.9;
+/** Pushes of a meter behind a checkpoint that are not measured. */
+const FIRST_PUSHES = 10;
 /** A query is timed so often; the median counts. */
 const TIMES = 3;
 /** One meter in so many is of the group that the example query over a group asks for. */
@@ -32,8 +34,9 @@ export async function benchGrowth(options: LineOptions, stages: readonly number[
     const { database, config } = running;
     const generator = new Generator();
     try {
-      const loads = new Loads({ ...running, options, habit: "standing" }, generator);
-      await loads.send(WARM_UP_PUSHES, null);
+      const inAll = WARM_UP_PUSHES_IN_ALL + (1 + stages.length) * (FIRST_PUSHES + options.pushesPerMeter);
+      const loads = new Loads({ ...running, options, habit: "standing" }, generator, inAll);
+      await loads.warmUp();
       await makeGroup(database);
       for (const rows of [FEW_ROWS, ...stages]) {
         await emptyTables(database);
@@ -42,7 +45,7 @@ export async function benchGrowth(options: LineOptions, stages: readonly number[
         const fillSeconds = (performance.now() - began) / 1_000;
         // The first push of a meter behind the checkpoint writes whole pages into the log, and reads them from the disk. These meters push
         // many times between two checkpoints.
-        await loads.send(WARM_UP_PUSHES, null);
+        await loads.send(FIRST_PUSHES, null);
         const { pushes, seconds, ...cpu } = (await loads.send(options.pushesPerMeter, null)).measured;
         measured.push({
           rows,
