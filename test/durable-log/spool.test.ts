@@ -115,6 +115,29 @@ describe("the spool", () => {
     await log.close();
   });
 
+  it("gives what it still has in memory, and reads from its files what came behind more than that", async () => {
+    const disk = new FaultyDisk();
+    const { log } = await opened(disk.access, { limits: { segmentBytes: 3 << 20 } });
+    await append(log, "one");
+    await append(log, "two");
+    const few = await log.read(9);
+    expect(few.map(({ payload }) => payload.toString())).toEqual(["one", "two"]);
+    const readBefore = disk.reads;
+    const large = Array.from({ length: 8 }, (_, n) => `${n}`.padEnd(600_000, "."));
+    for (const text of large) await append(log, text);
+    await append(log, "three");
+    const texts: string[] = [];
+    while (texts.length < 9) texts.push(...(await log.read(2)).map(({ payload }) => payload.toString()));
+    expect(texts).toEqual([...large, "three"]);
+    expect(disk.reads).toBeGreaterThan(readBefore);
+    const { reads } = disk;
+    await append(log, "four");
+    expect((await log.read(9)).map(({ payload }) => payload.toString())).toEqual(["four"]);
+    expect(disk.reads).toBe(reads);
+    await log.close();
+    expect(readBefore).toBe(0);
+  });
+
   it("is bounded", async () => {
     const disk = new FaultyDisk();
     const { log } = await opened(disk.access, { bytesMax: 1_000 });

@@ -10,6 +10,7 @@ export class FaultyDisk {
   /** Octets that fit on the disk. */
   capacity = Number.POSITIVE_INFINITY;
   syncs = 0;
+  reads = 0;
   /** Files that nobody closed. */
   open = 0;
 
@@ -96,7 +97,10 @@ export class FaultyDisk {
         if (error !== null) throw error;
         file.synced = written;
       },
-      read: async (into, at) => of().written.copy(into, 0, at),
+      read: async (into, at) => {
+        this.reads++;
+        return of().written.copy(into, 0, at);
+      },
       size: async () => of().written.length,
       close: async () => void this.open--,
     };

@@ -36,6 +36,16 @@ export interface Segment {
   damaged: boolean;
 }
 
+/** Records that were written and synced together. */
+export interface SyncedGroup {
+  readonly segment: Segment;
+  /** Where the first of them stands in it; they reach to its end. */
+  readonly from: number;
+  /** The sequence of the first. */
+  readonly first: number;
+  readonly records: readonly { readonly payload: Buffer }[];
+}
+
 export const FIRST_RECORD = SEGMENT_HEADER.length;
 
 export const isRead = (segment: Segment) => segment.cursor >= segment.end;

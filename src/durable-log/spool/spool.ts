@@ -5,7 +5,7 @@ import type { SpoolFiles } from "./files.ts";
 import { SegmentReader } from "./reader.ts";
 import { recordOctets } from "./record.ts";
 import { type Recovered, recoverSegments } from "./recover.ts";
-import { isRead, type Segment } from "./segment.ts";
+import { isRead, type Segment, type SyncedGroup } from "./segment.ts";
 import { SegmentWriter, WRITER_LIMITS, type WriterLimits } from "./writer.ts";
 
 export interface SpoolOptions {
@@ -80,7 +80,11 @@ class SegmentSpool implements Spool {
       this.reader.grown();
       this.sweep();
     };
-    const surroundings = { files, clock, observer, nonce, opened, grown };
+    const synced = (group: SyncedGroup) => {
+      this.reader.handOver(group);
+      grown();
+    };
+    const surroundings = { files, clock, observer, nonce, opened, synced, sealed: grown };
     this.writer = new SegmentWriter(next, surroundings, { ...WRITER_LIMITS, ...options.limits });
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { AppendOutcome, LogObserver } from "../durable-log.ts";
 import type { SpoolFiles } from "./files.ts";
 import { PAYLOAD_OCTETS_MAX, recordOctets, SEGMENT_HEADER, writeRecord } from "./record.ts";
-import { FIRST_RECORD, type Segment, segmentName } from "./segment.ts";
+import { FIRST_RECORD, type Segment, type SyncedGroup, segmentName } from "./segment.ts";
 
 export interface WriterLimits {
   /** A segment is closed when it has grown to this. */
@@ -40,8 +40,10 @@ export interface WriterSurroundings {
   readonly nonce: () => number;
   /** A segment was made; it is the one that is written now. */
   readonly opened: (segment: Segment) => void;
-  /** More of the current segment is safe. */
-  readonly grown: () => void;
+  /** A group is safe, and whoever appended its records knows. */
+  readonly synced: (group: SyncedGroup) => void;
+  /** Nothing more is written to a segment. */
+  readonly sealed: () => void;
 }
 
 /**
@@ -137,9 +139,11 @@ export class SegmentWriter {
     const { clock, observer } = this.with;
     const started = clock.monotonic();
     let segment: Segment | null = null;
+    let from: number;
     let first: number;
     try {
       segment = await this.segmentFor(octetsOf(group));
+      from = segment.end;
       first = await this.writeRecords(group, segment);
     } catch (error) {
       this.failed(group, segment, error);
@@ -148,7 +152,7 @@ export class SegmentWriter {
     this.failure = null;
     observer.synced(group.length, (clock.monotonic() - started) / 1_000);
     for (let i = 0; i < group.length; i++) group[i]!.settled({ kind: "durable", position: first + i });
-    this.with.grown();
+    this.with.synced({ segment, from, first, records: group });
   }
 
   /** Writes and syncs; the sequence of the first. What fails may stand in the file all the same: its sequences are not used again. */
@@ -199,7 +203,7 @@ export class SegmentWriter {
     if (this.current === null) return;
     this.current.sealed = true;
     this.current = null;
-    this.with.grown();
+    this.with.sealed();
   }
 
   private failed(group: readonly Pending[], segment: Segment | null, error: unknown): void {
