@@ -1,7 +1,8 @@
 import { DecodeError } from "../dlms/bytes/errors.ts";
 import { Reader } from "../dlms/bytes/reader.ts";
 import { Writer } from "../dlms/bytes/writer.ts";
-import type { QuarantineReason } from "../storage/accepted-push.ts";
+import type { CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
+import { counterName } from "../storage/counter-name.ts";
 import type { Acceptance, Protection } from "./accepted.ts";
 import type { LoggedFrame } from "./logged-counters.ts";
 
@@ -50,11 +51,11 @@ export function writeAcceptedRecord({ arrival, meterId, protection, counter, set
   writeShort(arrival.framing);
   writeShort(arrival.peer);
   if (protection !== null) {
-    writer.unsigned32(protection.keyId);
-    writeShort(protection.systemTitle);
+    writer.unsigned32(protection.name.keyId);
+    writeShort(protection.name.systemTitle);
     writer.unsigned8(protection.control);
     writer.unsigned32(protection.counter);
-    writer.octets(protection.digest);
+    writer.latin1(protection.digest);
   }
   if (setAside !== null) {
     writeShort(setAside.reason);
@@ -87,7 +88,7 @@ export function readAcceptedRecord(octets: Buffer): Acceptance {
   const serverSap = reader.unsigned16();
   const framing = readText(reader, reader.unsigned8());
   const peer = readText(reader, reader.unsigned8());
-  const protection = flags & PROTECTED ? readProtection(reader, (flags & VERIFIED) !== 0) : null;
+  const protection = flags & PROTECTED ? readProtection(reader, clientSap, (flags & VERIFIED) !== 0) : null;
   const setAside = flags & SET_ASIDE ? readReason(reader) : null;
   const gateway = flags & BY_GATEWAY ? { behindGateway: readText(reader, reader.unsigned8()) } : {};
   const apdu = octets.subarray(reader.offset);
@@ -95,8 +96,7 @@ export function readAcceptedRecord(octets: Buffer): Acceptance {
     ...{ framing, apdu, clientSap, serverSap, peer, receivedAtMs, ...gateway },
     ...{ lastMeter: null, counterRule: "kept" as const },
   };
-  const moved = protection !== null && (flags & MOVED) !== 0;
-  const counter = moved ? { meterId, clientSap, isFinal: true, ...nameAndCounter(protection) } : null;
+  const counter = protection !== null && (flags & MOVED) !== 0 ? moveOf(meterId, protection) : null;
   return { arrival, meterId, protection, counter, setAside };
 }
 
@@ -118,13 +118,11 @@ export function readLoggedFrame(octets: Buffer): LoggedFrame | null {
     const titleTo = titleFrom + octets.readUInt8(at + 4);
     const digestFrom = titleTo + 5;
     if (octets.length < digestFrom + DIGEST_OCTETS) throw new RangeError("no whole digest");
+    const title = octets.toString("latin1", titleFrom, titleTo);
     return {
-      keyId: octets.readUInt32BE(at),
-      systemTitle: octets.toString("latin1", titleFrom, titleTo),
-      clientSap,
+      name: counterName(octets.readUInt32BE(at), title, clientSap),
       counter: octets.readUInt32BE(titleTo + 1),
-      // A copy: it outlives the segment that it was read from.
-      digest: Buffer.from(octets.subarray(digestFrom, digestFrom + DIGEST_OCTETS)),
+      digest: octets.toString("latin1", digestFrom, digestFrom + DIGEST_OCTETS),
       moved: (flags & MOVED) !== 0,
     };
   } catch (error) {
@@ -134,31 +132,24 @@ export function readLoggedFrame(octets: Buffer): LoggedFrame | null {
 }
 
 /** What the record says of a counter; null where nothing protected the push. */
-export function loggedFrame({ protection, counter, arrival }: Acceptance): LoggedFrame | null {
+export function loggedFrame({ protection, counter: move }: Acceptance): LoggedFrame | null {
   if (protection === null) return null;
-  const { keyId, systemTitle, counter: number, digest } = protection;
-  return {
-    keyId,
-    systemTitle,
-    counter: number,
-    digest,
-    clientSap: arrival.clientSap,
-    moved: counter !== null,
-  };
+  const { name, counter, digest } = protection;
+  return { name, counter, digest, moved: move !== null };
 }
 
-function nameAndCounter({ keyId, systemTitle, counter, digest }: Protection) {
-  return { keyId, systemTitle, counter, digest };
+function moveOf(meterId: string, { name, counter, digest }: Protection): CounterMove {
+  return { meterId, name, counter, digest, isFinal: true };
 }
 
-function readProtection(reader: Reader, verified: boolean): Protection {
+function readProtection(reader: Reader, clientSap: number, verified: boolean): Protection {
   const keyId = reader.unsigned32();
   const systemTitle = readText(reader, reader.unsigned8());
   const control = reader.unsigned8();
   const counter = reader.unsigned32();
   const at = reader.advance(DIGEST_OCTETS);
-  const digest = Buffer.from(reader.buffer.subarray(at, at + DIGEST_OCTETS));
-  return { keyId, systemTitle, control, counter, verified, digest };
+  const digest = reader.buffer.toString("latin1", at, at + DIGEST_OCTETS);
+  return { name: counterName(keyId, systemTitle, clientSap), control, counter, verified, digest };
 }
 
 function readReason(reader: Reader): QuarantineReason {

@@ -1,18 +1,19 @@
-import { frameDigest } from "../dlms/security/invocation-counter.ts";
+import { type FrameDigest, frameDigest } from "../dlms/security/invocation-counter.ts";
 import type { CaptureList } from "../mapping/captured.ts";
 import { type Cell, PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
 import type { AcceptedPush, CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
+import type { CounterName } from "../storage/counter-name.ts";
 import type { Arrival } from "./arrival.ts";
 
 /** How a frame was protected, once that is known to be right. */
 export interface Protection {
-  readonly keyId: number;
-  readonly systemTitle: string;
+  /** The counter that it counts on. */
+  readonly name: CounterName;
   readonly control: number;
   readonly counter: number;
   /** Whether a tag was checked; false where it was only encrypted. */
   readonly verified: boolean;
-  readonly digest: Buffer;
+  readonly digest: FrameDigest;
 }
 
 /** A push that is accepted: whose it is, that it is authentic and that its counter is right. This is never looked at again. */
@@ -103,7 +104,7 @@ function historyCells(
   cells[H.digest] = protection?.digest ?? frameDigest(arrival.apdu);
   if (protection === null) return cells;
   cells[H.counter] = protection.counter;
-  cells[H.keyId] = protection.keyId;
+  cells[H.keyId] = protection.name.keyId;
   return cells;
 }
 
@@ -117,7 +118,7 @@ function frameCells({ arrival, meterId, protection }: Acceptance): Cell[] {
   cells[F.verified] = protection?.verified ?? false;
   if (protection === null) return cells;
   cells[F.counter] = protection.counter;
-  cells[F.keyId] = protection.keyId;
+  cells[F.keyId] = protection.name.keyId;
   cells[F.control] = protection.control;
   return cells;
 }

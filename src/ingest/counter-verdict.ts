@@ -3,7 +3,6 @@ import {
   type CounterState,
   judgeCounter,
   rememberDigest,
-  textOfDigest,
 } from "../dlms/security/invocation-counter.ts";
 import type { CounterMove, QuarantineReason } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
@@ -37,7 +36,7 @@ export function judge(
   },
 ): CounterOutcome {
   if (protection === null || state === null) return UNMOVED;
-  const { counter, digest, verified, keyId, systemTitle } = protection;
+  const { name, counter, digest, verified } = protection;
   const mayStandStill = meter.counterMayStandStill;
   const verdict = judgeCounter(state, counter, digest, { mayStandStill });
   if (verdict === "retransmission" || isRemembered(state, protection)) return { kind: "retransmission" };
@@ -62,18 +61,16 @@ export function judge(
   }
   acceptCounter(state, counter, digest);
   if (high !== null && counter <= high) return UNMOVED;
-  const { clientSap } = how.arrival;
-  const move = { meterId: meter.id, keyId, systemTitle, clientSap, counter, digest, isFinal: how.isFinal };
+  const move = { meterId: meter.id, name, counter, digest, isFinal: how.isFinal };
   return { kind: "fresh", move, quarantine: null };
 }
 
 function remember(state: CounterState, { counter, digest }: Protection): void {
-  rememberDigest(state, { counter, digest: textOfDigest(digest) });
+  rememberDigest(state, { counter, digest });
 }
 
 /** Frames that were accepted without moving the counter are told by their digests alone. */
 function isRemembered(state: CounterState, { verified, digest }: Protection): boolean {
   if (verified) return false;
-  const text = textOfDigest(digest);
-  return state.digests.some((accepted) => accepted.digest === text);
+  return state.digests.some((accepted) => accepted.digest === digest);
 }

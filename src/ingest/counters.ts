@@ -1,7 +1,8 @@
 import { boundedCache } from "../bounded-cache.ts";
-import { type CounterState, textOfDigest } from "../dlms/security/invocation-counter.ts";
+import type { CounterState } from "../dlms/security/invocation-counter.ts";
+import type { CounterName } from "../storage/counter-name.ts";
 import type { CounterStore } from "../storage/ingest-stores.ts";
-import { type CounterName, keyOfCounter, type LoggedCounters } from "./logged-counters.ts";
+import type { LoggedCounters } from "./logged-counters.ts";
 import { lookUp, type Patience, type Steps } from "./steps.ts";
 
 /** Counters kept in memory; each has up to 64 digests. */
@@ -27,24 +28,21 @@ export class Counters {
 
   /** undefined: not in memory, to be loaded. */
   peek(name: CounterName): CounterState | undefined {
-    return this.states.get(keyOfCounter(name));
+    return this.states.get(name.text);
   }
 
   *load(name: CounterName): Steps<CounterState> {
-    const key = keyOfCounter(name);
-    const { keyId, systemTitle, clientSap } = name;
+    const { keyId, systemTitle, clientSap, text } = name;
     const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
-    const digests = stored.digests
-      .map(({ counter, digest }) => ({ counter, digest: textOfDigest(digest) }))
-      .sort((a, b) => a.counter - b.counter);
+    const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
     // Another connection may have asked at the same time; its state has moved already.
-    const state = this.states.get(key) ?? this.logged.addTo({ high: stored.high, digests }, name);
-    this.states.set(key, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});
+    const state = this.states.get(text) ?? this.logged.addTo({ high: stored.high, digests }, name);
+    this.states.set(text, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});
     return state;
   }
 
   /** After a push that was accepted could not be stored, or another daemon moved the counter: the database knows better. */
   forget(name: CounterName): void {
-    this.states.delete(keyOfCounter(name));
+    this.states.delete(name.text);
   }
 }

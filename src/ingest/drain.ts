@@ -147,7 +147,7 @@ export class Drain {
         if (mapped === null) this.cold--;
         if (frame !== null) {
           if (outcome.kind === "durable") this.parts.logged.applied(frame);
-          else this.parts.logged.released(frame);
+          else this.parts.logged.released(frame.name);
         }
         this.tellApplied();
       }

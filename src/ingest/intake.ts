@@ -147,13 +147,13 @@ export class Intake {
   private submit(received: Received, arrival: Arrival, sender: Sender): void {
     if (received.kind === "retransmission") {
       this.with.observer.pushDone("retransmission");
-      const waiting = this.underway.get(received.digest.toString("latin1"));
+      const waiting = this.underway.get(received.digest);
       if (waiting === undefined) sender.durable(received.confirm, true);
       else waiting.push(() => sender.durable(received.confirm, true));
       return;
     }
     const { acceptance, mapped, meter } = received;
-    const digest = acceptance.protection?.digest.toString("latin1") ?? null;
+    const digest = acceptance.protection?.digest ?? null;
     const underway = { received, sender, digest, bytes: costOf(arrival), since: this.with.clock.monotonic() };
     this.heldBytes += underway.bytes;
     if (digest !== null) this.underway.set(digest, []);
@@ -222,11 +222,8 @@ export class Intake {
 
   /** What was moved in memory for a push that did not come to be stored is asked for again from the database. */
   private forget({ acceptance, list }: MappedPush): void {
-    const { protection, meterId, arrival } = acceptance;
-    if (protection !== null) {
-      const { keyId, systemTitle } = protection;
-      this.parts.receiver.counters.forget({ keyId, systemTitle, clientSap: arrival.clientSap });
-    }
+    const { protection, meterId } = acceptance;
+    if (protection !== null) this.parts.receiver.counters.forget(protection.name);
     if (list?.kind === "event") this.parts.receiver.statusWords.forget(meterId);
   }
 

@@ -1,22 +1,16 @@
 import {
   acceptCounter,
   type CounterState,
+  type FrameDigest,
   rememberDigest,
-  textOfDigest,
 } from "../dlms/security/invocation-counter.ts";
-
-/** Whose counter: kept per key, originator and client SAP. */
-export interface CounterName {
-  readonly keyId: number;
-  /** 16 hex digits in lower case. */
-  readonly systemTitle: string;
-  readonly clientSap: number;
-}
+import type { CounterName } from "../storage/counter-name.ts";
 
 /** A frame whose verdict stands in the durable log. */
-export interface LoggedFrame extends CounterName {
+export interface LoggedFrame {
+  readonly name: CounterName;
   readonly counter: number;
-  readonly digest: Buffer;
+  readonly digest: FrameDigest;
   /** Whether it moved the counter. */
   readonly moved: boolean;
 }
@@ -33,22 +27,21 @@ export class LoggedCounters {
 
   /** A frame is in the log: accepted now, or found there when it was opened. */
   log(frame: LoggedFrame): void {
-    const key = keyOfCounter(frame);
-    let state = this.states.get(key);
+    const { name, counter, digest, moved } = frame;
+    let state = this.states.get(name.text);
     if (state === undefined) {
       state = { high: null, digests: [], unapplied: 0 };
-      this.states.set(key, state);
+      this.states.set(name.text, state);
     }
     state.unapplied++;
-    const { counter, digest, moved } = frame;
     if (moved) acceptCounter(state, counter, digest);
-    else rememberDigest(state, { counter, digest: textOfDigest(digest) });
+    else rememberDigest(state, { counter, digest });
   }
 
   /** A frame of the log is in the database. */
   applied(frame: LoggedFrame): void {
     this.onApplied(frame);
-    this.released(frame);
+    this.released(frame.name);
   }
 
   /** A frame that the log did not take is in the database. */
@@ -57,22 +50,17 @@ export class LoggedCounters {
   }
 
   /** The log did not take it, or has it no longer. */
-  released(name: CounterName): void {
-    const key = keyOfCounter(name);
-    const state = this.states.get(key);
-    if (state !== undefined && --state.unapplied <= 0) this.states.delete(key);
+  released({ text }: CounterName): void {
+    const state = this.states.get(text);
+    if (state !== undefined && --state.unapplied <= 0) this.states.delete(text);
   }
 
   /** `stored` with what the log adds to it: the mark is the higher of both. */
-  addTo(stored: CounterState, name: CounterName): CounterState {
-    const logged = this.states.get(keyOfCounter(name));
+  addTo(stored: CounterState, { text }: CounterName): CounterState {
+    const logged = this.states.get(text);
     if (logged === undefined) return stored;
     for (const accepted of logged.digests) rememberDigest(stored, accepted);
     if (logged.high !== null && logged.high > (stored.high ?? -1)) stored.high = logged.high;
     return stored;
   }
-}
-
-export function keyOfCounter({ keyId, systemTitle, clientSap }: CounterName): string {
-  return `${keyId}/${systemTitle}/${clientSap}`;
 }

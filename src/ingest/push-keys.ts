@@ -8,6 +8,7 @@ import {
   protectionOf,
   suiteOf,
 } from "../dlms/security/security-control.ts";
+import { type CounterName, counterName } from "../storage/counter-name.ts";
 import type { MeterKey, MeterRecord } from "../storage/meter-record.ts";
 import type { NamedKey } from "./envelope.ts";
 import { RefusedError } from "./refused-error.ts";
@@ -15,6 +16,8 @@ import { RefusedError } from "./refused-error.ts";
 /** Keys under which a push may be protected, and the row of the encryption key, whose counter it moves. */
 export interface KeyPair extends ProtectionKeys {
   readonly keyId: number;
+  /** The counter that was counted on last. */
+  counter: CounterName | null;
 }
 
 /** Key changes leave an old and a new key of each kind at most. */
@@ -46,6 +49,15 @@ export function pairsFor(key: NamedKey, meter: MeterRecord, clientSap: number): 
   }
 }
 
+/** The counter that what this originator sends under the key counts on. */
+export function counterOf(pair: KeyPair, systemTitle: string, clientSap: number): CounterName {
+  const last = pair.counter;
+  if (last !== null && last.systemTitle === systemTitle && last.clientSap === clientSap) return last;
+  const name = counterName(pair.keyId, systemTitle, clientSap);
+  pair.counter = name;
+  return name;
+}
+
 /** Pairs to try, in this order: the association's own before the meter's, ACTIVE before NEW, and former ones last. */
 export function keyPairs(meter: MeterRecord, clientSap: number): readonly KeyPair[] {
   let bySap = pairs.get(meter);
@@ -67,6 +79,7 @@ function combine(meter: MeterRecord, kind: MeterKey["kind"], clientSap: number):
   const combined = encryption.flatMap((guek) => {
     const pair = (gak: MeterKey | null): KeyPair => ({
       keyId: guek.keyId,
+      counter: null,
       encryption: guek.key,
       authentication: gak?.key ?? null,
     });

@@ -2,7 +2,7 @@ import { DecodeError } from "../dlms/bytes/errors.ts";
 import { hexOfSpan, spanOf } from "../dlms/bytes/span.ts";
 import type { DataLimits } from "../dlms/encoding/data.ts";
 import { SecurityError } from "../dlms/security/errors.ts";
-import { frameDigest } from "../dlms/security/invocation-counter.ts";
+import { type FrameDigest, frameDigest } from "../dlms/security/invocation-counter.ts";
 import { unprotectIn } from "../dlms/security/protection.ts";
 import { CaptureLists } from "../mapping/capture-lists.ts";
 import type { CaptureList } from "../mapping/captured.ts";
@@ -20,7 +20,7 @@ import type { StatusWords } from "./events.ts";
 import type { MeterFinder } from "./identify-meter.ts";
 import { isUnexplained, type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
-import { checkPolicy, isAuthenticated, pairsFor } from "./push-keys.ts";
+import { checkPolicy, counterOf, isAuthenticated, pairsFor } from "./push-keys.ts";
 import { RefusedError, refusalOf } from "./refused-error.ts";
 import { isAway, lookUp, type Patience, type Steps } from "./steps.ts";
 
@@ -55,7 +55,7 @@ export type Received =
   | {
       readonly kind: "retransmission";
       readonly meter: MeterRecord;
-      readonly digest: Buffer;
+      readonly digest: FrameDigest;
       readonly confirm: number | null;
     };
 
@@ -104,7 +104,7 @@ export class PushReceiver {
     const identifiers = opened.notification?.push.identifiers ?? [];
     const naming = yield* this.finder.naming(identifiers, opened.meter);
     refuseUnproven(opened, naming === "named");
-    const name = opened.protection === null ? null : nameOf(opened.protection, arrival);
+    const name = opened.protection?.name ?? null;
     const state = name === null ? null : (this.counters.peek(name) ?? (yield* this.counters.load(name)));
     const plan = yield* this.planFor(opened, arrival, mapsAtOnce);
     if (plan === "again") return yield* this.receive(arrival, envelope, mapsAtOnce);
@@ -182,7 +182,7 @@ export class PushReceiver {
     const known = directory.peekById(meterId);
     const meter = known ?? (yield* lookUp(() => directory.byId(meterId), this.patience));
     if (meter === null || protection === null) return meter;
-    if (meter.keys.some(({ keyId }) => keyId === protection.keyId)) return meter;
+    if (meter.keys.some(({ keyId }) => keyId === protection.name.keyId)) return meter;
     return yield* lookUp(() => directory.byIdWithFormerKeys(meterId), this.patience);
   }
 
@@ -242,7 +242,7 @@ export class PushReceiver {
     try {
       return mapNotification(opened, plan, arrival, this.with, this.statusWords);
     } catch (error) {
-      if (opened.protection !== null) this.counters.forget(nameOf(opened.protection, arrival));
+      if (opened.protection !== null) this.counters.forget(opened.protection.name);
       throw error;
     }
   }
@@ -305,7 +305,8 @@ export class PushReceiver {
       try {
         const { plaintext, control, counter, verified } = unprotectIn(content, title, key, additional);
         const digest = frameDigest(arrival.apdu);
-        const protection = { keyId: key.keyId, systemTitle: originator, control, counter, verified, digest };
+        const name = counterOf(key, originator, arrival.clientSap);
+        const protection = { name, control, counter, verified, digest };
         const inside = isEnvelope(plaintext) ? openEnvelope(plaintext, this.limits) : null;
         if (inside?.kind === "ciphered") return yield* this.open(arrival, inside, depth + 1);
         if (inside?.kind === "plain") checkSignatures(meter, inside.signatures);
@@ -364,10 +365,6 @@ function nameOfKey({ key }: Ciphered): string {
 /** The meter that it was accepted for, with the keys that it had then; null where it has another title now, or nobody has accepted it yet. */
 function acceptedFor({ counterRule, lastMeter }: Arrival, systemTitle: string): MeterRecord | null {
   return counterRule === "kept" && lastMeter?.systemTitle === systemTitle ? lastMeter : null;
-}
-
-function nameOf({ keyId, systemTitle }: Protection, { clientSap }: Arrival) {
-  return { keyId, systemTitle, clientSap };
 }
 
 /** Without a tag only a body that makes sense, or names its meter, shows that the key was the right one. */

@@ -3,7 +3,9 @@
  * A row is an array of cells in the order of `columns`. A test compares these lists with the migrated database.
  */
 
-/** Instants are milliseconds since 1970 UTC (`timestamp`), everything else is as its column type says. */
+/**
+ * Instants are milliseconds since 1970 UTC (`timestamp`), everything else is as its column type says. Octets of a `bytea` may be a text in Latin-1.
+ */
 export type Cell = number | string | boolean | bigint | Uint8Array | null | undefined;
 
 export type ColumnType =

@@ -1,25 +1,20 @@
+import type { FrameDigest } from "../dlms/security/invocation-counter.ts";
+import { type CounterName, counterName } from "../storage/counter-name.ts";
 import type { CounterStore, StoredCounter } from "../storage/ingest-stores.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import { isMissing, readLines, replaceLines } from "./line-file.ts";
 
-/** One frame's counter: by the row of its key, its originator's system title (16 hex digits) and its client SAP. */
+/** One frame's counter. */
 export interface CounterMark {
-  readonly keyId: number;
-  readonly systemTitle: string;
-  readonly clientSap: number;
+  readonly name: CounterName;
   readonly counter: number;
   /** Of the frame that moved it there; null where only the counter is known. */
-  readonly digest: Buffer | null;
+  readonly digest: FrameDigest | null;
 }
 
-interface Mark {
-  counter: number;
-  digest: Buffer | null;
-}
+type Mark = { -readonly [K in keyof CounterMark]: CounterMark[K] };
 
 const FORMAT = { file: "received counters", version: 1 };
-const nameOf = ({ keyId, systemTitle, clientSap }: Omit<CounterMark, "counter" | "digest">) =>
-  `${keyId}/${systemTitle}/${clientSap}`;
 
 /**
  * The highest received counters as this daemon and the database know them: a mark that only goes up, in memory and in a file, so that no
@@ -45,11 +40,9 @@ export class KnownCounters {
     return this.changed;
   }
 
-  raise(mark: CounterMark): void {
-    const name = nameOf(mark);
-    const known = this.marks.get(name);
-    const { counter, digest } = mark;
-    if (known === undefined) this.marks.set(name, { counter, digest });
+  raise({ name, counter, digest }: CounterMark): void {
+    const known = this.marks.get(name.text);
+    if (known === undefined) this.marks.set(name.text, { name, counter, digest });
     else if (counter > known.counter || (counter === known.counter && digest !== null)) {
       known.counter = counter;
       known.digest = digest;
@@ -57,8 +50,8 @@ export class KnownCounters {
     this.changed = true;
   }
 
-  of(name: Omit<CounterMark, "counter" | "digest">): StoredCounter {
-    const mark = this.marks.get(nameOf(name));
+  of({ text }: CounterName): StoredCounter {
+    const mark = this.marks.get(text);
     if (mark === undefined) return { high: null, digests: [] };
     const { counter, digest } = mark;
     return { high: counter, digests: digest === null ? [] : [{ counter, digest }] };
@@ -71,8 +64,7 @@ export class KnownCounters {
 
   /** Marks of keys that the database has no longer are dropped: the key is gone, and its number may come again. */
   keepOnly(isKey: (keyId: number) => boolean): void {
-    for (const name of this.marks.keys())
-      if (!isKey(Number(name.slice(0, name.indexOf("/"))))) this.marks.delete(name);
+    for (const [text, { name }] of this.marks) if (!isKey(name.keyId)) this.marks.delete(text);
   }
 
   /** What an earlier run wrote; nothing where there is no such file, or of another version. */
@@ -95,7 +87,7 @@ export class KnownCounters {
     this.changed = false;
     try {
       // All at one time: what is raised meanwhile belongs into the next file.
-      await replaceLines(this.path, [FORMAT, ...[...this.marks].map(lineOfMark)]);
+      await replaceLines(this.path, [FORMAT, ...[...this.marks.values()].map(lineOfMark)]);
     } catch (error) {
       this.changed = true;
       throw error;
@@ -106,18 +98,16 @@ export class KnownCounters {
 /** Key, system title, client SAP, counter, digest. */
 type MarkLine = readonly [number, string, number, number, string | null];
 
-function lineOfMark([name, { counter, digest }]: [string, Mark]): MarkLine {
-  const [keyId, systemTitle, clientSap] = name.split("/");
-  return [Number(keyId), systemTitle!, Number(clientSap), counter, digest?.toString("base64") ?? null];
+function lineOfMark({ name: { keyId, systemTitle, clientSap }, counter, digest }: Mark): MarkLine {
+  const text = digest === null ? null : Buffer.from(digest, "latin1").toString("base64");
+  return [keyId, systemTitle, clientSap, counter, text];
 }
 
 function markOf([keyId, systemTitle, clientSap, counter, digest]: MarkLine): CounterMark {
   return {
-    keyId,
-    systemTitle,
-    clientSap,
+    name: counterName(keyId, systemTitle, clientSap),
     counter,
-    digest: digest === null ? null : Buffer.from(digest, "base64"),
+    digest: digest === null ? null : Buffer.from(digest, "base64").toString("latin1"),
   };
 }
 
@@ -125,7 +115,7 @@ function markOf([keyId, systemTitle, clientSap, counter, digest]: MarkLine): Cou
 export function withKnownCounters(store: CounterStore, known: KnownCounters): CounterStore {
   return {
     loadCounter: async (keyId, systemTitle, clientSap) => {
-      const mark = known.of({ keyId, systemTitle, clientSap });
+      const mark = known.of(counterName(keyId, systemTitle, clientSap));
       try {
         const stored = await store.loadCounter(keyId, systemTitle, clientSap);
         return mark.high === null || (stored.high ?? -1) >= mark.high

@@ -1,16 +1,14 @@
 import type { Row } from "../mapping/rows.ts";
+import type { CounterName } from "./counter-name.ts";
 
-/** The received counter that a push moves, and what it moves. Kept per key, originator and client SAP. */
+/** The received counter that a push moves, and where to. */
 export interface CounterMove {
   readonly meterId: string;
-  readonly keyId: number;
-  /** Originator, 16 hex digits in lower case. */
-  readonly systemTitle: string;
-  readonly clientSap: number;
+  readonly name: CounterName;
   /** The counter of the frame, 0 … 2³²−1. */
   readonly counter: number;
-  /** First 16 octets of SHA-256 over the protected APDU as received. */
-  readonly digest: Buffer;
+  /** First 16 octets of SHA-256 over the protected APDU as received, as Latin-1. */
+  readonly digest: string;
   /**
    * The verdict stands in the durable log and the push may be acknowledged: it is stored, whatever the counter in the database. Where false,
    * another daemon that was faster makes it a replay.

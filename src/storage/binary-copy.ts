@@ -148,7 +148,8 @@ export class BinaryCopy {
         this.text(String(cell), true);
         return true;
       case 9:
-        this.octets(cell as Uint8Array);
+        if (typeof cell === "string") this.latin1(cell);
+        else this.octets(cell as Uint8Array);
         return true;
       default:
         this.reserve(NUMERIC_OCTETS_MAX);
@@ -215,6 +216,16 @@ export class BinaryCopy {
       this.buffer[at + index] = code;
     }
     return text.length;
+  }
+
+  /** Octets that are kept as a text, a character each. */
+  private latin1(octets: string): void {
+    this.reserve(octets.length + 4);
+    this.length(octets.length);
+    for (let index = 0; index < octets.length; index += 1) {
+      this.buffer[this.offset + index] = octets.charCodeAt(index);
+    }
+    this.offset += octets.length;
   }
 
   private octets(value: Uint8Array): void {

@@ -1,5 +1,6 @@
 import { boundedCache } from "../bounded-cache.ts";
 import type { AcceptedPush, CounterMove } from "./accepted-push.ts";
+import { type CounterName, counterName } from "./counter-name.ts";
 import type { Client, QueryRow } from "./database.ts";
 
 /** Counter keys that are remembered; the least recently moved are forgotten first. */
@@ -10,14 +11,11 @@ export const COUNTERS_NOT_MOVED = "HC001";
 
 export type RaceVerdict = "accepted" | "retransmission" | "replay";
 
-const nameOf = (move: CounterMove) => `${move.keyId}|${move.systemTitle}|${move.clientSap}`;
-const rowName = (row: QueryRow) => `${row["key_id"]}|${row["system_title"]}|${row["client_sap"]}`;
-const frameName = ({ keyId, counter, digest }: Pick<CounterMove, "keyId" | "counter" | "digest">) =>
-  `${keyId}|${counter}|${digest.toString("hex")}`;
+const rowName = (row: QueryRow) => counterName(row["key_id"], row["system_title"], row["client_sap"]).text;
+const frameName = (keyId: number, counter: number, digest: string) => `${keyId}/${counter}/${digest}`;
 
 interface Group {
-  readonly name: string;
-  readonly first: CounterMove;
+  readonly name: CounterName;
   low: number;
   high: number;
   readonly moves: CounterMove[];
@@ -32,8 +30,8 @@ export class CounterMoves {
   submit(pushes: readonly Pick<AcceptedPush, "counter">[]): void {
     for (const { counter } of pushes) {
       if (counter === null) continue;
-      const name = nameOf(counter);
-      if ((this.submitted.get(name) ?? -1) < counter.counter) this.submitted.set(name, counter.counter);
+      const { text } = counter.name;
+      if ((this.submitted.get(text) ?? -1) < counter.counter) this.submitted.set(text, counter.counter);
     }
   }
 
@@ -59,7 +57,7 @@ export class CounterMoves {
     if (moves.length === 0) return new Map();
     const groups = groupMoves(moves);
     const moved = await raise(client, groups, ({ low }) => low);
-    const others = groups.filter(({ name }) => !moved.has(name));
+    const others = groups.filter(({ name }) => !moved.has(name.text));
     const verdicts = others.length === 0 ? new Map() : await this.judge(client, others, ownIds);
     const several = groups.filter(({ low, high }) => low < high);
     if (several.length > 0) await raise(client, several, ({ high }) => high);
@@ -75,13 +73,14 @@ export class CounterMoves {
       `SELECT key_id, system_title, client_sap, counter FROM invocation_counters
          JOIN unnest($1::int[], $2::text[], $3::smallint[]) AS x(k, t, s) ON key_id = k AND system_title = t AND client_sap = s`,
       [
-        groups.map(({ first }) => first.keyId),
-        groups.map(({ first }) => first.systemTitle),
-        groups.map(({ first }) => first.clientSap),
+        groups.map(({ name }) => name.keyId),
+        groups.map(({ name }) => name.systemTitle),
+        groups.map(({ name }) => name.clientSap),
       ],
     );
     const inDatabase = new Map(counters.map((row) => [rowName(row), row.counter as number]));
-    const isForeign = ({ name }: Group) => (inDatabase.get(name) ?? 0) > (this.submitted.get(name) ?? -1);
+    const isForeign = ({ name }: Group) =>
+      (inDatabase.get(name.text) ?? 0) > (this.submitted.get(name.text) ?? -1);
     const seen = await this.seen(
       client,
       groups.flatMap(({ moves }) => moves),
@@ -90,9 +89,10 @@ export class CounterMoves {
     const verdicts = new Map<CounterMove, RaceVerdict>();
     for (const group of groups) {
       for (const move of group.moves) {
-        if (seen.has(frameName(move))) verdicts.set(move, "retransmission");
+        if (seen.has(frameName(move.name.keyId, move.counter, move.digest)))
+          verdicts.set(move, "retransmission");
         else {
-          const isOvertaken = isForeign(group) && move.counter <= (inDatabase.get(group.name) ?? -1);
+          const isOvertaken = isForeign(group) && move.counter <= (inDatabase.get(group.name.text) ?? -1);
           verdicts.set(move, isOvertaken && !move.isFinal ? "replay" : "accepted");
         }
       }
@@ -114,15 +114,13 @@ export class CounterMoves {
         WHERE h.id <> ALL($4)`,
       [
         moves.map(({ meterId }) => meterId),
-        moves.map(({ keyId }) => keyId),
+        moves.map(({ name }) => name.keyId),
         moves.map(({ counter }) => counter),
         ownIds,
       ],
     );
     return new Set(
-      rows.map((row) =>
-        frameName({ keyId: row.key_id, counter: row.invocation_counter, digest: row.digest }),
-      ),
+      rows.map((row) => frameName(row.key_id, row.invocation_counter, row.digest.toString("latin1"))),
     );
   }
 }
@@ -137,9 +135,9 @@ async function raise(client: Client, groups: readonly Group[], to: (group: Group
              WHERE c.counter < excluded.counter
            RETURNING key_id, system_title, client_sap`,
     values: [
-      groups.map(({ first }) => first.keyId),
-      groups.map(({ first }) => first.systemTitle),
-      groups.map(({ first }) => first.clientSap),
+      groups.map(({ name }) => name.keyId),
+      groups.map(({ name }) => name.systemTitle),
+      groups.map(({ name }) => name.clientSap),
       groups.map(to),
     ],
   });
@@ -148,9 +146,9 @@ async function raise(client: Client, groups: readonly Group[], to: (group: Group
 
 function moveStatement(groups: readonly Group[], to: (group: Group) => number): string {
   const list = (of: (group: Group) => number | string) => `'{${groups.map(of).join(",")}}'`;
-  const titles = list(({ first }) => `"${hexOnly(first.systemTitle)}"`);
-  const keys = list(({ first }) => first.keyId);
-  const saps = list(({ first }) => first.clientSap);
+  const titles = list(({ name }) => `"${hexOnly(name.systemTitle)}"`);
+  const keys = list(({ name }) => name.keyId);
+  const saps = list(({ name }) => name.clientSap);
   return `SELECT move_counters(${keys}, ${titles}, ${saps}, ${list(to)})`;
 }
 
@@ -159,10 +157,10 @@ export function repeatedMoves(moves: readonly CounterMove[]): ReadonlySet<Counte
   const counters = new Map<string, CounterMove[]>();
   const repeated = new Set<CounterMove>();
   for (const move of moves) {
-    const name = nameOf(move);
-    const before = counters.get(name);
-    if (before === undefined) counters.set(name, [move]);
-    else if (before.some(({ counter, digest }) => counter === move.counter && digest.equals(move.digest)))
+    const { text } = move.name;
+    const before = counters.get(text);
+    if (before === undefined) counters.set(text, [move]);
+    else if (before.some(({ counter, digest }) => counter === move.counter && digest === move.digest))
       repeated.add(move);
     else before.push(move);
   }
@@ -177,10 +175,10 @@ function hexOnly(systemTitle: string): string {
 function groupMoves(moves: readonly CounterMove[]): Group[] {
   const groups = new Map<string, Group>();
   for (const move of moves) {
-    const name = nameOf(move);
-    const group = groups.get(name);
+    const { name } = move;
+    const group = groups.get(name.text);
     if (!group) {
-      groups.set(name, { name, first: move, low: move.counter, high: move.counter, moves: [move] });
+      groups.set(name.text, { name, low: move.counter, high: move.counter, moves: [move] });
       continue;
     }
     group.low = Math.min(group.low, move.counter);
@@ -188,9 +186,9 @@ function groupMoves(moves: readonly CounterMove[]): Group[] {
     group.moves.push(move);
   }
   return [...groups.values()].sort(
-    (a, b) =>
-      a.first.keyId - b.first.keyId ||
-      (a.first.systemTitle < b.first.systemTitle ? -1 : a.first.systemTitle > b.first.systemTitle ? 1 : 0) ||
-      a.first.clientSap - b.first.clientSap,
+    ({ name: a }, { name: b }) =>
+      a.keyId - b.keyId ||
+      (a.systemTitle < b.systemTitle ? -1 : a.systemTitle > b.systemTitle ? 1 : 0) ||
+      a.clientSap - b.clientSap,
   );
 }

@@ -1,4 +1,5 @@
 import { askTogether } from "./ask-together.ts";
+import { type CounterName, counterName } from "./counter-name.ts";
 import type { Database } from "./database.ts";
 import type { CounterStore, StatusWordStore, StoredCounter } from "./ingest-stores.ts";
 
@@ -7,18 +8,14 @@ const DIGESTS = 64;
 
 type StoredDigest = StoredCounter["digests"][number];
 
+type AskedCounter = Omit<CounterName, "text">;
+
 /** Counters of one query; each comes with its digests. */
 const ASKED_TOGETHER_MAX = 50;
 
-interface CounterName {
-  readonly keyId: number;
-  readonly systemTitle: string;
-  readonly clientSap: number;
-}
-
 export function openCounterStore(database: Database): CounterStore {
   const load = askTogether(
-    (names: readonly CounterName[]) => loadCounters(database, names),
+    (names: readonly AskedCounter[]) => loadCounters(database, names),
     ASKED_TOGETHER_MAX,
   );
   return { loadCounter: (keyId, systemTitle, clientSap) => load({ keyId, systemTitle, clientSap }) };
@@ -26,7 +23,7 @@ export function openCounterStore(database: Database): CounterStore {
 
 async function loadCounters(
   database: Database,
-  names: readonly CounterName[],
+  names: readonly AskedCounter[],
 ): Promise<readonly StoredCounter[]> {
   const rows = await database.query(
     `SELECT asked.place, known.counter AS high, frame.invocation_counter AS counter, frame.digest
@@ -47,7 +44,7 @@ async function loadCounters(
   for (const { place, high, counter, digest } of rows) {
     const state = found[place - 1]!;
     state.high = high;
-    if (digest !== null) state.digests.push({ counter, digest });
+    if (digest !== null) state.digests.push({ counter, digest: digest.toString("latin1") });
   }
   return found;
 }
@@ -79,18 +76,16 @@ export async function* receivedCounters(database: Database, max: number): AsyncG
       last,
     );
     for (const row of rows) {
-      const [keyId, systemTitle, clientSap] = [row["key_id"], row["system_title"], row["client_sap"]];
-      yield { keyId, systemTitle, clientSap, counter: row["counter"] };
-      last = [keyId, systemTitle, clientSap];
+      const name = counterName(row["key_id"], row["system_title"], row["client_sap"]);
+      yield { name, counter: row["counter"] };
+      last = [name.keyId, name.systemTitle, name.clientSap];
     }
     if (rows.length < max) return;
   }
 }
 
 export interface ReceivedCounter {
-  readonly keyId: number;
-  readonly systemTitle: string;
-  readonly clientSap: number;
+  readonly name: CounterName;
   readonly counter: number;
 }
 

@@ -7,8 +7,8 @@ import type { MeterRecord } from "./meter-record.ts";
 export interface StoredCounter {
   /** Highest accepted counter; null: none yet. */
   readonly high: number | null;
-  /** Digests of the last 64 accepted frames (first 16 octets of SHA-256 over the protected APDU), with their counters. */
-  readonly digests: readonly { readonly counter: number; readonly digest: Buffer }[];
+  /** Digests of the last 64 accepted frames (first 16 octets of SHA-256 over the protected APDU, as Latin-1), with their counters. */
+  readonly digests: readonly { readonly counter: number; readonly digest: string }[];
   /** Answered without the database, which knows more digests. */
   readonly isProvisional?: boolean;
 }

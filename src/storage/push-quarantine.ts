@@ -45,7 +45,7 @@ async function insert(client: Client, all: readonly Kept[], known: boolean): Pro
       cells.map((row) => row[RECEIVED_AT]),
       kept.map(({ item }) => item.push.meterId),
       cells.map((row) => row[PEER]),
-      kept.map(({ item }) => item.push.counter?.systemTitle ?? null),
+      kept.map(({ item }) => item.push.counter?.name.systemTitle ?? null),
       kept.map(({ reason }) => reason),
       kept.map(({ text }) => text.replaceAll("\0", "\ufffd")),
       cells.map((row) => row[FRAMING]),

@@ -26,7 +26,7 @@ export async function storedAlready(client: Client, all: readonly Item[]): Promi
     [
       items.map(({ push }) => push.meterId),
       times,
-      cells.map((row) => Buffer.from(row[DIGEST] as Uint8Array)),
+      cells.map((row) => Buffer.from(row[DIGEST] as string, "latin1")),
       // So that partitions of other days aren't looked into.
       Math.min(...times),
       Math.max(...times),

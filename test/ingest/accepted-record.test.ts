@@ -12,14 +12,13 @@ const arrival = {
   ...{ framing: "wrapper", apdu: Buffer.from("db08", "hex"), clientSap: 64, serverSap: 1, peer: "10.0.0.7" },
   ...{ receivedAtMs: 1_790_000_000_123, lastMeter: null, counterRule: "live" as const },
 };
-const protection = {
-  ...{ keyId: 70_000, systemTitle: "4142430000000001", control: 0x30, counter: 0xffff_fffe, verified: true },
-  digest: Buffer.from("00112233445566778899aabbccddeeff", "hex"),
+const DIGEST = Buffer.from("00112233445566778899aabbccddeeff", "hex").toString("latin1");
+const name = {
+  ...{ keyId: 70_000, systemTitle: "4142430000000001", clientSap: 64 },
+  text: "70000/4142430000000001/64",
 };
-const counter = {
-  ...{ meterId: METER, clientSap: 64, isFinal: true, keyId: 70_000, systemTitle: protection.systemTitle },
-  ...{ counter: protection.counter, digest: protection.digest },
-};
+const protection = { name, control: 0x30, counter: 0xffff_fffe, verified: true, digest: DIGEST };
+const counter = { meterId: METER, name, counter: 0xffff_fffe, digest: DIGEST, isFinal: true };
 const acceptance: Acceptance = { arrival, meterId: METER, protection, counter, setAside: null };
 
 describe("what a record says of its counter", () => {
@@ -58,8 +57,7 @@ describe("what a record says of its counter", () => {
     const frame = readLoggedFrame(octets)!;
     octets.fill(0);
     expect(frame).toEqual({
-      ...{ keyId: 70_000, systemTitle: "4142430000000001", clientSap: 64, counter: 0xffff_fffe, moved: true },
-      digest: Buffer.from("00112233445566778899aabbccddeeff", "hex"),
+      ...{ name, counter: 0xffff_fffe, digest: DIGEST, moved: true },
     });
   });
 

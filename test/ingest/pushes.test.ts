@@ -51,9 +51,7 @@ describe("pushes of another implementation's meters", () => {
     // 20 00003fd5, security control and counter, stand in the vector's octets.
     expect(counter).toMatchObject({
       counter: 0x3fd5,
-      keyId: 1,
-      clientSap: 64,
-      systemTitle: "47494e00000001f5",
+      name: { keyId: 1, clientSap: 64, systemTitle: "47494e00000001f5" },
     });
   });
 

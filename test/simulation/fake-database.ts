@@ -1,3 +1,4 @@
+import type { AcceptedDigest } from "../../src/dlms/security/invocation-counter.ts";
 import { PUSH_HISTORY } from "../../src/mapping/rows.ts";
 import type {
   AcceptedPush,
@@ -6,6 +7,7 @@ import type {
   CommitVerdict,
   PushStore,
 } from "../../src/storage/accepted-push.ts";
+import { counterName } from "../../src/storage/counter-name.ts";
 import type { CounterStore, StoredCounter } from "../../src/storage/ingest-stores.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
@@ -27,7 +29,7 @@ export class FakeDatabase {
   private readonly clock: VirtualClock;
   private readonly random: () => number;
   private readonly highs = new Map<string, number>();
-  private readonly digests = new Map<number, { counter: number; digest: Buffer }[]>();
+  private readonly digests = new Map<number, AcceptedDigest[]>();
 
   constructor(clock: VirtualClock, random: () => number) {
     this.clock = clock;
@@ -43,7 +45,7 @@ export class FakeDatabase {
   readonly counters: CounterStore = {
     loadCounter: (keyId, systemTitle, clientSap): Promise<StoredCounter> =>
       this.ask(() => ({
-        high: this.highs.get(`${keyId}/${systemTitle}/${clientSap}`) ?? null,
+        high: this.highs.get(counterName(keyId, systemTitle, clientSap).text) ?? null,
         digests: (this.digests.get(keyId) ?? []).slice(-64),
       })),
   };
@@ -68,7 +70,7 @@ export class FakeDatabase {
   }
 
   private store(push: AcceptedPush, doubtful: WeakSet<CommitUnit>): CommitOutcome {
-    const digest = (push.history.cells[DIGEST] as Buffer).toString("hex");
+    const digest = Buffer.from(push.history.cells[DIGEST] as string, "latin1").toString("hex");
     const known = this.stored.get(digest);
     const outcome = (verdict: CommitVerdict): CommitOutcome => ({
       ...{ verdict, rowsStored: 0, rowsDuplicate: 0, rowsConflicting: 0, rowsNew: [] },
@@ -76,14 +78,14 @@ export class FakeDatabase {
     if (known !== undefined && (push.again || doubtful.has(push))) return outcome("duplicate");
     const { counter: move } = push;
     if (move !== null) {
-      const name = `${move.keyId}/${move.systemTitle}/${move.clientSap}`;
+      const { keyId, text: name } = move.name;
       const high = this.highs.get(name) ?? -1;
       if (!move.isFinal && move.counter <= high)
         return outcome(known === undefined ? "replay" : "retransmission");
       this.highs.set(name, Math.max(high, move.counter));
-      const list = this.digests.get(move.keyId) ?? [];
+      const list = this.digests.get(keyId) ?? [];
       list.push({ counter: move.counter, digest: move.digest });
-      this.digests.set(move.keyId, list);
+      this.digests.set(keyId, list);
     }
     if (known !== undefined) known.times++;
     else

@@ -61,7 +61,7 @@ describe("a push that comes from the log again", () => {
     // Octets without a time in them, as an alert in clear may be: each of them is a push of its own.
     const alert = (meterId: string, time: number) => {
       const one = push({ meterId, time, counter: null });
-      const digest = Buffer.alloc(16, 7);
+      const digest = "\x07".repeat(16);
       one.history!.cells[one.history!.table.position.get("digest")!] = digest;
       return one;
     };

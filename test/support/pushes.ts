@@ -10,6 +10,7 @@ import {
   VOLTAGE_MEASUREMENTS,
 } from "../../src/mapping/rows.ts";
 import type { AcceptedPush, CounterMove } from "../../src/storage/accepted-push.ts";
+import { counterName } from "../../src/storage/counter-name.ts";
 
 /** A row by column names. */
 export function row(table: Table, values: Record<string, Cell>): Row {
@@ -33,9 +34,12 @@ export function push(parts: PushParts): AcceptedPush {
   const { meterId, time } = parts;
   const received = time + 1_000;
   const apdu = Buffer.from(parts.counter?.octets ?? `push ${time} ${parts.counter?.counter ?? ""}`);
-  const digest = createHash("sha256").update(apdu).digest().subarray(0, 16);
+  const digest = createHash("sha256").update(apdu).digest().toString("latin1", 0, 16);
   const counter: CounterMove | null = parts.counter
-    ? { meterId, ...parts.counter, systemTitle: "4142430000000001", clientSap: 48, digest, isFinal: false }
+    ? {
+        ...{ meterId, counter: parts.counter.counter, digest, isFinal: false },
+        name: counterName(parts.counter.keyId, "4142430000000001", 48),
+      }
     : null;
   return {
     meterId,
@@ -52,7 +56,7 @@ export function push(parts: PushParts): AcceptedPush {
       attempt: 1,
       octet_count: apdu.length,
       invocation_counter: counter?.counter,
-      key_id: counter?.keyId,
+      key_id: counter?.name.keyId,
       digest,
     }),
     frame: row(RAW_FRAMES, {

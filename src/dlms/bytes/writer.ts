@@ -100,6 +100,12 @@ export class Writer {
     this.#buffer.set(octets, at);
   }
 
+  /** Octets that are kept as a text, a character each. */
+  latin1(octets: string): void {
+    const at = this.#claim(octets.length);
+    for (let index = 0; index < octets.length; index++) this.#buffer[at + index] = octets.charCodeAt(index);
+  }
+
   /** A text as UTF-8; returns how many octets that were. */
   text(text: string): number {
     const start = this.#claim(text.length * UTF8_OCTETS_MAX);

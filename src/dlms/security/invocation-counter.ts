@@ -4,10 +4,15 @@ import { hash } from "node:crypto";
 export const DIGESTS_KEPT = 64;
 const DIGEST_OCTETS = 16;
 
+/**
+ * First 16 octets of SHA-256 over a protected APDU, what tells a retransmission from a replay; as Latin-1, an octet a character: 64 are kept a
+ * counter, they are compared and looked up, and a Buffer takes ten times the memory of a text.
+ */
+export type FrameDigest = string;
+
 export interface AcceptedDigest {
   readonly counter: number;
-  /** The octets as Latin-1: there are 64 a counter, and a Buffer takes ten times the memory of a text. */
-  readonly digest: string;
+  readonly digest: FrameDigest;
 }
 
 /** What is known of the counter of one key, originator and client SAP. */
@@ -25,9 +30,9 @@ export interface CounterState {
  */
 export type CounterVerdict = "fresh" | "retransmission" | "replay";
 
-/** First 16 octets of SHA-256 over the protected APDU: what tells a retransmission from a replay. */
-export function frameDigest(protectedApdu: Buffer): Buffer {
-  return hash("sha256", protectedApdu, "buffer").subarray(0, DIGEST_OCTETS);
+export function frameDigest(protectedApdu: Buffer): FrameDigest {
+  // "binary" is what Node's types call Latin-1 here.
+  return hash("sha256", protectedApdu, "binary").slice(0, DIGEST_OCTETS);
 }
 
 /**
@@ -37,20 +42,19 @@ export function frameDigest(protectedApdu: Buffer): Buffer {
 export function judgeCounter(
   state: CounterState,
   counter: number,
-  digest: Buffer,
+  digest: FrameDigest,
   options: { readonly mayStandStill?: boolean } = {},
 ): CounterVerdict {
   if (state.high === null || counter > state.high) return "fresh";
-  const text = textOfDigest(digest);
-  const known = state.digests.some((accepted) => accepted.counter === counter && accepted.digest === text);
+  const known = state.digests.some((accepted) => accepted.counter === counter && accepted.digest === digest);
   if (known) return "retransmission";
   return options.mayStandStill === true && counter === state.high ? "fresh" : "replay";
 }
 
 /** Remembers an accepted frame. The highest counter never goes back. */
-export function acceptCounter(state: CounterState, counter: number, digest: Buffer): void {
+export function acceptCounter(state: CounterState, counter: number, digest: FrameDigest): void {
   if (state.high === null || counter > state.high) state.high = counter;
-  rememberDigest(state, { counter, digest: textOfDigest(digest) });
+  rememberDigest(state, { counter, digest });
 }
 
 /** Remembers a frame that leaves the highest counter where it is. */
@@ -58,5 +62,3 @@ export function rememberDigest({ digests }: CounterState, accepted: AcceptedDige
   digests.push(accepted);
   if (digests.length > DIGESTS_KEPT) digests.shift();
 }
-
-export const textOfDigest = (digest: Buffer): string => digest.toString("latin1");
