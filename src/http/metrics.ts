@@ -5,6 +5,7 @@ import type { Limits } from "../limits.ts";
 import { POLL_RESULTS } from "../polling/retry.ts";
 import { REFUSAL_REASONS } from "../refusal.ts";
 import { snake } from "../settings.ts";
+import { Tally } from "./tally.ts";
 import { TimescaleMetrics } from "./timescale-metrics.ts";
 
 const PUSH_VERDICTS: readonly PushVerdict[] = [
@@ -25,12 +26,12 @@ const LAG_SECONDS = [1, 5, 10, 20, 30, 60, 300, 900, 3_600, 21_600, 86_400];
 export class Metrics {
   readonly registry = new Registry();
   readonly connectionsOpen: Gauge;
-  readonly frames: Counter<"framing">;
-  readonly pushes: Counter<"verdict">;
+  readonly frames: Tally<string>;
+  readonly pushes: Tally<PushVerdict>;
   readonly refused: Counter<"reason">;
   readonly discarded: Counter;
-  readonly acknowledgements: Counter;
-  readonly rows: Counter<"table">;
+  readonly acknowledgements: Tally<"">;
+  readonly rows: Tally<string>;
   readonly durable: Histogram;
   readonly decode: Histogram;
   readonly databaseWrite: Histogram;
@@ -42,6 +43,7 @@ export class Metrics {
   readonly spoolSync: Histogram;
   readonly timescale = new TimescaleMetrics(this.registry);
   readonly #limits: Gauge<"name">;
+  readonly #observer = this.#reporting();
   /** What `hes_snapshot_meters` says. */
   snapshotMeters: () => number = () => 0;
   /** What `hes_spool_bytes` and `hes_spool_records` say. */
@@ -51,13 +53,15 @@ export class Metrics {
     const registers = [this.registry];
     const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
       new Counter<L>({ name, help, labelNames, registers });
+    const tally = <L extends string>(name: string, help: string, label: string | null) =>
+      new Tally<L>({ name, help, label, registers });
     const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
     const seconds = (name: string, help: string, buckets = SECONDS) =>
       new Histogram({ name, help, buckets, registers });
 
     this.connectionsOpen = gauge("hes_connections_open", "Connections of meters that are open now.");
-    this.frames = counter("hes_frames_received_total", "Complete frames received, by framing.", "framing");
-    this.pushes = counter("hes_pushes_total", "Pushes by what became of them.", "verdict");
+    this.frames = tally("hes_frames_received_total", "Complete frames received, by framing.", "framing");
+    this.pushes = tally("hes_pushes_total", "Pushes by what became of them.", "verdict");
     this.refused = counter(
       "hes_refused_total",
       "Received APDUs and frames that were refused, by reason.",
@@ -67,11 +71,12 @@ export class Metrics {
       "hes_octets_discarded_total",
       "Octets that belonged to no frame and were skipped.",
     );
-    this.acknowledgements = counter(
+    this.acknowledgements = tally(
       "hes_acks_sent_total",
       "Acknowledgements sent to meters, each after the push was safe in the durable log or by COMMIT.",
+      null,
     );
-    this.rows = counter("hes_rows_stored_total", "Rows stored or filled in, by table.", "table");
+    this.rows = tally("hes_rows_stored_total", "Rows stored or filled in, by table.", "table");
     this.durable = seconds(
       "hes_durable_seconds",
       "From the last octet read until the push is safe in the durable log, or by COMMIT.",
@@ -97,29 +102,30 @@ export class Metrics {
     this.gapsOpen = gauge("hes_gaps_open", "Stretches of missing captures that may still be filled.");
 
     for (const result of POLL_RESULTS) this.polls.inc({ result }, 0);
-    for (const verdict of PUSH_VERDICTS) this.pushes.inc({ verdict }, 0);
+    for (const verdict of PUSH_VERDICTS) this.pushes.add(verdict, 0);
     for (const reason of REFUSAL_REASONS) this.refused.inc({ reason }, 0);
-    for (const framing of FRAMINGS) this.frames.inc({ framing }, 0);
+    for (const framing of FRAMINGS) this.frames.add(framing, 0);
     collectDefaultMetrics({ register: this.registry });
     this.#eventLoopLag();
   }
 
-  /** What the ingest reports to. */
+  /** What the ingest reports to. One object, so that others can listen in. */
   observer(): IngestObserver {
-    const rows = byLabel((table) => this.rows.labels({ table }));
-    const frames = byLabel((framing) => this.frames.labels({ framing }));
-    const pushes = byLabel<PushVerdict>((verdict) => this.pushes.labels({ verdict }));
+    return this.#observer;
+  }
+
+  #reporting(): IngestObserver {
     return {
       connectionOpened: () => this.connectionsOpen.inc(),
       connectionClosed: () => this.connectionsOpen.dec(),
-      frameReceived: (framing) => frames(framing).inc(),
-      pushDone: (verdict) => pushes(verdict).inc(),
+      frameReceived: (framing) => this.frames.add(framing),
+      pushDone: (verdict) => this.pushes.add(verdict),
       refused: (reason) => this.refused.inc({ reason }),
       discarded: (octets) => this.discarded.inc(octets),
-      acknowledged: () => this.acknowledgements.inc(),
+      acknowledged: () => this.acknowledgements.add(""),
       durableSeconds: (seconds) => this.durable.observe(seconds),
       decodeSeconds: (seconds) => this.decode.observe(seconds),
-      rowsStored: (table, count) => rows(table).inc(count),
+      rowsStored: (table, count) => this.rows.add(table, count),
       dbWriteSeconds: (seconds) => this.databaseWrite.observe(seconds),
     };
   }
@@ -210,17 +216,4 @@ interface Described {
   readonly name: string;
   readonly help: string;
   readonly labelNames?: readonly string[];
-}
-
-/** What is counted for each push is not looked up by its labels each time. */
-function byLabel<L extends string>(childOf: (label: L) => Counter.Internal): (label: L) => Counter.Internal {
-  const children = new Map<L, Counter.Internal>();
-  return (label) => {
-    let child = children.get(label);
-    if (child === undefined) {
-      child = childOf(label);
-      children.set(label, child);
-    }
-    return child;
-  };
 }

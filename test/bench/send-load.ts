@@ -1,5 +1,6 @@
 import type { SendOptions } from "../../simulator/load.ts";
 import type { Daemon } from "../../src/daemon.ts";
+import type { IngestObserver } from "../../src/ingest/observer.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { ownCpuSeconds, postmasterOf, serverCpuSeconds } from "./cpu.ts";
 import type { Generator } from "./generator.ts";
@@ -34,13 +35,7 @@ export async function sendLoad(
   load: { readonly pushes: number; readonly send: Pick<SendOptions, "connection" | "ratePerSecond"> },
 ): Promise<Measured> {
   const { pushes, send } = load;
-  const durable = observed(daemon.metrics.durable);
-  const received = counted(daemon.metrics.frames, () => true);
-  const committed = counted(
-    daemon.metrics.pushes,
-    (labels) => "verdict" in labels && labels.verdict === "applied",
-  );
-  const writes = observed(daemon.metrics.databaseWrite);
+  const heard = listenIn(daemon.metrics.observer());
   const postmaster = await postmasterOf(database);
   const appliedBefore = await applied(database);
   const { host, port } = daemon.listeners.tcp[0]!;
@@ -48,29 +43,27 @@ export async function sendLoad(
   const before = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
   const start = performance.now();
   const sent = await generator.send();
-  while (committed.at.length < pushes && performance.now() - start < GIVE_UP_MS) {
+  while (heard.committedAt.length < pushes && performance.now() - start < GIVE_UP_MS) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const seconds = (performance.now() - start) / 1_000;
   const after = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
-  durable.end();
-  received.end();
-  committed.end();
-  writes.end();
+  heard.end();
   const [open] = await database.query(
     "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'dlms-hes' AND query LIKE 'COPY%'",
   );
   const stored = (await applied(database)) - appliedBefore;
   if (stored !== pushes) throw new Error(`${pushes} pushes were sent, ${stored} were applied`);
-  const ages = committed.at.map((at, index) => at - received.at[index]!);
+  const ages = heard.committedAt.map((at, index) => at - heard.receivedAt[index]!);
+  const { durableSeconds, writeSeconds } = heard;
   return {
     pushes,
     seconds,
     p50Ms: quantile(ages, 0.5),
     p99Ms: quantile(ages, 0.99),
-    durableP99Ms: quantile(durable.seconds, 0.99) * 1_000,
-    batches: writes.seconds.length,
-    batchMs: (writes.seconds.reduce((sum, each) => sum + each, 0) / writes.seconds.length) * 1_000,
+    durableP99Ms: quantile(durableSeconds, 0.99) * 1_000,
+    batches: writeSeconds.length,
+    batchMs: (writeSeconds.reduce((sum, each) => sum + each, 0) / writeSeconds.length) * 1_000,
     connections: sent.result.connections,
     databaseConnections: open!["n"],
     nodeCpuSeconds: after.node - before.node,
@@ -90,55 +83,38 @@ async function applied(database: Database): Promise<number> {
   return row!["n"];
 }
 
-/** Listens in on what a histogram is told, until `end`. */
-function observed(histogram: { observe(value: number): void }): { seconds: number[]; end(): void } {
-  const seconds: number[] = [];
-  const observe = histogram.observe;
-  histogram.observe = (value: number) => {
-    seconds.push(value);
-    observe.call(histogram, value);
-  };
-  return {
-    seconds,
-    end: () => {
-      histogram.observe = observe;
-    },
-  };
+interface Heard {
+  readonly receivedAt: number[];
+  readonly committedAt: number[];
+  readonly durableSeconds: number[];
+  readonly writeSeconds: number[];
+  end(): void;
 }
 
-interface Incremented {
-  inc(labels: object, ...more: number[]): void;
-}
-
-/** When a counter was incremented under labels that count, until `end`. */
-function counted(counter: Incremented, counts: (labels: object) => boolean): { at: number[]; end(): void } {
-  const at: number[] = [];
-  const tap = tapOf(counter);
-  tap.told = (labels) => {
-    if (counts(labels)) at.push(performance.now());
+/** Listens in on what the ingest reports, until `end`. */
+function listenIn(observer: IngestObserver): Heard {
+  const own = { ...observer };
+  const heard: Heard = {
+    ...{ receivedAt: [], committedAt: [], durableSeconds: [], writeSeconds: [] },
+    end: () => void Object.assign(observer, own),
   };
-  return {
-    at,
-    end: () => {
-      tap.told = () => undefined;
-    },
+  observer.frameReceived = (framing) => {
+    heard.receivedAt.push(performance.now());
+    own.frameReceived(framing);
   };
-}
-
-const taps = new WeakMap<Incremented, { told: (labels: object) => void }>();
-
-/** Put in once and for good: what counts under one label goes on calling the `inc` that it found when it was made. */
-function tapOf(counter: Incremented): { told: (labels: object) => void } {
-  const known = taps.get(counter);
-  if (known !== undefined) return known;
-  const tap = { told: (_: object): void => undefined };
-  const inc = counter.inc;
-  counter.inc = (labels, ...more) => {
-    tap.told(labels);
-    inc.call(counter, labels, ...more);
+  observer.pushDone = (verdict) => {
+    if (verdict === "applied") heard.committedAt.push(performance.now());
+    own.pushDone(verdict);
   };
-  taps.set(counter, tap);
-  return tap;
+  observer.durableSeconds = (seconds) => {
+    heard.durableSeconds.push(seconds);
+    own.durableSeconds(seconds);
+  };
+  observer.dbWriteSeconds = (seconds) => {
+    heard.writeSeconds.push(seconds);
+    own.dbWriteSeconds(seconds);
+  };
+  return heard;
 }
 
 function quantile(values: number[], q: number): number {

@@ -201,7 +201,7 @@ async function snapshot(
   last: DemoSnapshot | null,
 ): Promise<DemoSnapshot> {
   const { metrics, listeners, database, httpAddress, health } = daemon;
-  const counted = await metrics.pushes.get();
+  const counted = await metrics.pushes.counter.get();
   const open = await metrics.connectionsOpen.get();
   const models = fleet.plans.map(({ identity }) => identity.category);
   const names = [...new Set(models)];
@@ -214,7 +214,9 @@ async function snapshot(
     readiness: health.report().status,
     embeddedPid: database.embeddedPid(),
     sent: onlyPositive(fleet.statistics.pushes),
-    verdicts: Object.fromEntries(counted.values.map(({ labels, value }) => [String(labels.verdict), value])),
+    verdicts: Object.fromEntries(
+      counted.values.map(({ labels, value }) => [String(labels["verdict"]), value]),
+    ),
     connectionsOpen: open.values[0]?.value ?? 0,
     keptBack: fleet.statistics.holes,
     overview,
