@@ -50,10 +50,5 @@ export function changedDaysStatement(rows: Iterable<Row>, timeZone: string): str
   }
   if (meters.length === 0) return null;
   const literal = (values: readonly unknown[]) => pg.escapeLiteral(`{${values.join(",")}}`);
-  // Sorted, so that batches wait for each other in one order only.
-  return `WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${DAILY_LOAD_LOCK}))
-     INSERT INTO daily_load_changes (meter_id, day)
-     SELECT DISTINCT meter, (to_timestamp(seconds) AT TIME ZONE ${pg.escapeLiteral(timeZone)})::date
-       FROM held, unnest(${literal(meters)}::uuid[], ${literal(times)}::float8[]) AS x(meter, seconds) ORDER BY 1, 2
-     ON CONFLICT DO NOTHING`;
+  return `SELECT note_changed_days(${DAILY_LOAD_LOCK}, ${literal(meters)}, ${literal(times)}, ${pg.escapeLiteral(timeZone)})`;
 }
