@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { hasNatsServer } from "../support/nats-servers.ts";
+import { adoption } from "./adoption.ts";
 import { clock } from "./clock.ts";
 import { cuts } from "./cuts.ts";
 import { disk } from "./disk.ts";
@@ -11,7 +12,8 @@ import { restart } from "./restart.ts";
 import { canTrace, strace } from "./strace.ts";
 
 const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options of one]
-  --only     kills, outage, clock, cuts (these where nothing is said), disk, restart, spools, jetstream, strace; with commas between them
+  --only     kills, outage, clock, cuts (these where nothing is said), disk, restart, spools, jetstream, strace,
+             adoption; with commas between them
   --long     50,000 pushes across 30 kills of the daemon and 10 of PostgreSQL; the database away for ten minutes at 1,000 pushes/s;
              every fault of the disk ten times, more steps of the clock, every octet twenty times; and times are held to what is promised of
              them. Without it a few minutes in all, and times are only told
@@ -22,6 +24,8 @@ const USAGE = `npm run test:faults -- [--only NAME] [--long] [--seed N] [options
   --seconds, --rate                                                      of outage
   --meters, --rounds                                                     of disk and cuts
   --meters, --rounds, --pushes                                           of restart: --pushes wait in the spool
+  --meters, --rows, --kills                                              of adoption: \`hes migrate --adopt-timescaledb\` is killed so often, in databases
+             with so many rows each; on the server of HES_TEST_TIMESCALE_URL, skipped where that isn't set
 `;
 
 const { values } = parseArgs({
@@ -38,6 +42,8 @@ const { values } = parseArgs({
     seconds: { type: "string" },
     rate: { type: "string" },
     rounds: { type: "string" },
+    rows: { type: "string" },
+    kills: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -95,6 +101,17 @@ const scenarios: Record<string, () => Promise<Figure[]>> = {
     }),
   clock: () => clock({ meters: count(values.meters, 20, 100), pushesPerStep: long ? 1_000 : 50, long, seed }),
   cuts: () => cuts({ meters: count(values.meters, 20, 20), rounds: count(values.rounds, 1, 20), seed }),
+  adoption: async () => {
+    const serverUrl = process.env["HES_TEST_TIMESCALE_URL"];
+    if (serverUrl === undefined)
+      return [{ name: "SKIPPED", value: "set HES_TEST_TIMESCALE_URL to a server with TimescaleDB" }];
+    return adoption({
+      ...{ serverUrl, random: randomOf(seed) },
+      kills: count(values.kills, 4, 30),
+      rows: count(values.rows, 100_000, 1_000_000),
+      meters: count(values.meters, 100, 500),
+    });
+  },
   strace: () =>
     strace({ pushes: count(values.pushes, 1_000, 10_000), meters: count(values.meters, 20, 100), seed }),
 };
