@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
+import { counted } from "../finding.ts";
 import { adopt } from "../ingest/adopt.ts";
 import { replay } from "../ingest/replay.ts";
 import { openPipeline } from "../pipeline.ts";
@@ -41,7 +42,7 @@ export function adoptCommand(program: Program): Command {
       );
       if (who !== undefined && options["meterType"] !== undefined) await makeMeter(session, who, options);
       else if (who !== undefined) await requireKnown(session, who, waiting, options);
-      const adoption = await adoptAll(session, waiting);
+      const adoption = await adoptAll(session, who, waiting);
       program.print(options["json"] ? JSON.stringify(adoption) : report(adoption));
     });
   });
@@ -77,7 +78,11 @@ async function requireKnown(
   );
 }
 
-async function adoptAll(session: Session, waiting: readonly QuarantineSummary[]): Promise<Adoption> {
+async function adoptAll(
+  session: Session,
+  who: string | undefined,
+  waiting: readonly QuarantineSummary[],
+): Promise<Adoption> {
   const { config, database, log } = session;
   const quarantine = quarantineOf(session);
   const observer = commandObserver();
@@ -101,9 +106,10 @@ async function adoptAll(session: Session, waiting: readonly QuarantineSummary[])
       adoption.left += left.length;
     }
     for (const [reason, count] of observer.reasons) note(reason, count);
+    // Some of those were accepted, and wait under their meter's name for what they mean.
+    adoption.stored -= observer.quarantined();
     // Authentic and accepted already: only their meaning was missing.
-    const meters = new Set(waiting.flatMap(({ meterId }) => (meterId === null ? [] : [meterId])));
-    for (const meterId of meters) {
+    for (const meterId of await metersWaiting(session, who, waiting)) {
       const store = new ReplayStore(
         database,
         pipeline.partitions,
@@ -121,9 +127,29 @@ async function adoptAll(session: Session, waiting: readonly QuarantineSummary[])
   return adoption;
 }
 
+/** Meters of which accepted frames wait, those included that were strangers a moment ago. */
+async function metersWaiting(
+  session: Session,
+  who: string | undefined,
+  before: readonly QuarantineSummary[],
+): Promise<ReadonlySet<string>> {
+  const ids = (entries: readonly QuarantineSummary[]) =>
+    entries.flatMap(({ meterId }) => (meterId === null ? [] : [meterId]));
+  if (who === undefined) return new Set(ids(await quarantineOf(session).list(FRAMES_MAX)));
+  const meter = await showMeter(session.database, who);
+  return new Set([...ids(before), ...(meter ? [meter.id] : [])]);
+}
+
 function report({ stored, left, reasons }: Adoption): string {
   if (stored + left === 0) return "Nothing was kept.";
   const why = Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);
-  const rest = left === 0 ? [] : [`${left} frames can't be stored yet: ${why.join(", ") || "see the log"}.`];
-  return [`${stored} frames that were kept are stored now.`, ...rest].join("\n");
+  const hint = reasons["scaler_unknown"] === undefined ? "" : "; `hes quarantine list` says what is missing";
+  const rest =
+    left === 0
+      ? []
+      : [`${counted(left, "frame")} can't be stored yet: ${why.join(", ") || "see the log"}${hint}.`];
+  return [
+    `${counted(stored, "frame")} that ${stored === 1 ? "was" : "were"} kept ${stored === 1 ? "is" : "are"} stored now.`,
+    ...rest,
+  ].join("\n");
 }

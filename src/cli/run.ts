@@ -73,7 +73,10 @@ export async function rootCommand(
   const root = new Command("hes")
     .description("DLMS/COSEM head-end system: meters push, their values stand in PostgreSQL or TimescaleDB")
     .version(VERSION, "-V, --version", "print the version")
-    .option("-c, --config <file>", "TOML file with the configuration (see: hes config print)")
+    .option(
+      "-c, --config <file>",
+      "TOML file with the configuration (see: hes config print); HES_CONFIG names it as well",
+    )
     .showHelpAfterError("(`hes help` lists the commands, `hes help COMMAND` their options)");
   const program: Program = {
     configFile: () => root.opts<{ config?: string }>().config,

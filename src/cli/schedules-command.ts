@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
+import { counted } from "../finding.ts";
 import { CronError, CronTimes } from "../schedule/cron-times.ts";
 import { runScheduleNow } from "../storage/schedule-firings.ts";
 import {
@@ -182,7 +183,7 @@ function runCommand(program: Program): Command {
           throw new UserError(EXIT.data, `${none}${leftOutText(run.leftOut)}.`);
         }
         program.print(
-          `${run.polls} polls are queued${leftOutText(run.leftOut)}; \`hes schedules history ${name}\` shows what they come to.`,
+          `${counted(run.polls, "poll")} ${run.polls === 1 ? "is" : "are"} queued${leftOutText(run.leftOut)}; \`hes schedules history ${name}\` shows what they come to.`,
         );
       }),
     );

@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import { timescaleCapabilities } from "./timescale.ts";
+import { DONE_ALL_THE_SAME, timescaleCapabilities } from "./timescale.ts";
 
 /** One hypertable. */
 export interface HypertableMeasures {
@@ -15,7 +15,7 @@ export interface HypertableMeasures {
 export interface PolicyMeasures {
   readonly policy: string;
   readonly jobs: number;
-  /** Those whose last run failed. A run that isn't over doesn't count. */
+  /** Those whose last run failed. A run that isn't over doesn't count, nor one that failed when its work was done. */
   readonly failed: number;
 }
 
@@ -47,13 +47,16 @@ export function measureTimescale(database: Database): Promise<TimescaleMeasures 
     );
     const policies = await client.query(
       `SELECT p.policy, count(j.job_id) AS jobs,
-              count(*) FILTER (WHERE s.last_run_status = 'Failed' AND s.job_status <> 'Running') AS failed
+              count(*) FILTER (WHERE s.last_run_status = 'Failed' AND s.job_status <> 'Running' AND e.code IS DISTINCT FROM $1) AS failed
          FROM (VALUES ('columnstore', 'policy_compression'), ('retention', 'policy_retention'),
                       ('aggregate', 'policy_refresh_continuous_aggregate')) p(policy, proc)
          LEFT JOIN timescaledb_information.jobs j ON j.proc_name = p.proc AND j.scheduled
           AND j.hypertable_schema IN ('public', current_schema())
          LEFT JOIN timescaledb_information.job_stats s USING (job_id)
+         LEFT JOIN LATERAL (SELECT sqlerrcode AS code FROM timescaledb_information.job_errors e
+           WHERE e.job_id = j.job_id ORDER BY finish_time DESC LIMIT 1) e ON true
         GROUP BY 1 ORDER BY 1`,
+      [DONE_ALL_THE_SAME],
     );
     return {
       hypertables: hypertables.rows.map((row) => ({

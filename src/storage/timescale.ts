@@ -27,6 +27,12 @@ export interface TimescaleCapabilities {
   readonly community: boolean;
 }
 
+/**
+ * SQLSTATE of jobs that count as failed and did their work: TimescaleDB 2.28.3 on PostgreSQL 15.20 ends every one with `cannot drop portal`
+ * (invalid_cursor_state), in whatever language the server speaks.
+ */
+export const DONE_ALL_THE_SAME = "24000";
+
 /** Null where the extension isn't installed in this database. Must run outside a transaction or tolerate a savepoint. */
 export async function timescaleCapabilities(client: Client): Promise<TimescaleCapabilities | null> {
   const { rows } = await client.query(

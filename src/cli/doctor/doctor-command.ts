@@ -9,7 +9,7 @@ import { createLog } from "../../log.ts";
 import type { Config } from "../../settings.ts";
 import type { Database } from "../../storage/database.ts";
 import { inspectDatabase, isMigrated } from "../../storage/inspect-database.ts";
-import { findReach, inspectMeters } from "../../storage/inspect-meters.ts";
+import { findReach, inspectMeters, inspectSealed } from "../../storage/inspect-meters.ts";
 import { inspectTimescale } from "../../storage/inspect-timescale.ts";
 import { howToReach, inspect } from "../../storage/inspection.ts";
 import { dialTcp } from "../../transports/tcp-dialler.ts";
@@ -91,12 +91,13 @@ async function inspectAll(config: Config, database: Database, meter: string | un
   ];
 }
 
-/** A file that isn't there yet is left for the daemon to make. */
+/** A file that isn't there yet is left for the daemon to make; where something was sealed already, that would be the wrong one. */
 async function inspectKeyring(config: Config, database: Database): Promise<Finding[]> {
   const { kekCredential, kekFile } = config.security;
   try {
     const isThere = kekCredential !== "" || existsSync(kekFile);
-    return await inspectMeters(database, isThere ? openKeyRing(config) : null);
+    if (isThere) return await inspectMeters(database, openKeyRing(config));
+    return [...(await inspectSealed(database, kekFile)), ...(await inspectMeters(database, null))];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     const setting = kekCredential === "" ? "kek_file" : "kek_credential";

@@ -54,7 +54,7 @@ export function checkKek({ security: { kekCredential, kekFile } }: Config): Find
       return note(
         "keys",
         `${kekFile} isn't there yet`,
-        "it is made at the first start; keep a copy of it apart from the database's backup",
+        "it is made at the first start of a new installation; keep a copy of it apart from the database's backup",
       );
     case "owner":
       return ok("keys", `only its owner may read ${kekFile}`);
