@@ -35,6 +35,12 @@ export interface Table {
   readonly provenance: readonly string[];
   /** Position of each column, by name. */
   readonly position: ReadonlyMap<string, number>;
+  /** Its number among all tables, from 0: what is kept for each of them during a batch stands in an array. */
+  readonly ordinal: number;
+  /** Position of the column that decides in which partition a row stands. */
+  readonly time: number;
+  /** Position of the column that refers to the frame that a row came in; −1 where none does. */
+  readonly frameId: number;
 }
 
 /** One row for `table`, its cells in the order of `table.columns`; a missing cell is NULL. */
@@ -45,9 +51,15 @@ export interface Row {
 
 type Definition = readonly [type: ColumnType, ...names: string[]];
 
+const PARTITIONED_BY = ["time", "started_at", "received_at"];
+let tables = 0;
+
 function table(name: string, key: string[], provenance: string[], ...definitions: Definition[]): Table {
   const columns = definitions.flatMap(([type, ...names]) => names.map((column) => ({ name: column, type })));
-  return { name, key, provenance, columns, position: new Map(columns.map((c, index) => [c.name, index])) };
+  const position = new Map(columns.map((column, index) => [column.name, index]));
+  const time = position.get(PARTITIONED_BY.find((column) => position.has(column))!)!;
+  const frameId = position.get("frame_id") ?? -1;
+  return { name, key, provenance, columns, position, ordinal: tables++, time, frameId };
 }
 
 const DOUBLE = "double precision";

@@ -26,8 +26,11 @@ interface PartitionedTable {
 }
 
 export interface Partitions {
-  /** Whether a row of `table` at `time` (ms) has a place. True for tables that aren't partitioned. */
-  covers(table: string, time: number): boolean;
+  /**
+   * Whether rows of `table` from `time` to `last` (ms, both included) have a place, all in one partition. True for tables that aren't
+   * partitioned.
+   */
+  covers(table: string, time: number, last?: number): boolean;
   /** Makes the partitions that these rows need. */
   ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void>;
   /** The current partition of every table, the one before and those ahead. */
@@ -50,8 +53,6 @@ export async function openPartitions(database: Database): Promise<Partitions> {
 class NativePartitions implements Partitions {
   private readonly database: Database;
   private tables = new Map<string, PartitionedTable>();
-  /** The range that the last row fell into: most rows fall into it again. */
-  private readonly last = new Map<string, Range>();
   /** One creation at a time: each holds a connection. */
   private creating: Promise<void> = Promise.resolve();
 
@@ -89,17 +90,11 @@ class NativePartitions implements Partitions {
         },
       ]),
     );
-    this.last.clear();
   }
 
-  covers(name: string, time: number): boolean {
-    const last = this.last.get(name);
-    if (last && time >= last.from && time < last.to) return true;
+  covers(name: string, time: number, last = time): boolean {
     const table = this.tables.get(name);
-    if (!table) return true;
-    const range = table.ranges.find(({ from, to }) => time >= from && time < to);
-    if (range) this.last.set(name, range);
-    return range !== undefined;
+    return table === undefined || table.ranges.some(({ from, to }) => time >= from && last < to);
   }
 
   async ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Cell, PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
+import { type Cell, PUSH_HISTORY, RAW_FRAMES, ROW_TABLES, type Row, type Table } from "../mapping/rows.ts";
 import type { CommitUnit, CommitVerdict } from "./accepted-push.ts";
 
 /** A push on its way into the database. */
@@ -28,8 +28,7 @@ export function identify(push: CommitUnit, id: number): Item {
   if (push.frame === null) return { push, id, merged: null, verdict: null };
   push.frame.cells[FRAME_ID] = id;
   for (const { table, cells } of push.rows) {
-    const at = table.position.get("frame_id");
-    if (at !== undefined) cells[at] = id;
+    if (table.frameId >= 0) cells[table.frameId] = id;
   }
   return { push, id, merged: null, verdict: null };
 }
@@ -49,25 +48,39 @@ export function historyCells(item: Item, { cells }: Row): Cell[] {
   return cells;
 }
 
-/** The column of a table that decides its partition. */
+/** The instant that decides in which partition a row stands. */
 export function timeOf({ table, cells }: Row): number {
-  return Number(cells[timePosition(table)]);
+  return Number(cells[table.time]);
 }
 
-const timePositions = new Map<Table, number>();
+/** Between which instants rows of one table lie, both included. */
+export interface TimeSpan {
+  readonly table: Table;
+  first: number;
+  last: number;
+}
 
-function timePosition(table: Table): number {
-  let position = timePositions.get(table);
-  if (position === undefined) {
-    const column = ["time", "started_at", "received_at"].find((name) => table.position.has(name))!;
-    position = table.position.get(column)!;
-    timePositions.set(table, position);
+/** Of all rows of a batch, table by table. */
+export function timeSpans(items: readonly Item[]): TimeSpan[] {
+  const spans: (TimeSpan | undefined)[] = new Array(ROW_TABLES.length).fill(undefined);
+  for (const { push } of items) {
+    for (const row of push.rows) widen(spans, row);
+    if (push.history !== null) widen(spans, push.history);
+    if (push.frame !== null) widen(spans, push.frame);
   }
-  return position;
+  return spans.filter((span) => span !== undefined);
 }
 
-export function* rowsOf({ push }: Item): Generator<Row> {
-  yield* push.rows;
-  if (push.history !== null) yield push.history;
-  if (push.frame !== null) yield push.frame;
+function widen(spans: (TimeSpan | undefined)[], row: Row): void {
+  const time = timeOf(row);
+  const span = spans[row.table.ordinal];
+  if (span === undefined) spans[row.table.ordinal] = { table: row.table, first: time, last: time };
+  else if (time < span.first) span.first = time;
+  else if (time > span.last) span.last = time;
+}
+
+/** All rows of a push, with its history and its frame. */
+export function rowsOf({ push }: Item): Row[] {
+  const { rows, history, frame } = push;
+  return [...rows, ...(history === null ? [] : [history]), ...(frame === null ? [] : [frame])];
 }

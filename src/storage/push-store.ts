@@ -1,5 +1,5 @@
-import { PUSH_HISTORY, RAW_FRAMES, type Row, type Table } from "../mapping/rows.ts";
-import type { CommitOutcome, CommitUnit, PushStore } from "./accepted-push.ts";
+import { PUSH_HISTORY, RAW_FRAMES, ROW_TABLES, type Table } from "../mapping/rows.ts";
+import type { CommitOutcome, CommitUnit, CounterMove, PushStore } from "./accepted-push.ts";
 import { queryWithCopies } from "./batch-query.ts";
 import { type BinaryCopy, CopyPool } from "./binary-copy.ts";
 import { collidingItems } from "./collisions.ts";
@@ -9,7 +9,7 @@ import { changedDaysStatement, noteChangedDays } from "./daily-load-changes.ts";
 import type { Client, Database } from "./database.ts";
 import { mergeRows } from "./merge.ts";
 import type { Partitions } from "./partitions.ts";
-import { historyCells, type Item, identify, rowsOf, timeOf, verdictOf } from "./push-batch.ts";
+import { historyCells, type Item, identify, rowsOf, timeOf, timeSpans, verdictOf } from "./push-batch.ts";
 import { PushIds } from "./push-ids.ts";
 import { quarantinePushes, quarantineUnstorable } from "./push-quarantine.ts";
 import { StorageError } from "./storage-error.ts";
@@ -63,7 +63,7 @@ class CopyingPushStore implements PushStore {
     const ids = await this.ids.take(pushes.length);
     const items = pushes.map((push, index) => identify(push, ids[index]!));
     this.counters.submit(pushes);
-    const repeated = repeatedMoves(pushes.flatMap(({ counter }) => counter ?? []));
+    const repeated = repeatedMoves(movesOf(items));
     for (const item of items) if (repeated.has(item.push.counter!)) item.verdict = "retransmission";
     // Every batch touches meters in the same order, so that two of them never wait for each other.
     const ordered = [...items].sort((a, b) =>
@@ -120,14 +120,11 @@ class CopyingPushStore implements PushStore {
   }
 
   private async ensurePartitions(items: readonly Item[]): Promise<void> {
-    const missing: { table: string; time: number }[] = [];
-    for (const item of items) {
-      for (const row of rowsOf(item)) {
-        const time = timeOf(row);
-        if (!this.partitions.covers(row.table.name, time)) missing.push({ table: row.table.name, time });
-      }
-    }
-    if (missing.length > 0) await this.partitions.ensure(missing);
+    const { partitions } = this;
+    if (timeSpans(items).every(({ table, first, last }) => partitions.covers(table.name, first, last)))
+      return;
+    const wanted = items.flatMap(rowsOf).map((row) => ({ table: row.table.name, time: timeOf(row) }));
+    await partitions.ensure(wanted);
   }
 
   /** The happy path: every row is new, and every counter higher than the one in the database. */
@@ -136,8 +133,8 @@ class CopyingPushStore implements PushStore {
     appendRows(items, copies);
     appendPushes(items, copies);
     const { statements, messages } = copies.messages();
-    const days = changedDaysStatement(measured(items), this.options.timeZone ?? "Asia/Kolkata");
-    const moves = this.counters.statement(items.flatMap(({ push }) => push.counter ?? []));
+    const days = changedDaysStatement(items.map(pushOf), this.options.timeZone ?? "Asia/Kolkata");
+    const moves = this.counters.statement(movesOf(items));
     for (const statement of [days, moves]) if (statement !== null) statements.push(statement);
     await this.database.withClient((client) => queryWithCopies(client, statements, messages));
     copies.release();
@@ -148,11 +145,11 @@ class CopyingPushStore implements PushStore {
     for (const item of items) item.merged = null;
     const copies = new BatchCopies(this.pool);
     const write = way(items, copies);
-    const moves = items.flatMap(({ push }) => push.counter ?? []);
+    const moves = movesOf(items);
     await this.database.transaction(async (client) => {
       await write(client);
       await quarantinePushes(client, items);
-      await noteChangedDays(client, measured(items), this.options.timeZone ?? "Asia/Kolkata");
+      await noteChangedDays(client, items.map(pushOf), this.options.timeZone ?? "Asia/Kolkata");
       const lost = await this.counters.move(
         client,
         moves,
@@ -179,8 +176,12 @@ class CopyingPushStore implements PushStore {
   }
 }
 
-function* measured(items: readonly Item[]): Generator<Row> {
-  for (const { push } of items) yield* push.rows;
+const pushOf = ({ push }: Item) => push;
+
+function movesOf(items: readonly Item[]): CounterMove[] {
+  const moves: CounterMove[] = [];
+  for (const { push } of items) if (push.counter !== null) moves.push(push.counter);
+  return moves;
 }
 
 /** Another daemon was faster with some counters of the batch: all over again without those pushes. */
@@ -242,17 +243,18 @@ function appendPushes(items: readonly Item[], copies: BatchCopies): void {
 /** The copies of one batch, one a table. */
 class BatchCopies {
   private readonly pool: CopyPool;
-  private readonly copies = new Map<Table, BinaryCopy>();
+  /** By the tables' ordinals. */
+  private readonly copies: (BinaryCopy | undefined)[] = new Array(ROW_TABLES.length).fill(undefined);
 
   constructor(pool: CopyPool) {
     this.pool = pool;
   }
 
   of(table: Table): BinaryCopy {
-    let copy = this.copies.get(table);
-    if (!copy) {
+    let copy = this.copies[table.ordinal];
+    if (copy === undefined) {
       copy = this.pool.take(table);
-      this.copies.set(table, copy);
+      this.copies[table.ordinal] = copy;
     }
     return copy;
   }
@@ -269,12 +271,16 @@ class BatchCopies {
 
   /** One order of tables for all batches. */
   private sorted(): BinaryCopy[] {
-    return [...this.copies.values()].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
+    return this.taken().sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
   }
 
   /** After COMMIT; after an error a socket may still hold what was sent. */
   release(): void {
-    this.pool.giveBack(this.copies.values());
+    this.pool.giveBack(this.taken());
+  }
+
+  private taken(): BinaryCopy[] {
+    return this.copies.filter((copy) => copy !== undefined);
   }
 }
 

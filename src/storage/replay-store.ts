@@ -91,7 +91,7 @@ export class ReplayStore {
     const ids = reread.map(({ frame }) => frame.id);
     return this.database.transaction(async (client) => {
       const { added, corrected } = await correctRows(client, rows);
-      await noteChangedDays(client, rows, this.options.timeZone);
+      await noteChangedDays(client, [{ rows }], this.options.timeZone);
       await client.query(
         `UPDATE push_history h SET verdict = CASE WHEN h.verdict = 'quarantined' THEN 'applied' ELSE h.verdict END,
                 row_count = x.rows, value_count = x.values
@@ -108,8 +108,7 @@ export class ReplayStore {
 }
 
 function ofFrame({ table, cells }: Row, frameId: number): Row {
-  const at = table.position.get("frame_id");
-  if (at !== undefined) cells[at] = frameId;
+  if (table.frameId >= 0) cells[table.frameId] = frameId;
   return { table, cells };
 }
 
