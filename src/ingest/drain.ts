@@ -245,7 +245,9 @@ export class Drain {
     const { receiver, log } = this.parts;
     this.forgetOldWords(acceptance.meterId, epoch);
     try {
-      return await new Promise((resolve, reject) => run(receiver.reopen(acceptance, again), resolve, reject));
+      return await new Promise((resolve, reject) =>
+        run(() => receiver.reopen(acceptance, again), resolve, reject),
+      );
     } catch (error) {
       if (error instanceof StoppedError) throw error;
       log.error({ err: error }, "an accepted push could not be mapped; it goes to quarantine");

@@ -28,6 +28,11 @@ export class StatusWords {
     this.store = store;
   }
 
+  /** Whether `load` would wait for nothing. */
+  knows(meterId: string, codeIds: readonly (number | null)[]): boolean {
+    return codeIds.every((codeId) => this.last.has(`${meterId}/${codeId}`));
+  }
+
   /** Makes sure that the last word is known before a new one is compared with it. */
   *load(meterId: string, codeIds: readonly number[], patience: Patience): Steps<void> {
     for (const codeId of codeIds) {

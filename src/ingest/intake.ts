@@ -110,7 +110,7 @@ export class Intake {
         for (const resolve of this.whenIdle.splice(0)) resolve();
     };
     run(
-      this.receive(arrival),
+      () => this.receive(arrival),
       (received) => {
         this.submit(received, arrival, sender);
         finish();
@@ -130,7 +130,7 @@ export class Intake {
 
   /** What a stored frame means now; nothing is stored. */
   reread(arrival: Arrival, meterId: string): Promise<MappedNotification> {
-    return new Promise((resolve, reject) => run(this.receiveAgain(arrival, meterId), resolve, reject));
+    return new Promise((resolve, reject) => run(() => this.receiveAgain(arrival, meterId), resolve, reject));
   }
 
   private *receiveAgain(arrival: Arrival, meterId: string): Steps<MappedNotification> {
@@ -138,10 +138,10 @@ export class Intake {
     return yield* this.parts.receiver.reread(arrival, envelope, meterId);
   }
 
-  private *receive(arrival: Arrival): Steps<Received> {
+  private receive(arrival: Arrival): Steps<Received> {
     const envelope = openEnvelope(arrival.apdu, this.limits);
     const { receiver, drain } = this.parts;
-    return yield* receiver.receive(arrival, envelope, drain === null ? undefined : () => drain.mapsAtOnce);
+    return receiver.receive(arrival, envelope, drain === null ? undefined : () => drain.mapsAtOnce);
   }
 
   private submit(received: Received, arrival: Arrival, sender: Sender): void {
@@ -179,7 +179,7 @@ export class Intake {
       return;
     }
     run(
-      this.parts.receiver.reopen(acceptance, false),
+      () => this.parts.receiver.reopen(acceptance, false),
       (reopened) => this.store(reopened, underway),
       () => this.settle(underway, false),
     );

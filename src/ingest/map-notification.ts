@@ -19,8 +19,23 @@ interface Readable {
   readonly problem: string | null;
 }
 
+const typeOf = ({ meterType, category }: MeterRecord) => ({ name: meterType, category });
+
 /** Codes that nobody knows are registered once; if the configuration still lacks them, something else is wrong. */
 const REGISTRATIONS_MAX = 2;
+
+/** The plan for a push where all that it needs is in memory already, as it nearly always is; null where it isn't, or nothing explains the body. */
+export function readyPlan(
+  { meter, notification }: Readable,
+  { configuration }: Pick<IngestDependencies, "configuration">,
+  statusWords: StatusWords,
+): MappingPlan | null {
+  const list = notification?.push.list ?? null;
+  if (list === null) return null;
+  const plan = planOf(list, typeOf(meter), configuration());
+  const isReady = plan.unknown.length === 0 && statusWords.knows(meter.id, plan.statusWords);
+  return isReady ? plan : null;
+}
 
 /** The plan for a push, with everything that it needs loaded; null where nothing explains the body. */
 export function* preparePlan(
@@ -31,19 +46,14 @@ export function* preparePlan(
 ): Steps<MappingPlan | null> {
   const list = notification?.push.list ?? null;
   if (list === null) return null;
-  const type = { name: meter.meterType, category: meter.category };
-  let plan = planOf(list, type, dependencies.configuration());
+  let plan = planOf(list, typeOf(meter), dependencies.configuration());
   for (let i = 0; plan.unknown.length > 0 && i < REGISTRATIONS_MAX; i++) {
     const objects = plan.unknown.map(({ code, classId, attribute }) => ({ code, classId, attribute }));
     yield* lookUp(() => dependencies.codes.register(objects), patience);
-    plan = planOf(list, type, dependencies.configuration());
+    plan = planOf(list, typeOf(meter), dependencies.configuration());
   }
   if (plan.unknown.length > 0) return null;
-  const words = plan.columns.filter(({ role }) => role === "status-word");
-  if (words.length > 0) {
-    const ids = words.map(({ codeId }) => codeId!);
-    yield* statusWords.load(meter.id, ids, patience);
-  }
+  yield* statusWords.load(meter.id, plan.statusWords as readonly number[], patience);
   return plan;
 }
 
@@ -54,10 +64,9 @@ export function isUnexplained(
   { zone }: IngestDependencies,
 ): boolean {
   if (notification === null) return false;
-  return (
-    plan === null ||
-    lacksScalers(notification.push, plan, zoneRule(zoneOfMeter(meter, zone), meter.deviationSign))
-  );
+  if (plan === null) return true;
+  if (plan.unscaled.length === 0) return false;
+  return lacksScalers(notification.push, plan, zoneRule(zoneOfMeter(meter, zone), meter.deviationSign));
 }
 
 export interface MappedNotification {

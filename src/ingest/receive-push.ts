@@ -15,10 +15,16 @@ import { checkSignatures } from "./check-signatures.ts";
 import { judge } from "./counter-verdict.ts";
 import type { Counters } from "./counters.ts";
 import type { IngestDependencies } from "./dependencies.ts";
-import { type Ciphered, type Envelope, openEnvelope } from "./envelope.ts";
+import { type Ciphered, type Envelope, openEnvelope, type Signature } from "./envelope.ts";
 import type { StatusWords } from "./events.ts";
 import type { MeterFinder } from "./identify-meter.ts";
-import { isUnexplained, type MappedNotification, mapNotification, preparePlan } from "./map-notification.ts";
+import {
+  isUnexplained,
+  type MappedNotification,
+  mapNotification,
+  preparePlan,
+  readyPlan,
+} from "./map-notification.ts";
 import { type Notification, readNotification } from "./notification.ts";
 import { checkPolicy, counterOf, isAuthenticated, pairsFor } from "./push-keys.ts";
 import { RefusedError, refusalOf } from "./refused-error.ts";
@@ -106,7 +112,7 @@ export class PushReceiver {
     refuseUnproven(opened, naming === "named");
     const name = opened.protection?.name ?? null;
     const state = name === null ? null : (this.counters.peek(name) ?? (yield* this.counters.load(name)));
-    const plan = yield* this.planFor(opened, arrival, mapsAtOnce);
+    const plan = this.readyPlan(opened, mapsAtOnce) ?? (yield* this.planFor(opened, arrival, mapsAtOnce));
     if (plan === "again") return yield* this.receive(arrival, envelope, mapsAtOnce);
     const confirm = opened.notification?.confirm ?? null;
     const { counterJumpMax } = this.with.security;
@@ -124,6 +130,13 @@ export class PushReceiver {
     }
     const mapped = this.mapped(acceptance, opened, this.map(opened, plan, arrival));
     return { kind: "accepted", meter, acceptance, mapped, confirm };
+  }
+
+  /** null: it has to be looked for with `planFor`. */
+  private readyPlan(opened: Opened, mapsAtOnce?: () => boolean): MappingPlan | null {
+    if (mapsAtOnce?.() === false) return null;
+    const plan = readyPlan(opened, this.with, this.statusWords);
+    return plan === null || isUnexplained(opened, plan, this.with) ? null : plan;
   }
 
   /**
@@ -165,7 +178,7 @@ export class PushReceiver {
       if (opened.meter.id !== meterId) {
         return this.setAside(acceptance, `it would be ${opened.meter.meterNumber}'s now`, again);
       }
-      const plan = yield* this.planFor(opened, arrival);
+      const plan = this.readyPlan(opened) ?? (yield* this.planFor(opened, arrival));
       if (plan === "again" || plan === "later") return yield* this.reopen(acceptance, again);
       const contents = mapNotification(opened, plan, arrival, this.with, this.statusWords);
       return this.mapped(acceptance, { ...opened, protection }, contents, again);
@@ -247,18 +260,23 @@ export class PushReceiver {
     }
   }
 
-  private *open(arrival: Arrival, envelope: Envelope, depth = 0): Steps<Opened> {
+  private open(arrival: Arrival, envelope: Envelope, depth = 0): Steps<Opened> {
     if (depth >= LAYERS_MAX) throw new RefusedError("limit", `more than ${LAYERS_MAX} envelopes`);
     if (envelope.kind === "plain" || envelope.kind === "ciphered") {
-      const opened =
+      const steps =
         envelope.kind === "plain"
-          ? yield* this.openPlain(arrival, envelope.apdu, depth)
-          : yield* this.openCiphered(arrival, envelope, depth);
-      checkSignatures(opened.meter, envelope.signatures);
-      return opened;
+          ? this.openPlain(arrival, envelope.apdu, depth)
+          : this.openCiphered(arrival, envelope, depth);
+      return envelope.signatures === undefined ? steps : this.openSigned(steps, envelope.signatures);
     }
     const name = envelope.kind === "unsupported" ? envelope.name : "general-block-transfer";
     throw new RefusedError("unsupported", `${name} is nothing that a meter pushes`);
+  }
+
+  private *openSigned(opening: Steps<Opened>, signatures: readonly Signature[]): Steps<Opened> {
+    const opened = yield* opening;
+    checkSignatures(opened.meter, signatures);
+    return opened;
   }
 
   private *openPlain(arrival: Arrival, apdu: Buffer, depth: number): Steps<Opened> {

@@ -7,32 +7,33 @@ import { StorageError } from "../storage/storage-error.ts";
  */
 export type Steps<T> = Generator<Promise<unknown>, T, unknown>;
 
-/** Runs steps; calls `done` at once where they never wait, else when they are through. */
-export function run<T>(steps: Steps<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
-  advance(steps, () => steps.next(), done, failed);
-}
-
-function advance<T>(
-  steps: Steps<T>,
-  step: () => IteratorResult<Promise<unknown>, T>,
+/** Begins steps and runs them; calls `done` at once where they never wait, else when they are through. */
+export function run<T>(
+  begin: () => Steps<T>,
   done: (value: T) => void,
   failed: (error: unknown) => void,
 ): void {
-  let result: IteratorResult<Promise<unknown>, T>;
-  try {
-    result = step();
-  } catch (error) {
-    failed(error);
-    return;
-  }
-  if (result.done) {
-    done(result.value);
-    return;
-  }
-  result.value.then(
-    (value) => advance(steps, () => steps.next(value), done, failed),
-    (error) => advance(steps, () => steps.throw(error), done, failed),
-  );
+  let steps: Steps<T>;
+  const advance = (step: () => IteratorResult<Promise<unknown>, T>) => {
+    let result: IteratorResult<Promise<unknown>, T>;
+    try {
+      result = step();
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    if (result.done) done(result.value);
+    else {
+      result.value.then(
+        (value) => advance(() => steps.next(value)),
+        (error) => advance(() => steps.throw(error)),
+      );
+    }
+  };
+  advance(() => {
+    steps = begin();
+    return steps.next();
+  });
 }
 
 /** How long the database is waited for: until everything stops. */

@@ -63,6 +63,8 @@ export interface MappingPlan {
   readonly profileSlot: number;
   readonly extra: number;
   readonly columns: readonly ColumnPlan[];
+  /** Rows of `obis_codes` of the columns that are status words; null among them where `unknown` isn't empty. */
+  readonly statusWords: readonly (number | null)[];
   /** Of the columns, those whose integers can't be stored. */
   readonly unscaled: readonly ColumnPlan[];
   readonly timeColumn: number;
@@ -136,6 +138,7 @@ export function compilePlan(
     profileSlot: profile === null ? -1 : tables.indexOf(profile),
     extra: profile?.position.get("extra") ?? -1,
     columns,
+    statusWords: columns.filter(({ role }) => role === "status-word").map(({ codeId }) => codeId),
     unscaled: columns.filter(({ role, scaler }) => role === "value" && scaler === null),
     timeColumn,
     timeOfDayColumn: codes.indexOf(TIME_OF_DAY),

@@ -66,19 +66,18 @@ class Zone {
 }
 
 const zones = new Map<string, Zone>();
-const rules = new Map<string, ZoneRule>();
+const rules = { standard: new Map<string, ZoneRule>(), reversed: new Map<string, ZoneRule>() };
 
 /** The rule for an IANA zone and a deviation's sign, shared. Throws RangeError for a zone that does not exist. */
 export function zoneRule(name: string, deviationSign: "standard" | "reversed"): ZoneRule {
-  const key = `${deviationSign}/${name}`;
-  const known = rules.get(key);
+  const known = rules[deviationSign].get(name);
   if (known !== undefined) return known;
   const zone = zoneOf(name);
   const rule: ZoneRule = {
     deviationSign,
     offsetMinutesAt: (localMs, daylightSaving) => zone.offsetMinutesAtLocal(localMs, daylightSaving),
   };
-  rules.set(key, rule);
+  rules[deviationSign].set(name, rule);
   return rule;
 }
 
