@@ -1,3 +1,4 @@
+import type { DataLimits } from "../dlms/encoding/data.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import type { Acceptance } from "./accepted.ts";
@@ -11,6 +12,7 @@ import type { IngestDependencies } from "./dependencies.ts";
 import type { Drain } from "./drain.ts";
 import { openEnvelope } from "./envelope.ts";
 import type { MappedNotification } from "./map-notification.ts";
+import { dataLimits } from "./open-push.ts";
 import type { MappedPush, PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
 import { type RefusedError, refusalOf } from "./refused-error.ts";
@@ -54,7 +56,7 @@ export class Intake {
     /** null: no durable log, COMMIT is what makes a push safe. */
     readonly drain: Drain | null;
   };
-  private readonly limits: { depthMax: number; elementsMax: number };
+  private readonly limits: DataLimits;
   /** Pushes on their way to the database, by digest, and retransmissions of them that are to be acknowledged with them. */
   private readonly underway = new Map<string, (() => void)[]>();
   private readonly order = new ArrivalOrder();
@@ -67,8 +69,7 @@ export class Intake {
   constructor(dependencies: IngestDependencies, parts: Intake["parts"]) {
     this.with = dependencies;
     this.parts = parts;
-    const { depthMax, pushElementsMax } = dependencies.limits;
-    this.limits = { depthMax, elementsMax: pushElementsMax };
+    this.limits = dataLimits(dependencies.limits);
   }
 
   /** Octets of all pushes that are not durable yet. */
