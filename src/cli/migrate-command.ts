@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { loadConfig } from "../config.ts";
 import { migrateConfigured, openConfiguredDatabase } from "../configured-database.ts";
 import { createLog } from "../log.ts";
+import type { MigrationReport } from "../storage/migrate.ts";
 import { type AdoptionProgress, type AdoptionReport, adoptTimescale } from "../storage/timescale-adoption.ts";
 import type { Program } from "./program.ts";
 
@@ -21,6 +22,7 @@ export function migrateCommand(program: Program): Command {
       const opened = await openConfiguredDatabase(config, { log, use: "structure", poolMax: 3 });
       try {
         const report = await migrateConfigured(config, opened.database, { changeZone: true });
+        if (!options.json) tell(program, report);
         const adoption = options.adoptTimescaledb
           ? await adoptTimescale(opened.database, {
               timeZone: config.time.zone,
@@ -29,17 +31,20 @@ export function migrateCommand(program: Program): Command {
           : null;
         if (options.json)
           return program.print(JSON.stringify({ ...report, ...(adoption ? { adoption } : {}) }));
-        for (const name of report.applied) program.print(`applied ${name}`);
-        if (report.catalogueSeeded) program.print("the catalogue of obis/ was brought in");
-        program.print(
-          `The database (${report.engine}) has ${report.current.length} migrations, ${report.applied.length} of them new.`,
-        );
-        if (report.rolesMissing.length > 0) program.complain(rolesLine(report.rolesMissing));
         if (adoption) program.print(adoptionLine(adoption));
       } finally {
         await opened.close();
       }
     });
+}
+
+function tell(program: Program, report: MigrationReport): void {
+  for (const name of report.applied) program.print(`applied ${name}`);
+  if (report.catalogueSeeded) program.print("the catalogue of obis/ was brought in");
+  program.print(
+    `The database (${report.engine}) has ${report.current.length} migrations, ${report.applied.length} of them new.`,
+  );
+  if (report.rolesMissing.length > 0) program.complain(rolesLine(report.rolesMissing));
 }
 
 const rolesLine = (missing: readonly string[]) =>
