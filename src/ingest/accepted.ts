@@ -75,10 +75,9 @@ export function acceptedPush(
   const { meterId, counter, setAside } = acceptance;
   const quarantine = setAside ?? contents.quarantine;
   const rows = setAside === null ? contents.rows : [];
-  const history = {
-    table: PUSH_HISTORY,
-    cells: historyCells(acceptance, { ...contents, rows, quarantine }, nowMs),
-  };
+  const { list, valueCount } = contents;
+  const cells = historyCells(acceptance, { list, rows, valueCount, quarantine }, nowMs);
+  const history = { table: PUSH_HISTORY, cells };
   const frame = { table: RAW_FRAMES, cells: frameCells(acceptance) };
   return { meterId, rows, history, frame, counter, quarantine, again };
 }
@@ -88,7 +87,7 @@ function historyCells(
   { list, rows, valueCount, quarantine }: Contents,
   nowMs: number,
 ): Cell[] {
-  const cells: Cell[] = new Array(PUSH_HISTORY.columns.length).fill(null);
+  const cells: Cell[] = PUSH_HISTORY.empty.slice();
   cells[H.startedAt] = arrival.receivedAtMs;
   cells[H.finishedAt] = nowMs;
   cells[H.meterId] = meterId;
@@ -109,7 +108,7 @@ function historyCells(
 }
 
 function frameCells({ arrival, meterId, protection }: Acceptance): Cell[] {
-  const cells: Cell[] = new Array(RAW_FRAMES.columns.length).fill(null);
+  const cells: Cell[] = RAW_FRAMES.empty.slice();
   cells[F.receivedAt] = arrival.receivedAtMs;
   cells[F.meterId] = meterId;
   cells[F.peer] = arrival.peer;

@@ -145,7 +145,10 @@ export class ScopedLists {
 /** All lists under one configuration. Made anew when the configuration changes, so that nothing stale survives. */
 export class CaptureLists {
   readonly configuration: MappingConfiguration;
-  private readonly scopes = new Map<string, ScopedLists>();
+  private readonly ofMeters = new Map<string, ScopedLists>();
+  /** By meter type, then by category. */
+  private readonly ofTypes = new Map<string, Map<string, ScopedLists>>();
+  private ofNobody: ScopedLists | null = null;
   private readonly compiled = new Map<ListRecord, CaptureList>();
 
   constructor(configuration: MappingConfiguration) {
@@ -154,23 +157,23 @@ export class CaptureLists {
 
   /** For a meter; meters of one type share unless lists are configured for the meter itself. */
   for(meter: { id: string; meterType: string; category: string }): ScopedLists {
-    const own = this.configuration.hasOwnLists(meter.id);
-    const key = own ? `meter/${meter.id}` : `type/${meter.meterType}/${meter.category}`;
-    const known = this.scopes.get(key);
+    const { id, meterType, category } = meter;
+    const own = this.configuration.hasOwnLists(id);
+    const known = own ? this.ofMeters.get(id) : this.ofTypes.get(meterType)?.get(category);
     if (known !== undefined) return known;
-    const scope = { meterId: own ? meter.id : null, meterType: meter.meterType, category: meter.category };
-    const lists = new ScopedLists(this.configuration, scope, this.compiled);
-    this.scopes.set(key, lists);
+    const lists = this.scoped({ meterId: own ? id : null, meterType, category });
+    if (own) this.ofMeters.set(id, lists);
+    else this.ofTypes.set(meterType, (this.ofTypes.get(meterType) ?? new Map()).set(category, lists));
     return lists;
   }
 
   /** For a body of which nobody knows the meter: whatever list of its push setup fits. */
   forAnybody(): ScopedLists {
-    const known = this.scopes.get("");
-    if (known !== undefined) return known;
-    const scope = { meterId: null, meterType: null, category: null };
-    const lists = new ScopedLists(this.configuration, scope, this.compiled);
-    this.scopes.set("", lists);
-    return lists;
+    this.ofNobody ??= this.scoped({ meterId: null, meterType: null, category: null });
+    return this.ofNobody;
+  }
+
+  private scoped(scope: ListScope): ScopedLists {
+    return new ScopedLists(this.configuration, scope, this.compiled);
   }
 }

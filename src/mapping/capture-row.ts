@@ -10,35 +10,43 @@ export function isEmpty({ type }: Data): boolean {
   return type === "null-data" || type === "dont-care";
 }
 
+/** What the rows of a push have become so far. */
+export interface Mapped {
+  readonly rows: Row[];
+  readonly statusWords: StatusWord[];
+  /** Objects whose integers can't be stored, because nobody knows their scaler. */
+  readonly unscaled: string[];
+  valueCount: number;
+}
+
 /** The rows of tables that one row of a capture becomes, while its values are put in one by one. */
 export class CaptureRow {
-  readonly statusWords: StatusWord[] = [];
-  /** Objects whose integers can't be stored, because nobody knows their scaler. */
-  readonly unscaled: string[] = [];
-  valueCount = 0;
+  private readonly out: Mapped;
   private readonly plan: MappingPlan;
   private readonly how: PushOrigin;
   private readonly time: RowTime;
   /** Cells of the plan's tables, once something is to stand in them. */
   private readonly slots: (Cell[] | undefined)[];
-  private readonly readings: Row[] = [];
+  /** Values without a column, which stand behind the rows with columns. */
+  private readings: Row[] | null = null;
   /** Values without a column, and the context of an event. */
   private named: Record<string, CellValue> | null = null;
   private eventCode: number | null = null;
   private eventSequence = 0;
 
-  constructor(plan: MappingPlan, how: PushOrigin, time: RowTime) {
+  constructor(plan: MappingPlan, how: PushOrigin, time: RowTime, out: Mapped) {
+    this.out = out;
     this.plan = plan;
     this.how = how;
     this.time = time;
-    this.slots = new Array(plan.tables.length);
+    this.slots = plan.noRows.slice();
     if (plan.profileSlot >= 0) this.cells(plan.profileSlot);
   }
 
   /** Throws UnmappableError where an event's number or a status word is none. */
   add(data: Data, column: ColumnPlan): void {
     if (isEmpty(data)) return;
-    this.valueCount++;
+    this.out.valueCount++;
     if (column.role === "event-code") this.eventCode = wholeNumber(data, column);
     else if (column.role === "event-sequence") this.eventSequence = wholeNumber(data, column);
     else if (column.role === "status-word" && isWord(data)) this.addStatusWord(data, column);
@@ -48,14 +56,14 @@ export class CaptureRow {
   private addValue(data: Data, column: ColumnPlan): void {
     const value = convert(data, column, this.how.zone);
     if (value === undefined) {
-      this.unscaled.push(column.name);
+      this.out.unscaled.push(column.name);
       return;
     }
     const placed = this.place(value, column);
     if (column.leftover === "context") this.name(value, column);
     else if (placed) return;
     else if (column.leftover === "extra") this.name(value, column);
-    else this.readings.push(readingRow(value, column, this.plan.source, this.how, this.time.ms));
+    else this.addReading(readingRow(value, column, this.plan.source, this.how, this.time.ms));
   }
 
   /** Writes a value into all its cells; false where the profile's row, or any row at all, has none that can hold it. */
@@ -93,21 +101,33 @@ export class CaptureRow {
   private addStatusWord(data: Data, column: ColumnPlan): void {
     const bits =
       typeof data.value === "number" ? bitsOf(data) : textOf(convert(data, column, this.how.zone)!);
-    this.readings.push(readingRow(bits, column, "event", this.how, this.time.ms));
-    this.statusWords.push({ timeMs: this.time.ms, code: column.column.code, codeId: column.codeId!, bits });
+    this.addReading(readingRow(bits, column, "event", this.how, this.time.ms));
+    this.out.statusWords.push({
+      timeMs: this.time.ms,
+      code: column.column.code,
+      codeId: column.codeId!,
+      bits,
+    });
+  }
+
+  private addReading(row: Row): void {
+    this.readings ??= [];
+    this.readings.push(row);
   }
 
   private cells(slot: number): Cell[] {
     let cells = this.slots[slot];
     if (cells === undefined) {
-      cells = newCells(this.plan.tables[slot]!, this.plan, this.how, this.time);
+      cells = newCells(this.plan.tables[slot]!, this.how, this.time);
       this.slots[slot] = cells;
     }
     return cells;
   }
 
-  finish(out: Row[]): void {
-    const { plan, slots, named } = this;
+  /** Every value has been put in. */
+  finish(): void {
+    const { plan, slots, named, readings } = this;
+    const out = this.out.rows;
     if (named !== null && plan.profileSlot >= 0)
       this.cells(plan.profileSlot)[plan.extra] = JSON.stringify(named);
     for (let slot = 0; slot < slots.length; slot++) {
@@ -115,7 +135,7 @@ export class CaptureRow {
       if (cells !== undefined) out.push({ table: plan.tables[slot]!.table, cells });
     }
     if (this.eventCode !== null) out.push(this.event(this.eventCode));
-    for (const reading of this.readings) out.push(reading);
+    if (readings !== null) for (const reading of readings) out.push(reading);
   }
 
   private event(code: number): Row {
@@ -130,16 +150,14 @@ export class CaptureRow {
   }
 }
 
-function newCells(table: PlannedTable, plan: MappingPlan, how: PushOrigin, time: RowTime): Cell[] {
-  const cells: Cell[] = new Array(table.width).fill(null);
+function newCells(table: PlannedTable, how: PushOrigin, time: RowTime): Cell[] {
+  const cells = table.template.slice();
   cells[table.time] = time.ms;
   cells[table.meterId] = how.meterId;
   cells[table.origin] = how.origin;
   cells[table.receivedAt] = how.receivedAtMs;
-  if (table.source >= 0) cells[table.source] = plan.source;
   if (table.clockStatus >= 0) cells[table.clockStatus] = time.status;
   if (table.clockDeviation >= 0) cells[table.clockDeviation] = time.deviation;
-  if (table.intervalSeconds >= 0) cells[table.intervalSeconds] = plan.intervalSeconds;
   return cells;
 }
 
@@ -164,7 +182,7 @@ function readingRow(
   how: PushOrigin,
   timeMs: number,
 ): Row {
-  const cells: Cell[] = new Array(METER_READINGS.columns.length).fill(null);
+  const cells = METER_READINGS.empty.slice();
   const numeric = typeof value === "number" && Number.isFinite(value) ? value : null;
   const text = numeric === null ? textOf(value) : null;
   fill(cells, READING, timeMs, how.meterId, column.codeId, column.column.attribute, source);
@@ -187,7 +205,7 @@ export interface MeterEvent {
 
 export function meterEventRow(event: MeterEvent, how: PushOrigin, timeMs: number): Row {
   const { log, code, sequence, name, severity, active, clears, context } = event;
-  const cells: Cell[] = new Array(METER_EVENTS.columns.length).fill(null);
+  const cells = METER_EVENTS.empty.slice();
   fill(cells, EVENT, timeMs, how.meterId, log, code, sequence);
   fill(cells, EVENT_HOW, name, severity, how.origin, how.receivedAtMs, active);
   fill(cells, EVENT_MORE, clears, context === null ? null : JSON.stringify(context));

@@ -29,14 +29,17 @@ export function recogniseIs15959(root: Data, lists: ScopedLists): CapturedPush |
   if (root.type !== "structure") return null;
   const elements = root.value;
   let at = 0;
-  while (at <= IDENTIFIERS_BEFORE_SETUP && pushSetupName(elements[at]) === null) at++;
-  const pushSetup = pushSetupName(elements[at]);
+  let pushSetup = pushSetupName(elements[0]);
+  while (pushSetup === null && at <= IDENTIFIERS_BEFORE_SETUP) pushSetup = pushSetupName(elements[++at]);
   if (pushSetup === null || at === elements.length - 1) return null;
-  const identifiers = elements.slice(0, at).flatMap((element) => printableText(element) ?? []);
+  const identifiers: string[] = [];
+  for (let i = 0; i < at; i++) {
+    const text = printableText(elements[i]);
+    if (text !== null) identifiers.push(text);
+  }
   const first = at + 1;
   const last = elements[elements.length - 1]!;
   const count = elements.length - first;
-  const rows = [elements];
   if (count <= 2 && last.type === "array") {
     const clock = count === 2 ? elements[first]! : null;
     return nested(last.value, lists, { identifiers, pushSetup, clock, first: 0, rows: [], problem: null });
@@ -47,7 +50,7 @@ export function recogniseIs15959(root: Data, lists: ScopedLists): CapturedPush |
     lists.forRow(pushSetup, elements, first) ??
     (isAlert ? lists.ofColumns(STATUS_WORD_COLUMNS, "event") : null);
   const problem = list === null ? noList(pushSetup, count, lists) : null;
-  return { layout, identifiers, pushSetup, clock: null, list, first, rows, problem };
+  return { layout, identifiers, pushSetup, clock: null, list, first, rows: [elements], problem };
 }
 
 /** Rows of a profile's buffer; columns that are null-data or delta values are filled from the row before. */

@@ -1,6 +1,6 @@
 import type { Data } from "../dlms/encoding/data.ts";
 import { readEpochMs, type ZoneRule } from "../dlms/encoding/date-time.ts";
-import { CaptureRow, isEmpty, meterEventRow } from "./capture-row.ts";
+import { CaptureRow, isEmpty, type Mapped, meterEventRow } from "./capture-row.ts";
 import type { CapturedEvent, CapturedPush } from "./captured.ts";
 import { convert } from "./convert.ts";
 import type { MappingPlan } from "./plan.ts";
@@ -21,39 +21,36 @@ const AHEAD_MAX_MS = 366 * 86_400_000;
 /** Before this there was no daemon: a machine that says so has not got the time yet, and nothing can be said of a meter's by it. */
 const OWN_CLOCK_UNSET_MS = Date.UTC(2026, 0, 1);
 
+const NO_EVENTS: readonly CapturedEvent[] = [];
+
 /**
  * Rows of tables from the rows of a push. Nothing in them is a view of the body.
  * Throws UnmappableError. `plan.unknown` must be empty: its objects are registered first.
  */
 export function mapPush(push: CapturedPush, plan: MappingPlan, how: PushOrigin): MappedPush {
-  const rows: Row[] = [];
-  const statusWords: StatusWord[] = [];
-  const unscaled: string[] = [];
-  let valueCount = 0;
+  const mapped: Mapped = { rows: [], statusWords: [], unscaled: [], valueCount: 0 };
   let previousMs: number | null = null;
   for (const row of push.rows) {
     const time = rowTime(push, row, plan, how, previousMs);
-    const capture = new CaptureRow(plan, how, time);
+    const capture = new CaptureRow(plan, how, time, mapped);
     for (const column of plan.columns) {
       const data = row[push.first + column.index];
       if (data !== undefined && column.role !== "none" && column.role !== "time") capture.add(data, column);
     }
-    capture.finish(rows);
-    statusWords.push(...capture.statusWords);
-    unscaled.push(...capture.unscaled);
-    valueCount += capture.valueCount;
+    capture.finish();
     previousMs = time.ms;
   }
+  const { rows, statusWords, unscaled } = mapped;
   if (unscaled.length > 0) throw scalerUnknown(unscaled);
-  if (push.events !== undefined) {
-    for (const event of push.events) rows.push(eventRow(event, push, plan, how));
-    valueCount += push.events.length;
-  }
+  const events = push.events ?? NO_EVENTS;
+  for (const event of events) rows.push(eventRow(event, push, plan, how));
+  const valueCount = mapped.valueCount + events.length;
   return { rows: push.rows.length > 1 ? merged(rows) : rows, valueCount, statusWords };
 }
 
 /** Whether the push holds integers whose scaler nobody knows, so that `mapPush` would refuse it. */
 export function lacksScalers(push: CapturedPush, plan: MappingPlan, zone: ZoneRule): boolean {
+  if (plan.unscaled.length === 0) return false;
   return plan.unscaled.some((column) =>
     push.rows.some((row) => {
       const data = row[push.first + column.index];

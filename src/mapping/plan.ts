@@ -6,6 +6,7 @@ import {
   BILLING_PROFILE,
   BLOCK_LOAD_PROFILE,
   type CaptureSource,
+  type Cell,
   type ColumnType,
   ENERGY_MEASUREMENTS,
   INSTANT_PROFILE,
@@ -44,21 +45,22 @@ export interface ColumnPlan {
 /** A table that a row of the list fills, with the positions of the cells that every row of it has. */
 export interface PlannedTable {
   readonly table: Table;
-  readonly width: number;
+  /** A row with what is the same in all of them, to be copied. */
+  readonly template: readonly Cell[];
   readonly time: number;
   readonly meterId: number;
-  readonly source: number;
   readonly origin: number;
   readonly receivedAt: number;
   readonly clockStatus: number;
   readonly clockDeviation: number;
-  readonly intervalSeconds: number;
 }
 
 /** How rows of one list become rows of tables, for meters of one type. */
 export interface MappingPlan {
   readonly source: CaptureSource;
   readonly tables: readonly PlannedTable[];
+  /** A place for a row of each table, with none in it, to be copied. */
+  readonly noRows: readonly undefined[];
   /** Slot of the profile table among `tables`, −1 without one. A profile's row is written even where all its cells are empty. */
   readonly profileSlot: number;
   readonly extra: number;
@@ -132,9 +134,11 @@ export function compilePlan(
     return columnPlan(list, column, index, role, targets, meterType.name, configuration);
   });
   const type = configuration.meterType(meterType.name);
+  const intervalSeconds = list.kind === "block" ? intervalOf(type) : null;
   return {
     source: list.kind,
-    tables: tables.map(plannedTable),
+    tables: tables.map((table) => plannedTable(table, list.kind, intervalSeconds)),
+    noRows: tables.map(() => undefined),
     profileSlot: profile === null ? -1 : tables.indexOf(profile),
     extra: profile?.position.get("extra") ?? -1,
     columns,
@@ -143,7 +147,7 @@ export function compilePlan(
     timeColumn,
     timeOfDayColumn: codes.indexOf(TIME_OF_DAY),
     dateColumn: codes.indexOf(DATE),
-    intervalSeconds: list.kind === "block" ? intervalOf(type) : null,
+    intervalSeconds,
     log: log ?? null,
     category: meterType.category,
     configuration,
@@ -274,19 +278,20 @@ function hasScaler(column: CapturedColumn, object: ObjectRecord | undefined): bo
   return object?.unit !== undefined && object.unit !== null && object.unit !== "";
 }
 
-function plannedTable(table: Table): PlannedTable {
+function plannedTable(table: Table, source: CaptureSource, intervalSeconds: number | null): PlannedTable {
   const at = (name: string) => table.position.get(name) ?? -1;
+  const template = table.empty.slice();
+  if (at("source") >= 0) template[at("source")] = source;
+  const hasInterval = table === ENERGY_MEASUREMENTS || table === BLOCK_LOAD_PROFILE;
+  if (hasInterval) template[at("interval_seconds")] = intervalSeconds;
   return {
     table,
-    width: table.columns.length,
-    time: at("time"),
+    template,
+    time: table.time,
     meterId: at("meter_id"),
-    source: at("source"),
     origin: at("origin"),
     receivedAt: at("received_at"),
     clockStatus: at("clock_status"),
     clockDeviation: at("clock_deviation_min"),
-    intervalSeconds:
-      table === ENERGY_MEASUREMENTS || table === BLOCK_LOAD_PROFILE ? at("interval_seconds") : -1,
   };
 }

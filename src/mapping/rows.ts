@@ -35,6 +35,8 @@ export interface Table {
   readonly provenance: readonly string[];
   /** Position of each column, by name. */
   readonly position: ReadonlyMap<string, number>;
+  /** A row with nothing in it, to be copied: that is one move of memory. */
+  readonly empty: readonly Cell[];
   /** Its number among all tables, from 0: what is kept for each of them during a batch stands in an array. */
   readonly ordinal: number;
   /** Position of the column that decides in which partition a row stands. */
@@ -59,7 +61,8 @@ function table(name: string, key: string[], provenance: string[], ...definitions
   const position = new Map(columns.map((column, index) => [column.name, index]));
   const time = position.get(PARTITIONED_BY.find((column) => position.has(column))!)!;
   const frameId = position.get("frame_id") ?? -1;
-  return { name, key, provenance, columns, position, ordinal: tables++, time, frameId };
+  const empty = columns.map(() => null);
+  return { name, key, provenance, columns, position, empty, ordinal: tables++, time, frameId };
 }
 
 const DOUBLE = "double precision";
