@@ -53,6 +53,20 @@ describe("what the ingest reports", () => {
     expect(text).toContain('hes_rows_stored_total{table="instant_profile"} 3');
     expect(text).toContain("hes_db_write_seconds_sum 0.02");
   });
+
+  it("is counted once, however often the metrics are read", async () => {
+    const metrics = new Metrics();
+    const observer = metrics.observer();
+    observer.pushDone("applied");
+    observer.acknowledged();
+    await metrics.registry.metrics();
+    await metrics.registry.metrics();
+    observer.pushDone("applied");
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('hes_pushes_total{verdict="applied"} 2');
+    expect(text).toContain('hes_pushes_total{verdict="duplicate"} 0');
+    expect(text).toContain("hes_acks_sent_total 1");
+  });
 });
 
 describe("health", () => {

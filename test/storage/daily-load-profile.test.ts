@@ -140,6 +140,10 @@ describe("upkeep", () => {
     const old = MIDNIGHT - 200 * DAY;
     await partitions.ensure([{ table: "raw_frames", time: old }]);
     expect(partitions.covers("raw_frames", old)).toBe(true);
+    expect(partitions.covers("raw_frames", old, old + 1)).toBe(true);
+    // Both ends have a place, what lies between has none.
+    expect(partitions.covers("raw_frames", MIDNIGHT)).toBe(true);
+    expect(partitions.covers("raw_frames", old, MIDNIGHT)).toBe(false);
     const later = MIDNIGHT + 60 * DAY;
     expect(partitions.covers("raw_frames", later)).toBe(false);
     const report = await keepUp(test.database, partitions, later);
