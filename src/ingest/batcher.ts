@@ -80,8 +80,8 @@ export class Batcher {
   /** The shortest time of a transaction lately, ms: what the way to the database takes where nothing stands in it. */
   private shortestMs = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
-  /** Meters with a push in a transaction, and their pushes that wait for its end. */
-  private readonly busy = new Map<string, PendingPush[]>();
+  /** Meters with a push in a transaction, and their pushes that wait for its end; null: none does. */
+  private readonly busy = new Map<string, PendingPush[] | null>();
   private cancelTimer: (() => void) | null = null;
   private immediate = false;
   private idle: (() => void)[] = [];
@@ -207,9 +207,11 @@ export class Batcher {
       const pending = this.queue[looked++]!;
       const { meterId } = pending.push;
       const held = this.busy.get(meterId);
-      if (held !== undefined && !others.has(meterId)) held.push(pending);
-      else {
-        if (held === undefined) this.busy.set(meterId, []);
+      if (held !== undefined && !others.has(meterId)) {
+        if (held === null) this.busy.set(meterId, [pending]);
+        else held.push(pending);
+      } else {
+        if (held === undefined) this.busy.set(meterId, null);
         others.add(meterId);
         batch.push(pending);
       }
@@ -224,7 +226,7 @@ export class Batcher {
     for (const { push } of batch) {
       const held = this.busy.get(push.meterId);
       if (held === undefined) continue;
-      for (const pending of held) released.push(pending);
+      if (held !== null) for (const pending of held) released.push(pending);
       this.busy.delete(push.meterId);
     }
     if (released.length === 0) return;
