@@ -15,16 +15,18 @@ export type Naming =
   /** It bears a name that no meter has. */
   | "unfamiliar";
 
-/** Names found to be a meter's own, or nobody's, and for how long that is believed. */
+/** Names of which is known whose they are, and for how long that is believed. */
 const NAMES_MAX = 50_000;
 const NAMES_MS = 60_000;
+const NOBODY = "";
 
 /** Whose frame is it: by system title, by a name in the body, or by the address that it came from. */
 export class MeterFinder {
   private readonly with: IngestDependencies;
   private readonly directory: MeterDirectory;
   private readonly patience: Patience;
-  private readonly names = boundedCache<Naming>(NAMES_MAX, { ttl: NAMES_MS });
+  /** Ids of the meters that bear a name. */
+  private readonly bearers = boundedCache<string>(NAMES_MAX, { ttl: NAMES_MS });
 
   constructor(dependencies: IngestDependencies, patience: Patience) {
     this.with = dependencies;
@@ -103,20 +105,32 @@ export class MeterFinder {
     return yield* lookUp(() => registrar.register({ meterNumber, systemTitle }), this.patience);
   }
 
+  /** The same as `naming` where nobody has to be asked; else undefined. */
+  peekNaming(identifiers: readonly string[], meter: MeterRecord): Naming | undefined {
+    let naming: Naming = "unnamed";
+    for (const identifier of identifiers) {
+      const bearer = this.knownBearer(identifier, meter);
+      if (bearer === undefined) return undefined;
+      naming = namingWith(naming, bearer);
+    }
+    return naming;
+  }
+
   /** Throws RefusedError `identity_mismatch` where the body bears another meter's name. */
   *naming(identifiers: readonly string[], meter: MeterRecord): Steps<Naming> {
     let naming: Naming = "unnamed";
     for (const identifier of identifiers) {
-      if (identifier === meter.meterNumber || identifier === meter.logicalDeviceName) {
-        naming = "named";
-        continue;
-      }
-      const key = `${meter.id}/${identifier}`;
-      const known = this.names.get(key) ?? (yield* this.look(identifier, meter));
-      this.names.set(key, known);
-      if (naming !== "named") naming = known;
+      const bearer = this.knownBearer(identifier, meter) ?? (yield* this.bearerOf(identifier, meter));
+      naming = namingWith(naming, bearer);
     }
     return naming;
+  }
+
+  /** The meter itself, or nobody; undefined: it isn't known whether another bears the name. */
+  private knownBearer(identifier: string, meter: MeterRecord): string | undefined {
+    if (identifier === meter.meterNumber || identifier === meter.logicalDeviceName) return meter.id;
+    const known = this.bearers.get(identifier);
+    return known === NOBODY || known === meter.id ? known : undefined;
   }
 
   private *byIdentifier(identifier: string): Steps<MeterRecord | null> {
@@ -125,11 +139,21 @@ export class MeterFinder {
     return yield* lookUp(() => this.directory.byIdentifier(identifier), this.patience);
   }
 
-  private *look(identifier: string, meter: MeterRecord): Steps<Naming> {
+  /** The meter itself, or nobody. Throws RefusedError `identity_mismatch`. */
+  private *bearerOf(identifier: string, meter: MeterRecord): Steps<string> {
     const found = yield* this.byIdentifier(identifier);
-    if (found === null) return "unfamiliar";
-    if (found.id === meter.id) return "named";
-    const text = `sent as ${meter.meterNumber}, but the body names ${identifier}`;
-    throw new RefusedError("identity_mismatch", text, meter.id);
+    if (found !== null && found.id !== meter.id) {
+      const text = `sent as ${meter.meterNumber}, but the body names ${identifier}`;
+      throw new RefusedError("identity_mismatch", text, meter.id);
+    }
+    const bearer = found?.id ?? NOBODY;
+    this.bearers.set(identifier, bearer);
+    return bearer;
   }
+}
+
+/** One name that is the meter's own is enough. */
+function namingWith(naming: Naming, bearer: string): Naming {
+  if (naming === "named" || bearer !== NOBODY) return "named";
+  return "unfamiliar";
 }

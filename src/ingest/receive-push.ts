@@ -85,10 +85,12 @@ export class PushReceiver {
    */
   *receive(arrival: Arrival, envelope: Envelope, mapsAtOnce?: () => boolean): Steps<Received> {
     const opened = yield* this.opener.open(arrival, envelope);
+    const { meter, protection } = opened;
+    const { finder } = this;
     const identifiers = opened.notification?.push.identifiers ?? [];
-    const naming = yield* this.finder.naming(identifiers, opened.meter);
+    const naming = finder.peekNaming(identifiers, meter) ?? (yield* finder.naming(identifiers, meter));
     refuseUnproven(opened, naming === "named");
-    const name = opened.protection?.name ?? null;
+    const name = protection?.name ?? null;
     const state = name === null ? null : (this.counters.peek(name) ?? (yield* this.counters.load(name)));
     const plan = this.readyPlan(opened, mapsAtOnce) ?? (yield* this.planFor(opened, arrival, mapsAtOnce));
     if (plan === "again") return yield* this.receive(arrival, envelope, mapsAtOnce);
@@ -97,9 +99,8 @@ export class PushReceiver {
     const isFinal = mapsAtOnce !== undefined;
     const verdict = judge(opened, state, { arrival, named: naming === "named", counterJumpMax, isFinal });
     if (verdict.kind === "retransmission") {
-      return { kind: "retransmission", meter: opened.meter, digest: opened.protection!.digest, confirm };
+      return { kind: "retransmission", meter, digest: protection!.digest, confirm };
     }
-    const { meter, protection } = opened;
     const acceptance: Acceptance = {
       ...{ arrival, meterId: meter.id, protection, counter: verdict.move, setAside: verdict.quarantine },
     };

@@ -50,7 +50,6 @@ export function mapPush(push: CapturedPush, plan: MappingPlan, how: PushOrigin):
 
 /** Whether the push holds integers whose scaler nobody knows, so that `mapPush` would refuse it. */
 export function lacksScalers(push: CapturedPush, plan: MappingPlan, zone: ZoneRule): boolean {
-  if (plan.unscaled.length === 0) return false;
   return plan.unscaled.some((column) =>
     push.rows.some((row) => {
       const data = row[push.first + column.index];
