@@ -20,6 +20,11 @@ export interface BatchLimits {
    * as the durable log gathers, so that a batch is of several of its groups.
    */
   readonly gatherMs: number;
+  /**
+   * With no transaction in flight a push waits for others no longer than until this has passed since the last one began: what comes while one is in flight gathers
+   * anyway, and that is the longer the more there is to do.
+   */
+  readonly apartMs: number;
   /** The same while the rest of an outage is stored: nobody waits for those, and the next ones are there already. */
   readonly gatherBacklogMs: number;
   /** Transactions at once. */
@@ -38,6 +43,7 @@ export interface BatchLimits {
 export const BATCH_LIMITS: BatchLimits = {
   pushesMax: 500,
   gatherMs: 20,
+  apartMs: 5,
   gatherBacklogMs: 200,
   inFlightMax: 3,
   waitingMin: 500,
@@ -162,10 +168,8 @@ export class Batcher {
   private schedule(): void {
     const waiting = this.queue.length;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
-    const { gatherMs, gatherBacklogMs } = this.limits;
-    const alone =
-      !this.isBacklog && this.inFlight === 0 && this.patience.clock.monotonic() - this.lastSentAt > gatherMs;
-    if (alone || waiting >= this.mostOfBatch) {
+    const waitMs = this.waitMs;
+    if (waitMs <= 0 || waiting >= this.mostOfBatch) {
       if (this.immediate) return;
       this.immediate = true;
       // After the sockets that are readable now were read: their pushes come along.
@@ -173,15 +177,23 @@ export class Batcher {
         this.immediate = false;
         this.send();
       });
-    } else {
-      const gather = this.isBacklog ? gatherBacklogMs : gatherMs;
-      this.cancelTimer ??= this.patience.clock.after(gather, () => this.send());
-    }
+    } else this.cancelTimer ??= this.patience.clock.after(waitMs, () => this.send());
+  }
+
+  /** How long the next batch may gather. */
+  private get waitMs(): number {
+    const { gatherMs, gatherBacklogMs, apartMs } = this.limits;
+    if (this.isBacklog) return gatherBacklogMs;
+    return this.inFlight > 0 ? gatherMs : this.lastSentAt + apartMs - this.patience.clock.monotonic();
+  }
+
+  private cancelGathering(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = null;
   }
 
   private send(): void {
-    this.cancelTimer?.();
-    this.cancelTimer = null;
+    this.cancelGathering();
     if (this.inFlight >= this.limits.inFlightMax) return;
     const batch = this.compose();
     if (batch.length === 0) return;
@@ -190,6 +202,7 @@ export class Batcher {
     this.commit(batch).finally(() => {
       this.inFlight--;
       this.release(batch);
+      if (this.inFlight === 0) this.cancelGathering();
       this.schedule();
       for (const resolve of this.waitingForOne.splice(0)) resolve();
       if (this.isIdle()) for (const resolve of this.idle.splice(0)) resolve();

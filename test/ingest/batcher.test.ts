@@ -130,24 +130,39 @@ describe("a batch", () => {
   });
 
   it("goes at once where a push comes alone, and gathers while others come", async () => {
+    const { gatherMs, apartMs } = BATCH_LIMITS;
     const turned = new Turned();
     turned.add(1);
     await turned.pass(0);
     expect(turned.sizes).toEqual([1]);
     await turned.commit();
-    // No longer ago than that: others come.
-    await turned.pass(BATCH_LIMITS.gatherMs);
+    // The last one has just begun: others come.
     turned.add(1);
-    await turned.pass(BATCH_LIMITS.gatherMs - 1);
+    await turned.pass(apartMs - 1);
     turned.add(1);
     expect(turned.sizes).toEqual([1]);
     await turned.pass(1);
     expect(turned.sizes).toEqual([1, 2]);
+    // One is in flight.
+    turned.add(1);
+    await turned.pass(gatherMs - 1);
+    turned.add(1);
+    expect(turned.sizes).toEqual([1, 2]);
+    await turned.pass(1);
+    expect(turned.sizes).toEqual([1, 2, 2]);
+    // None is any more: nothing is waited for that would have come while one was.
+    turned.add(1);
+    await turned.pass(apartMs);
+    expect(turned.sizes).toEqual([1, 2, 2]);
     await turned.commit();
-    await turned.pass(BATCH_LIMITS.gatherMs + 1);
+    await turned.commit();
+    await turned.pass(0);
+    expect(turned.sizes).toEqual([1, 2, 2, 1]);
+    await turned.commit();
+    await turned.pass(apartMs);
     turned.add(1);
     await turned.pass(0);
-    expect(turned.sizes).toEqual([1, 2, 1]);
+    expect(turned.sizes).toEqual([1, 2, 2, 1, 1]);
   });
 
   it("goes as soon as it is full, with what was readable in the same moment", async () => {
