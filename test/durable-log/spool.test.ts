@@ -138,6 +138,27 @@ describe("the spool", () => {
     expect(readBefore).toBe(0);
   });
 
+  it("reads again where its files can't be read for a moment, and tells of what has changed in them meanwhile", async () => {
+    const disk = new FaultyDisk();
+    const clock = { ...SYSTEM_CLOCK, after: (_: number, call: () => void) => SYSTEM_CLOCK.after(0, call) };
+    const { log } = await opened(disk.access, { clock });
+    // More than is kept in memory until it is read: the last two are in the file alone.
+    const large = Array.from({ length: 8 }, (_, n) => `${n}`.padEnd(600_000, "."));
+    for (const text of large) await append(log, text);
+    const file = disk.contents(disk.names()[0]!);
+    const recordOctets = (file.length - 12) / 8;
+    file[12 + 6 * recordOctets + 100]! ^= 0x55;
+    disk.failRead = new Error("EIO: i/o error, read");
+    const texts: string[] = [];
+    while (texts.length < 7) texts.push(...(await log.read(9)).map(({ payload }) => payload.toString()));
+    expect(texts).toEqual(large.filter((_, index) => index !== 6));
+    expect(problems).toEqual([
+      expect.stringContaining("can't be read; it is tried again"),
+      expect.stringMatching(`^${recordOctets} octets of .* have changed since they were written`),
+    ]);
+    await log.close();
+  });
+
   it("is bounded", async () => {
     const disk = new FaultyDisk();
     const { log } = await opened(disk.access, { bytesMax: 1_000 });

@@ -53,7 +53,7 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
     name: "forget the counters in the log at a restart",
     file: "src/ingest/logged-counters.js",
     find: "state.unapplied++;",
-    replace: "state.unapplied++; this.states.delete(key);",
+    replace: "state.unapplied++; this.states.delete(name.text);",
   },
   {
     name: "acknowledge whatever has an old counter",

@@ -7,6 +7,8 @@ export class FaultyDisk {
   beforeSync: () => Promise<void> = async () => undefined;
   /** Thrown by the next fdatasync. */
   failSync: Error | null = null;
+  /** Thrown by the next read. */
+  failRead: Error | null = null;
   /** Octets that fit on the disk. */
   capacity = Number.POSITIVE_INFINITY;
   syncs = 0;
@@ -99,6 +101,9 @@ export class FaultyDisk {
       },
       read: async (into, at) => {
         this.reads++;
+        const error = this.failRead;
+        this.failRead = null;
+        if (error !== null) throw error;
         return of().written.copy(into, 0, at);
       },
       size: async () => of().written.length,
