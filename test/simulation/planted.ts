@@ -85,4 +85,16 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
     find: "one.sealed && one.untrimmed <= 0 && isRead(one)",
     replace: "one.sealed && isRead(one)",
   },
+  {
+    name: "hand records over to the reader although older ones wait in a file",
+    file: "src/durable-log/spool/reader.js",
+    find: "!isNext || ",
+    replace: "",
+  },
+  {
+    name: "read from the file once more what was handed over",
+    file: "src/durable-log/spool/reader.js",
+    find: "segment.cursor = segment.end;",
+    replace: "",
+  },
 ];
