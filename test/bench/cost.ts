@@ -1,7 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { type Collector, collector } from "./collector.ts";
 import { ownCpuSeconds } from "./cpu.ts";
 
 /** Long enough for several collections of what the calls leave behind. */
@@ -76,13 +75,4 @@ function stretchNs(work: () => unknown, calls: number): number {
   const start = performance.now();
   for (let call = 0; call < calls; call++) sink = work();
   return ((performance.now() - start) * 1e6) / calls;
-}
-
-type Collector = (type: "minor" | "major") => void;
-
-/** V8's own collection, of young objects or of all, which has no name until it is asked for. */
-function collector(): Collector {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as (options: { type: "minor" | "major" }) => void;
-  return (type) => gc({ type });
 }
