@@ -21,11 +21,11 @@ export interface BatchLimits {
    */
   readonly gatherMs: number;
   /**
-   * With no transaction in flight a push waits for others no longer than until this has passed since the last one began: what comes while one is in flight gathers
-   * anyway, and that is the longer the more there is to do.
+   * With no transaction in flight a push waits for others no longer than until this has passed since the last one began: what comes while one
+   * is in flight gathers anyway, for the longer the more there is to do.
    */
   readonly apartMs: number;
-  /** The same while the rest of an outage is stored: nobody waits for those, and the next ones are there already. */
+  /** How long pushes gather while the rest of an outage is stored: nobody waits for those, and the next ones are there already. */
   readonly gatherBacklogMs: number;
   /** Transactions at once. */
   readonly inFlightMax: number;
