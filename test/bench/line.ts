@@ -35,6 +35,8 @@ export interface LineOptions {
   readonly model: ModelName;
   /** Empty: the embedded PostgreSQL. A database on this machine, which is emptied. */
   readonly databaseUrl: string;
+  /** Width of partitions and chunks. */
+  readonly partitionDays: number;
 }
 
 /** All that is measured of one habit. */
@@ -72,7 +74,7 @@ export function benchLine(options: LineOptions): Promise<void> {
 
 /** A daemon of the bench's own, with its data in a directory that is removed afterwards. */
 export async function withDaemon(
-  { databaseUrl }: LineOptions,
+  { databaseUrl, partitionDays }: LineOptions,
   work: (running: Pick<Bench, "daemon" | "database" | "config">) => Promise<void>,
 ): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), "dlms-hes-bench-"));
@@ -81,6 +83,7 @@ export async function withDaemon(
     HES_LISTEN__TCP: "127.0.0.1:0",
     HES_HTTP__LISTEN: "127.0.0.1:0",
     HES_LOG__LEVEL: "error",
+    HES_DATABASE__PARTITION_DAYS: String(partitionDays),
     ...(databaseUrl === "" ? {} : { HES_DATABASE__URL: databaseUrl }),
   });
   const daemon = await startDaemon(config, createLog(config.log));

@@ -20,6 +20,7 @@ const USAGE = `npm run bench -- [decode] [line] [growth] [fleet] [polls] [option
   --habit HABIT       standing or per-push; both where none is named
   --model MODEL       D1, D2 or D3
   --rows N            growth: rows present besides 100,000; may be repeated; 1000000 and 10000000
+  --partition-days N   width of partitions, database.partition_days; 7
   --database URL      on this machine, its tables are emptied; else an embedded PostgreSQL
 
 docs/operating/benchmarks.md says what the figures mean.`;
@@ -32,6 +33,7 @@ const OPTIONS = {
   habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
   model: { type: "string", default: "D1" },
   database: { type: "string", default: "" },
+  "partition-days": { type: "string", default: "7" },
   rows: { type: "string", multiple: true, default: ["1000000", "10000000"] },
 } satisfies NonNullable<ParseArgsConfig["options"]>;
 
@@ -62,6 +64,7 @@ async function main(): Promise<void> {
     kind: oneOf("--kind", values.kind, ["instant", "block"]),
     model: oneOf("--model", values.model, ["D1", "D2", "D3"]),
     databaseUrl: values.database,
+    partitionDays: count("--partition-days", values["partition-days"]),
   };
   const rows = values.rows.map((number) => count("--rows", number));
   const benches = {
