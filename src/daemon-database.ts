@@ -4,6 +4,7 @@ import {
   type DatabaseUse,
   openConfiguredDatabase,
 } from "./configured-database.ts";
+import { requireKek } from "./configured-keys.ts";
 import type { UserError } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Config } from "./settings.ts";
@@ -32,7 +33,10 @@ export interface DaemonDatabase {
   readonly pings: Database;
   /** Another pool behind the gate; its opener closes it. */
   open(poolMax: number, use: DatabaseUse): Database;
-  /** Brings its structure up to date and opens the gate. Rejects with StorageError while it is away. */
+  /**
+   * Brings its structure up to date, sees to the key-encryption key, and opens the gate. Rejects with StorageError while it is away, and with
+   * UserError where something is sealed and that key isn't there: what was accepted waits until it is.
+   */
   bring(): Promise<void>;
   close(): Promise<void>;
 }
@@ -56,6 +60,8 @@ export async function openDaemonDatabase(
   };
   const bring = async () => {
     await bringAndTell(config, opened, log);
+    const keys = opened.open(1, "keys");
+    await requireKek(config, keys).finally(() => keys.close());
     await gate.open();
   };
   try {

@@ -1,12 +1,13 @@
 import { liveInUtc } from "./config.ts";
 import type { ConfiguredDatabase } from "./configured-database.ts";
-import { kekExposure } from "./configured-keys.ts";
+import { isKekMissing, kekExposure, kekMissing, openKeyRing } from "./configured-keys.ts";
 import { openConfiguredLog } from "./configured-log.ts";
 import { openDaemonDatabase } from "./daemon-database.ts";
 import type { DaemonDuties } from "./daemon-duties.ts";
 import { awaitDatabase } from "./database-arrival.ts";
 import { watchPresence } from "./database-presence.ts";
 import type { LogObserver } from "./durable-log/durable-log.ts";
+import type { UserError } from "./exit.ts";
 import { Health } from "./http/health.ts";
 import { Metrics } from "./http/metrics.ts";
 import type { HttpServer } from "./http/server.ts";
@@ -16,6 +17,7 @@ import type { Log } from "./log.ts";
 import { openPipeline, type Pipeline } from "./pipeline.ts";
 import type { Config } from "./settings.ts";
 import { writePromptly } from "./snapshot/prompt-writer.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
 import { VERSION } from "./version.ts";
 
 export interface Daemon {
@@ -73,7 +75,7 @@ async function start(
   let look = () => {};
   const base = await openDaemonDatabase(config, log, () => look());
   started.push(() => base.close());
-  const { housekeeping } = base;
+  const { database, housekeeping } = base;
 
   // Events from before there is a pipeline raise no alerts; they stand in event_logs all the same.
   let line: Pipeline | null = null;
@@ -84,10 +86,11 @@ async function start(
 
   const spooled = await openConfiguredLog(config, logObserver(health, metrics, journal));
   started.push(() => spooled.release());
-  if (base.away !== null && !(await spooled.snapshot.isUsable())) throw base.away;
+  if (base.away !== null) await requireSnapshot(config, spooled.snapshot, base.away);
   metrics.durableLog = () => spooled.durableLog.state();
   metrics.snapshotMeters = () => spooled.snapshot.metersKnown;
-  const pipeline = await openPipeline(config, base.database, metrics.observer(), log, Date.now, spooled);
+  const ring = openKeyRing(config);
+  const pipeline = await openPipeline(config, database, ring, metrics.observer(), log, Date.now, spooled);
   line = pipeline;
   started.push(() => pipeline.close());
   const { snapshot, counterLog } = spooled;
@@ -144,6 +147,15 @@ async function start(
       log.info({}, "stopped");
     },
   };
+}
+
+/** What a daemon must have to serve while the database is away. @throws UserError: `away` where there is no snapshot */
+async function requireSnapshot(config: Config, snapshot: Snapshot, away: UserError): Promise<void> {
+  if (!(await snapshot.isUsable())) throw away;
+  // Where nothing is known to be sealed, the database says later whether anything is; until then none is made.
+  if (isKekMissing(config) && (await snapshot.meters.haveKeys())) {
+    throw kekMissing(config, "keys of meters in the snapshot beside the spool are sealed with it");
+  }
 }
 
 /** What the durable log tells: into the journal, and its condition into /healthz. */

@@ -1,5 +1,4 @@
 import { SYSTEM_CLOCK } from "./clock.ts";
-import { openKeyRing } from "./configured-keys.ts";
 import type { DurableLog } from "./durable-log/durable-log.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
 import { LoggedCounters } from "./ingest/logged-counters.ts";
@@ -51,16 +50,16 @@ export interface DurableBacking {
   readonly snapshot?: Snapshot;
 }
 
-/** Reads keys and the mapping's configuration, and watches both for changes. */
+/** Reads meters' keys, which `ring` opens, and the mapping's configuration, and watches both for changes. */
 export async function openPipeline(
   config: Config,
   database: Database,
+  ring: KeyRing,
   observer: IngestObserver,
   log: Log,
   now: () => number = Date.now,
   durable: DurableBacking = { durableLog: null, logged: new LoggedCounters() },
 ): Promise<Pipeline> {
-  const ring = openKeyRing(config);
   const snapshot = durable.snapshot ?? null;
   const configurationRead = watchMappingConfiguration(database, {
     onReload: (outcome) => {

@@ -162,7 +162,7 @@ export const OWN_SETTINGS = {
 
   "security.kek_file": text(
     "",
-    "File with the key-encryption key that meters' keys are sealed with, former ones below it; created with mode 0400 where missing.",
+    "File with the key-encryption key that meters' keys are sealed with, former ones below it; created with mode 0400 where it is missing and nothing is sealed yet.",
     { fallbackText: "data_dir/kek" },
   ),
   "security.kek_credential": text(

@@ -58,7 +58,7 @@ async function makeMeter({ database, ring }: Session, who: string, options: Mete
   const isTitle = /^[0-9a-f]{16}$/i.test(who);
   const meterNumber = typeof options["meterNumber"] === "string" ? options["meterNumber"] : who;
   const own = isTitle ? { systemTitle: who, ...options } : options;
-  await importMeters(database, ring(), meterLine(meterNumber, own));
+  await importMeters(database, await ring(), meterLine(meterNumber, own));
 }
 
 /** Without a meter the frames would only be refused again. */
@@ -86,7 +86,7 @@ async function adoptAll(
   const { config, database, log } = session;
   const quarantine = quarantineOf(session);
   const observer = commandObserver();
-  const pipeline = await openPipeline(config, database, observer, log);
+  const pipeline = await openPipeline(config, database, await session.ring(), observer, log);
   const adoption: Adoption = { stored: 0, left: 0, reasons: {} };
   const note = (reason: string, count: number) => {
     adoption.reasons[reason] = (adoption.reasons[reason] ?? 0) + count;

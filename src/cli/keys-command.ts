@@ -38,7 +38,7 @@ function importCommand(program: Program): Command {
     .option("--json", "for scripts")
     .action((file: string, options: { dryRun?: true; json?: true }) =>
       withSession(program, async ({ database, ring }) => {
-        const report = await importKeys(database, ring(), readText(file), {
+        const report = await importKeys(database, await ring(), readText(file), {
           dryRun: options.dryRun ?? false,
         });
         if (options.json) return program.print(JSON.stringify(report));

@@ -34,7 +34,7 @@ function importCommand(program: Program): Command {
     .option("--json", "for scripts")
     .action((file: string, options: { dryRun?: true; json?: true }) =>
       withSession(program, async ({ database, ring }) => {
-        const report = await importMeters(database, ring(), readText(file), {
+        const report = await importMeters(database, await ring(), readText(file), {
           dryRun: options.dryRun ?? false,
         });
         if (options.json) return program.print(JSON.stringify(report));
@@ -62,7 +62,7 @@ function addCommand(program: Program): Command {
     withSession(program, async ({ database, ring }) => {
       if (!options["meterType"])
         throw new UserError(EXIT.usage, "--meter-type is needed: `hes meter-types list`");
-      const report = await importMeters(database, ring(), meterLine(meterNumber, options));
+      const report = await importMeters(database, await ring(), meterLine(meterNumber, options));
       if (options["json"]) return program.print(JSON.stringify(report));
       program.print(imported(report, false));
       for (const warning of sharedKeyWarnings(report.sharedKeys)) program.complain(warning);

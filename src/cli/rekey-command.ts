@@ -1,7 +1,16 @@
+import { userInfo } from "node:os";
 import { Command } from "commander";
+import { isKekMissing, openKeyRing } from "../configured-keys.ts";
 import { EXIT, UserError } from "../exit.ts";
-import { addKekToFile } from "../keys/kek-file.ts";
-import { type ResealReport, resealKeys, type SealedWith, sealedWith } from "../storage/reseal.ts";
+import { addKekToFile, makeKekFile } from "../keys/kek-file.ts";
+import { recordSystemEvents } from "../storage/event-logs.ts";
+import {
+  describeSealed,
+  type ResealReport,
+  resealKeys,
+  type SealedWith,
+  sealedWith,
+} from "../storage/reseal.ts";
 import type { Program } from "./program.ts";
 import { type Session, withSession } from "./session.ts";
 
@@ -14,11 +23,17 @@ export function rekeyCommand(program: Program): Command {
       "--new-key",
       "make a new key-encryption key first, and put it before the others in security.kek_file",
     )
+    .option(
+      "--lost",
+      "where security.kek_file is lost for good: only make another. What is sealed opens no more, and is imported again",
+    )
     .option("--json", "for scripts")
-    .action((options: { newKey?: true; json?: true }) =>
+    .action((options: { newKey?: true; lost?: true; json?: true }) =>
       withSession(program, async (session) => {
+        if (options.newKey && options.lost) throw new UserError(EXIT.usage, "Either --new-key or --lost");
+        if (options.lost) return replaceLost(program, session, options.json ?? false);
         if (options.newKey) await addKek(session);
-        const ring = session.ring();
+        const ring = await session.ring();
         const report = await resealKeys(session.database, ring);
         const left = (await sealedWith(session.database)).filter(({ kekId }) => kekId !== ring.kekId);
         program.print(
@@ -39,8 +54,11 @@ async function addKek({ config, database, ring }: Session): Promise<void> {
       "--new-key is for security.kek_file. Put the new key before the former one in the credential's source, restart the daemon, then run `hes keys rekey`.",
     );
   }
-  const { kekId } = ring();
-  const former = (await sealedWith(database)).filter((sealed) => sealed.kekId !== kekId);
+  const keys = await ring();
+  // What a lost one seals can't be finished.
+  const former = (await sealedWith(database)).filter(
+    ({ kekId }) => kekId !== keys.kekId && keys.knows(kekId),
+  );
   if (former.length > 0) {
     throw new UserError(
       EXIT.data,
@@ -48,6 +66,41 @@ async function addKek({ config, database, ring }: Session): Promise<void> {
     );
   }
   addKekToFile(config.security.kekFile);
+}
+
+/** Nothing that is there is touched: the file may turn up again, and then goes behind the new key. */
+async function replaceLost(program: Program, session: Session, json: boolean): Promise<void> {
+  const { config, database } = session;
+  const { kekCredential, kekFile } = config.security;
+  if (kekCredential !== "") {
+    throw new UserError(
+      EXIT.usage,
+      "--lost is for security.kek_file. Put a new key into the credential's source, restart the daemon, then import meters and keys again.",
+    );
+  }
+  if (!isKekMissing(config)) {
+    throw new UserError(
+      EXIT.usage,
+      `--lost: the key-encryption key ${kekFile} is there; nothing was changed.`,
+    );
+  }
+  const lost = await sealedWith(database);
+  makeKekFile(kekFile);
+  const { kekId } = openKeyRing(config);
+  const by = userInfo().username;
+  await recordSystemEvents(database, [
+    {
+      ...{ timeMs: Date.now(), level: "warn", component: "keys", data: { kekId, by, lost } },
+      message: "a new key-encryption key was made in place of a lost one",
+    },
+  ]);
+  if (json) return program.print(JSON.stringify({ kekId, lost }));
+  const rest =
+    lost.length === 0
+      ? "Nothing was sealed yet."
+      : `${describeSealed(lost)}, and open no more: run \`hes meters import\` and \`hes keys import\` with the files that they came from. ` +
+        "Until then what these meters send is refused, and they can't be polled.";
+  program.print(`${kekFile} was made, with the key-encryption key ${kekId}: keep a copy of it.\n${rest}`);
 }
 
 function told(kekId: string, { resealed, unopened }: ResealReport, left: readonly SealedWith[]): string {

@@ -31,7 +31,7 @@ export function replayCommand(program: Program): Command {
       withSession(program, async (session) => {
         const { config, database, log } = session;
         const selection = await selectionOf(session, options);
-        const pipeline = await openPipeline(config, database, commandObserver(), log);
+        const pipeline = await openPipeline(config, database, await session.ring(), commandObserver(), log);
         try {
           const store = new ReplayStore(database, pipeline.partitions, selection, {
             timeZone: config.time.zone,

@@ -31,7 +31,7 @@ export function restartCountersCommand(program: Program): Command {
       withSession(program, async ({ database, ring }) => {
         const clientSap = options.client === undefined ? null : clientSapOf(options.client);
         const meter = await namedMeter(database, name);
-        const keys = await restartReceivedCounters(database, ring(), {
+        const keys = await restartReceivedCounters(database, await ring(), {
           ...{ meterId: meter.id, clientSap, reason: options.reason, by: userInfo().username },
         });
         if (keys.length === 0) {

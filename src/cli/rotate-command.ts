@@ -70,7 +70,7 @@ async function rotateAll(
   meters: readonly MeterSummary[],
   options: RotateOptions,
 ): Promise<RotationResult[]> {
-  const store = openRotationStore(session.database, session.ring());
+  const store = openRotationStore(session.database, await session.ring());
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
   process.once("SIGINT", onSignal);

@@ -1,6 +1,6 @@
 import { loadConfig } from "../config.ts";
 import { openConfiguredDatabase, requireMigrated } from "../configured-database.ts";
-import { openKeyRing } from "../configured-keys.ts";
+import { openKeyRing, requireKek } from "../configured-keys.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { createLog, type Log } from "../log.ts";
 import type { Config } from "../settings.ts";
@@ -12,8 +12,11 @@ export interface Session {
   readonly config: Config;
   readonly database: Database;
   readonly log: Log;
-  /** Reads the key-encryption key, or makes one: only for commands that need keys. */
-  ring(): KeyRing;
+  /**
+   * Reads the key-encryption key; of a new installation it is made. Only for commands that need keys.
+   * Rejects with UserError where it isn't there and something is sealed.
+   */
+  ring(): Promise<KeyRing>;
 }
 
 /** Connections a command may use: it does one thing after the other. */
@@ -36,7 +39,10 @@ export async function withSession(
       config,
       database: opened.database,
       log,
-      ring: () => openKeyRing(config),
+      ring: async () => {
+        await requireKek(config, opened.database);
+        return openKeyRing(config);
+      },
     });
   } finally {
     await opened.close();

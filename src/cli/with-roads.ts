@@ -13,11 +13,12 @@ const COUNTERS_OF_A_COMMAND = 32;
 export async function withRoads<T>(session: Session, work: (roads: MeterRoads) => Promise<T>): Promise<T> {
   const { config, database } = session;
   const { depthMax, pollElementsMax } = config.limits;
+  const ring = await session.ring();
   const roads = new BorrowedRoads({
     borrowed: openBorrowedAssociations(database),
     own: openLentAssociations(database, randomUUID()),
     roads: openRoads({
-      ...{ config, database, ring: session.ring(), lent: null, counterBlock: COUNTERS_OF_A_COMMAND },
+      ...{ config, database, ring, lent: null, counterBlock: COUNTERS_OF_A_COMMAND },
     }),
     limits: { depthMax, elementsMax: pollElementsMax },
   });

@@ -24,11 +24,11 @@ const GROUP_READS = 0o040;
 
 /**
  * Reads the key-encryption keys of `path`, and reads them again when the file has changed: a rotation needs no restart. A missing file is
- * made, with a random key and mode 0400.
+ * looked for again with each call; until it is there nothing opens, and `current` throws UserError.
  * @throws UserError where the file can't be read or holds something else
  */
 export function fileKek(path: string): KekProvider {
-  let keys = parseKeks(readOrCreate(path), path);
+  let keys = isThere(path) ? parseKeks(read(path), path) : null;
   let stamp = stampOf(path);
   const look = (): void => {
     const now = stampOf(path);
@@ -43,13 +43,14 @@ export function fileKek(path: string): KekProvider {
   return {
     current: () => {
       look();
+      if (keys === null) throw unusable(path, new Error("it isn't there"));
       return keys.current();
     },
     find: (id) => {
-      const known = keys.find(id);
+      const known = keys?.find(id);
       if (known) return known;
       look();
-      return keys.find(id);
+      return keys?.find(id) ?? null;
     },
   };
 }
@@ -60,11 +61,35 @@ export function fileKek(path: string): KekProvider {
  * @throws UserError where the file can't be replaced
  */
 export function addKekToFile(path: string): string {
-  const before = readOrCreate(path);
+  const before = read(path);
   parseKeks(before, path);
-  const text = `${randomBytes(KEK_OCTETS).toString("hex")}\n${before}`;
+  const text = `${randomKey()}${before}`;
   put(text, path, renameSync, statSync(path));
   return parseKeks(text, path).current().id;
+}
+
+/**
+ * Makes the file with a random key and mode 0400, unless it is there. Only where nothing was sealed yet: what was sealed with another key
+ * stays closed.
+ * @throws UserError where it can't be made
+ */
+export function makeKekFile(path: string): void {
+  if (isThere(path)) return;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  put(randomKey(), path, linkUnlessThere);
+}
+
+/** @throws UserError where nobody can tell, as in a directory that this user may not look into */
+export function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw unusable(path, error);
+  }
 }
 
 export type Access = "missing" | "owner" | "group" | "others";
@@ -125,20 +150,15 @@ function syncDirectory(path: string): void {
   }
 }
 
-function readOrCreate(path: string): string {
+function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unusable(path, error);
-  }
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-  } catch (error) {
     throw unusable(path, error);
   }
-  put(`${randomBytes(KEK_OCTETS).toString("hex")}\n`, path, linkUnlessThere);
-  return readFileSync(path, "utf8");
 }
+
+const randomKey = () => `${randomBytes(KEK_OCTETS).toString("hex")}\n`;
 
 /** Of two daemons that start together one makes it, and the other reads it. */
 function linkUnlessThere(from: string, to: string): void {

@@ -23,6 +23,11 @@ export class KeyRing {
     return this.keks.current().id;
   }
 
+  /** Whether what is sealed with this key-encryption key can be opened. */
+  knows(kekId: string): boolean {
+    return this.keks.find(kekId) !== null;
+  }
+
   /** Seals and wipes `secret`. */
   seal(secret: Buffer, binding: KeyBinding): Buffer {
     const envelope = seal(secret, binding, this.keks.current());

@@ -47,6 +47,21 @@ export class KnownMeters {
     return (await this.indexed()) !== null;
   }
 
+  /** Whether any meter has a key in its envelope. */
+  async haveKeys(): Promise<boolean> {
+    if (!(await this.exists())) return false;
+    const sealed = new Set<string>();
+    for await (const { value } of readLines(this.path)) {
+      const line = value as MeterLine | typeof FORMAT;
+      if ("gone" in line) sealed.delete(line.gone);
+      else if ("meter" in line) {
+        if (line.keys.length > 0) sealed.add(line.meter.id);
+        else sealed.delete(line.meter.id);
+      }
+    }
+    return sealed.size > 0;
+  }
+
   async replace(pages: AsyncIterable<readonly StoredMeter[]>): Promise<void> {
     const { ids } = this;
     ids.clear();

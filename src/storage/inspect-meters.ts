@@ -3,7 +3,7 @@ import type { KeyRing } from "../keys/key-ring.ts";
 import type { Database } from "./database.ts";
 import { inspect } from "./inspection.ts";
 import { loadKeys } from "./meter-keys.ts";
-import { sealedWith } from "./reseal.ts";
+import { describeSealed, sealedWith } from "./reseal.ts";
 
 /** A key is used up when its counter is: nine tenths of 2³² leave time to change it. */
 const COUNTER_NOTE = Math.floor(0.9 * 2 ** 32);
@@ -24,15 +24,11 @@ export async function inspectMeters(database: Database, ring: KeyRing | null): P
 export async function inspectSealed(database: Database, kekFile: string): Promise<Finding[]> {
   const sealed = await sealedWith(database);
   if (sealed.length === 0) return [];
-  const [keys, secrets] = [
-    sealed.reduce((n, one) => n + one.keys, 0),
-    sealed.reduce((n, one) => n + one.secrets, 0),
-  ];
   return [
     wrong(
       "keys",
-      `${counted(keys, "key")} and ${counted(secrets, "secret")} are sealed with ${sealed.map(({ kekId }) => kekId).join(" and ")}, and ${kekFile} isn't there`,
-      "put its copy back before anything is started: a start makes another one, which opens none of them. Without a copy, import keys and secrets again",
+      `${describeSealed(sealed)}, and ${kekFile} isn't there`,
+      "put its copy back: the daemon doesn't start without it. Where there is no copy any more: `hes keys rekey --lost`, then import meters and keys again",
     ),
   ];
 }

@@ -1,3 +1,4 @@
+import { counted } from "../finding.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Client, Database } from "./database.ts";
 
@@ -56,6 +57,14 @@ export async function sealedWith(database: Database): Promise<SealedWith[]> {
       GROUP BY kek ORDER BY kek`,
   );
   return rows.map((row) => ({ kekId: row["kek"], keys: row["keys"], secrets: row["secrets"] }));
+}
+
+/** "3 keys and 1 secret are sealed with 0011223344556677", for messages. */
+export function describeSealed(sealed: readonly SealedWith[]): string {
+  const keys = sealed.reduce((sum, one) => sum + one.keys, 0);
+  const secrets = sealed.reduce((sum, one) => sum + one.secrets, 0);
+  const ids = sealed.map(({ kekId }) => kekId).join(" and ");
+  return `${counted(keys, "key")} and ${counted(secrets, "secret")} are sealed with ${ids}`;
 }
 
 interface Batch {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadCatalogue } from "../../src/catalogue/catalogue.ts";
 import { loadConfig } from "../../src/config.ts";
-import { openKeyRing } from "../../src/configured-keys.ts";
+import { openKeyRing, requireKek } from "../../src/configured-keys.ts";
 import { readEpochMs } from "../../src/dlms/encoding/date-time.ts";
 import { adopt } from "../../src/ingest/adopt.ts";
 import type { PushVerdict } from "../../src/ingest/observer.ts";
@@ -93,8 +93,11 @@ beforeAll(async () => {
     "INSERT INTO alert_rules (name, source, log, code) VALUES ('last gasp', 'meter_events', 'status-word', 85)",
   );
   const { config } = loadConfig(undefined, { HES_DATA_DIR: folder });
+  await requireKek(config, test.database);
   ring = openKeyRing(config);
-  pipeline = await openPipeline(config, test.database, observer, QUIET as never, () => Date.UTC(2026, 10, 1));
+  pipeline = await openPipeline(config, test.database, ring, observer, QUIET as never, () =>
+    Date.UTC(2026, 10, 1),
+  );
 });
 
 afterAll(async () => {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,7 +15,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EnvelopeError, open, seal } from "../../src/keys/envelope.ts";
 import { credentialKek } from "../../src/keys/kek-credential.ts";
-import { addKekToFile, fileKek, whoReads } from "../../src/keys/kek-file.ts";
+import { addKekToFile, fileKek, makeKekFile, whoReads } from "../../src/keys/kek-file.ts";
 import { kekProvider, keyEncryptionKey } from "../../src/keys/kek-provider.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
 import { parseSecret } from "../../src/keys/secret-text.ts";
@@ -81,11 +82,19 @@ describe("the key-encryption key's file", () => {
   const directory = mkdtempSync(join(tmpdir(), "hes-kek-"));
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  it("is made with mode 0400 where it is missing, and is the same the next time", () => {
+  it("is made with mode 0400 by whoever says so alone, and once", () => {
     const path = join(directory, "sub/kek");
-    const first = fileKek(path).current().id;
+    const waiting = fileKek(path);
+    expect(() => waiting.current()).toThrow(/sub\/kek can't be read or made \(it isn't there\)/);
+    expect(waiting.find("0000000000000000")).toBeNull();
+    expect(() => addKekToFile(path)).toThrow(/sub\/kek can't be read/);
+    expect(existsSync(path)).toBe(false);
+    makeKekFile(path);
+    const first = waiting.current().id;
     expect(statSync(path).mode & 0o777).toBe(0o400);
+    makeKekFile(path);
     expect(fileKek(path).current().id).toBe(first);
+    expect(waiting.find(first)?.id).toBe(first);
     expect(readFileSync(path, "utf8")).toMatch(/^[0-9a-f]{64}\n$/);
     // Where it was written before it had its name.
     expect(readdirSync(join(directory, "sub"))).toEqual(["kek"]);
@@ -93,6 +102,7 @@ describe("the key-encryption key's file", () => {
 
   it("is read again when it has changed, and put before the others in one step", () => {
     const path = join(directory, "rotated");
+    makeKekFile(path);
     const daemon = fileKek(path);
     const before = daemon.current();
     const id = addKekToFile(path);
@@ -112,7 +122,7 @@ describe("the key-encryption key's file", () => {
 
   it("keeps the owner, and the group that may read it, when a key is put before the others", () => {
     const path = join(directory, "shared");
-    fileKek(path);
+    makeKekFile(path);
     expect(whoReads(path)).toBe("owner");
     chmodSync(path, 0o664);
     expect(whoReads(path)).toBe("others");

@@ -84,8 +84,17 @@ it("stores what a fleet with faults pushes, makes and drops partitions, polls, w
   expect(verification.problems).toEqual([]);
   expect(code).toBe(0);
 
+  const done = (what: string, condition: string) =>
+    eventually(
+      async () =>
+        (await test.database.query(`SELECT ${condition} AS done`))[0]!["done"] === true ? true : null,
+      what,
+      200_000,
+    );
   // A stranger: a security event, and a frame kept for adoption.
   await sendOnce(daemon.port, wrapped(notification(1, structure(u32(1)))));
+  // Before a meter has the address that it comes from.
+  await done("the stranger's frame is kept", "EXISTS (SELECT FROM quarantine)");
   // A poll that finds nobody: it is taken, noted as failed, and given up.
   await test.database.query(
     "UPDATE public.meters SET mode = 'dial', host = '127.0.0.1', port = 1 WHERE id = (SELECT min(id::text)::uuid FROM public.meters)",
@@ -94,13 +103,6 @@ it("stores what a fleet with faults pushes, makes and drops partitions, polls, w
     `INSERT INTO poll_tasks (purpose, meter_id, push_object_id, due_at, start_at, priority, retry_max)
      SELECT 'on-demand', (SELECT min(id::text)::uuid FROM public.meters), (SELECT min(id) FROM push_objects), now(), now(), 0, 0`,
   );
-  const done = (what: string, condition: string) =>
-    eventually(
-      async () =>
-        (await test.database.query(`SELECT ${condition} AS done`))[0]!["done"] === true ? true : null,
-      what,
-      200_000,
-    );
   // At its first ticks the daemon does what is due every minute and every hour, and writes what it has collected.
   await done(
     "the duties of the first ticks",

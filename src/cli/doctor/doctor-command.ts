@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { loadConfig } from "../../config.ts";
 import { openConfiguredDatabase } from "../../configured-database.ts";
-import { openKeyRing } from "../../configured-keys.ts";
+import { isKekMissing, openKeyRing } from "../../configured-keys.ts";
 import { EXIT, UserError } from "../../exit.ts";
 import { type Finding, note, ok, wrong } from "../../finding.ts";
 import { createLog } from "../../log.ts";
@@ -91,12 +90,11 @@ async function inspectAll(config: Config, database: Database, meter: string | un
   ];
 }
 
-/** A file that isn't there yet is left for the daemon to make; where something was sealed already, that would be the wrong one. */
+/** Looking makes no key-encryption key. */
 async function inspectKeyring(config: Config, database: Database): Promise<Finding[]> {
   const { kekCredential, kekFile } = config.security;
   try {
-    const isThere = kekCredential !== "" || existsSync(kekFile);
-    if (isThere) return await inspectMeters(database, openKeyRing(config));
+    if (!isKekMissing(config)) return await inspectMeters(database, openKeyRing(config));
     return [...(await inspectSealed(database, kekFile)), ...(await inspectMeters(database, null))];
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

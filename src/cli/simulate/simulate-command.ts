@@ -253,8 +253,9 @@ async function writeFiles(program: Program, fleet: Fleet, directory: string): Pr
 /** The same files that a utility gets from its meters' maker, imported in the same way. */
 async function importFleet(program: Program, fleet: Fleet): Promise<void> {
   await withSession(program, async ({ database, ring }) => {
-    const { created, updated } = await importMeters(database, ring(), fleet.importCsv());
-    await importKeys(database, ring(), fleet.keysCsv());
+    const keys = await ring();
+    const { created, updated } = await importMeters(database, keys, fleet.importCsv());
+    await importKeys(database, keys, fleet.keysCsv());
     await importScalers(database, await scalers());
     program.complain(`imported ${created + updated} meters, ${created} of them new`);
   });
