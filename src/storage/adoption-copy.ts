@@ -55,6 +55,7 @@ export async function copyTable(
 ): Promise<number> {
   await makeCopy(database, timescale, table);
   const partitions = await partitionsOf(database, table);
+  await database.transaction((client) => removeDropped(client, table, partitions));
   let rows = 0;
   for (const [index, partition] of partitions.entries()) {
     const { copied, rows: count } = await database.transaction((client) =>
@@ -101,6 +102,28 @@ async function partitionsOf(database: Database, table: Adopted): Promise<Partiti
     .sort((a, b) => (a.from < b.from ? -1 : 1));
 }
 
+/** What an earlier run copied of partitions that retention has dropped since then must not come back. */
+async function removeDropped(
+  client: Client,
+  table: Adopted,
+  partitions: readonly Partition[],
+): Promise<void> {
+  const { rows: dropped } = await client.query(
+    "DELETE FROM timescale_adoption WHERE table_name = $1 AND partition <> ALL($2) RETURNING 1",
+    [table.name, partitions.map(({ name }) => name)],
+  );
+  if (dropped.length === 0) return;
+  // By what no partition covers: TimescaleDB looks into the chunks of those times only.
+  const from = ["-infinity", ...partitions.map(({ to }) => to)];
+  const to = [...partitions.map((partition) => partition.from), "infinity"];
+  for (const [index, start] of from.entries()) {
+    if (start === to[index]) continue;
+    await client.query(
+      `DELETE FROM ${qualifiedCopy(table)} WHERE time >= '${start}' AND time < '${to[index]}'`,
+    );
+  }
+}
+
 async function copyPartition(
   client: Client,
   table: Adopted,
@@ -115,7 +138,7 @@ async function copyPartition(
     return { copied: false, rows: source.rows };
   const inside = `time >= '${from}' AND time < '${to}'`;
   const copy = qualifiedCopy(table);
-  if (noted.length > 0) await client.query(`DELETE FROM ${copy} WHERE ${inside}`);
+  await client.query(`DELETE FROM ${copy} WHERE ${inside}`);
   await client.query(`INSERT INTO ${copy} SELECT * FROM ${relation}`);
   const target = await fingerprint(client, copy, inside);
   if (target.rows !== source.rows || target.hash !== source.hash) {

@@ -140,6 +140,12 @@ describe.each([
   describe.skipIf(!engine.available)("for a database that was plain PostgreSQL", () => {
     let before: Record<string, unknown>;
     let constraints: unknown;
+    const keepDays = (days: number) =>
+      applyStoragePolicies(database, {
+        retentionDays: { energy_measurements: days, voltage_measurements: days },
+        partitionDays: 7,
+        compressAfterDays: 14,
+      });
 
     beforeAll(async () => {
       one = await createEngineDatabase(engine, { extension: false, migration: { timeZone: ZONE } });
@@ -150,12 +156,6 @@ describe.each([
       );
       await commit(rows(MIDNIGHT - 90 * DAY, MIDNIGHT));
       // The oldest days stay although their raw rows are dropped.
-      const keepDays = (days: number) =>
-        applyStoragePolicies(database, {
-          retentionDays: { energy_measurements: days, voltage_measurements: days },
-          partitionDays: 7,
-          compressAfterDays: 14,
-        });
       await keepDays(60);
       const kept = await keepUp(database, await openPartitions(database), Date.now());
       expect(kept.partitionsDropped.length).toBeGreaterThan(2);
@@ -189,7 +189,7 @@ describe.each([
       expect(await hypertables()).toEqual([]);
     });
 
-    it("is broken off, sees more written meanwhile, and goes on", async () => {
+    it("is broken off, sees more written and old rows dropped meanwhile, and goes on", async () => {
       let copied = 0;
       await expect(
         adoptTimescale(database, {
@@ -203,6 +203,14 @@ describe.each([
       expect((await migrate(database, { timeZone: ZONE })).engine).toBe("postgresql");
       // A daemon comes back and writes into partitions that were copied already.
       await commit(rows(MIDNIGHT - 8 * DAY + HOUR, MIDNIGHT + HOUR));
+      // And drops what it needn't keep any more, copied or not.
+      await keepDays(45);
+      await keepUp(database, await openPartitions(database), Date.now());
+      await keepDays(0);
+      const dropped = await database.query(
+        "SELECT partition FROM timescale_adoption WHERE rows > 0 AND to_regclass(partition) IS NULL",
+      );
+      expect(dropped.length).toBeGreaterThan(0);
       before = await contents();
 
       const steps: string[] = [];
