@@ -9,7 +9,7 @@ export const DAILY_LOAD_LOCK = 0x6461796c;
 const QUARTER_MS = 900_000;
 
 const SOURCE = ENERGY_MEASUREMENTS.position.get("source")!;
-/** In both tables. */
+/** In both tables, which test/storage/daily-load-changes.test.ts sees to. */
 const METER = ENERGY_MEASUREMENTS.position.get("meter_id")!;
 
 /** Whether a row is one that a day is made of. */
