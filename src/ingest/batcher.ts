@@ -1,6 +1,7 @@
 import type { AcceptedPush, CommitOutcome, PushStore } from "../storage/accepted-push.ts";
 import type { Log } from "./dependencies.ts";
 import type { IngestObserver } from "./observer.ts";
+import { RestingEntries } from "./resting-entries.ts";
 import { type Patience, untilAvailable } from "./steps.ts";
 
 /** A push on its way to the database, and who wants to know when it is there. */
@@ -52,6 +53,14 @@ export const BATCH_LIMITS: BatchLimits = {
   awayMs: 1_000,
 };
 
+/** What a meter has on its way. */
+interface MeterLine {
+  /** Of the batch that its pushes are in; 0: none. */
+  batch: number;
+  /** Its pushes that wait for the end of that one. */
+  held: PendingPush[];
+}
+
 /** The weight of the last COMMIT in the average pace. */
 const PACE_SHARE = 0.1;
 const PACE_PAUSE_MS = 200;
@@ -86,8 +95,11 @@ export class Batcher {
   /** The shortest time of a transaction lately, ms: what the way to the database takes where nothing stands in it. */
   private shortestMs = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
-  /** Meters with a push in a transaction, and their pushes that wait for its end; null: none does. */
-  private readonly busy = new Map<string, PendingPush[] | null>();
+  private batches = 0;
+  private readonly lines = new RestingEntries<MeterLine>(
+    () => ({ batch: 0, held: [] }),
+    ({ batch }) => batch === 0,
+  );
   private cancelTimer: (() => void) | null = null;
   private immediate = false;
   private idle: (() => void)[] = [];
@@ -213,19 +225,15 @@ export class Batcher {
   /** The next pushes, without those of meters that another transaction has. */
   private compose(): PendingPush[] {
     const batch: PendingPush[] = [];
-    const others = new Set<string>();
+    const number = ++this.batches;
     const most = this.mostOfBatch;
     let looked = 0;
     while (looked < this.queue.length && batch.length < most) {
       const pending = this.queue[looked++]!;
-      const { meterId } = pending.push;
-      const held = this.busy.get(meterId);
-      if (held !== undefined && !others.has(meterId)) {
-        if (held === null) this.busy.set(meterId, [pending]);
-        else held.push(pending);
-      } else {
-        if (held === undefined) this.busy.set(meterId, null);
-        others.add(meterId);
+      const line = this.lines.of(pending.push.meterId);
+      if (line.batch !== 0 && line.batch !== number) line.held.push(pending);
+      else {
+        line.batch = number;
         batch.push(pending);
       }
     }
@@ -237,10 +245,11 @@ export class Batcher {
   private release(batch: readonly PendingPush[]): void {
     const released: PendingPush[] = [];
     for (const { push } of batch) {
-      const held = this.busy.get(push.meterId);
-      if (held === undefined) continue;
-      if (held !== null) for (const pending of held) released.push(pending);
-      this.busy.delete(push.meterId);
+      const line = this.lines.peek(push.meterId)!;
+      line.batch = 0;
+      if (line.held.length === 0) continue;
+      for (const pending of line.held) released.push(pending);
+      line.held = [];
     }
     if (released.length === 0) return;
     this.queue.unshift(...released);

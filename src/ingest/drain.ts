@@ -67,6 +67,8 @@ export class Drain {
   private behind: number;
   /** On their way to the log. */
   private appending = 0;
+  /** Positions of what is applied, to be trimmed together. */
+  private readonly trimmed: number[] = [];
   private readonly admission: Admission;
   /** Of a shared log: since when this daemon reads what a meter sends. */
   private readonly epochs = boundedCache<number>(EPOCHS_MAX);
@@ -196,7 +198,8 @@ export class Drain {
     const pushes: (MappedPush | null)[] = [];
     const mapping: Promise<void>[] = [];
     const lastOf = new Map<string, Promise<void>>();
-    for (const [index, entry] of entries.entries()) {
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index]!;
       const warm = this.warm.take(entry.position);
       const acceptance = warm === undefined ? this.read(entry) : null;
       pushes.push(warm ?? null);
@@ -208,10 +211,13 @@ export class Drain {
       lastOf.set(meterId, mapped);
       mapping.push(mapped);
     }
-    await Promise.all(mapping);
+    if (mapping.length > 0) await Promise.all(mapping);
     this.cold -= mapping.length;
     this.parts.batcher.isBacklog = this.cold >= this.limits.readMax;
-    for (const [index, mapped] of pushes.entries()) if (mapped !== null) this.store(entries[index]!, mapped);
+    for (let index = 0; index < entries.length; index++) {
+      const mapped = pushes[index];
+      if (mapped != null) this.store(entries[index]!, mapped);
+    }
     if (mapping.length > 0) await this.meters();
   }
 
@@ -281,10 +287,16 @@ export class Drain {
       if (this.parts.durableLog.isShared) this.parts.logged.stored(frame);
       else this.parts.logged.applied(frame);
     }
-    this.parts.durableLog.trim([entry.position]);
+    this.trimSoon(entry.position);
     this.parts.applied(outcome, mapped);
     this.parts.released();
     this.tellApplied();
+  }
+
+  /** All that a transaction has stored at once. */
+  private trimSoon(position: number): void {
+    if (this.trimmed.push(position) > 1) return;
+    queueMicrotask(() => this.parts.durableLog.trim(this.trimmed.splice(0)));
   }
 
   /** Of a shared log it is known what there is to do when it is read. */

@@ -1,7 +1,7 @@
 import type { DataLimits } from "../dlms/encoding/data.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
-import type { Acceptance } from "./accepted.ts";
+import type { Acceptance, Protection } from "./accepted.ts";
 import { loggedFrame } from "./accepted-record.ts";
 import type { AlertFeed } from "./alert-feed.ts";
 import { noteApplied } from "./applied.ts";
@@ -16,6 +16,7 @@ import { dataLimits } from "./open-push.ts";
 import type { MappedPush, PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
 import { type RefusedError, refusalOf } from "./refused-error.ts";
+import { RestingEntries } from "./resting-entries.ts";
 import { run, type Steps, StoppedError } from "./steps.ts";
 import type { UnknownFrames } from "./unknown-frames.ts";
 
@@ -36,9 +37,10 @@ export interface Sender {
 interface Underway {
   readonly received: Received & { kind: "accepted" };
   readonly sender: Sender;
-  readonly digest: string | null;
   readonly bytes: number;
   readonly since: number;
+  /** Retransmissions of it, which are to be acknowledged with it; null: none came. */
+  waiting: (() => void)[] | null;
 }
 
 /** What a push costs in memory besides its octets: rows, history, frame. */
@@ -57,8 +59,11 @@ export class Intake {
     readonly drain: Drain | null;
   };
   private readonly limits: DataLimits;
-  /** Pushes on their way to the database, by digest, and retransmissions of them that are to be acknowledged with them. */
-  private readonly underway = new Map<string, (() => void)[]>();
+  /** Those whose retransmissions can be told, by the counter that they count on. */
+  private readonly underway = new RestingEntries<Underway[]>(
+    () => [],
+    (pushes) => pushes.length === 0,
+  );
   private readonly order = new ArrivalOrder();
   private heldBytes = 0;
   /** APDUs that wait for a look-up, and their octets. */
@@ -148,16 +153,15 @@ export class Intake {
   private submit(received: Received, arrival: Arrival, sender: Sender): void {
     if (received.kind === "retransmission") {
       this.with.observer.pushDone("retransmission");
-      const waiting = this.underway.get(received.digest);
-      if (waiting === undefined) sender.durable(received.confirm, true);
-      else waiting.push(() => sender.durable(received.confirm, true));
+      this.acknowledgeAgain(received.protection, () => sender.durable(received.confirm, true));
       return;
     }
     const { acceptance, mapped, meter } = received;
-    const digest = acceptance.protection?.digest ?? null;
-    const underway = { received, sender, digest, bytes: costOf(arrival), since: this.with.clock.monotonic() };
+    const since = this.with.clock.monotonic();
+    const underway: Underway = { received, sender, bytes: costOf(arrival), since, waiting: null };
     this.heldBytes += underway.bytes;
-    if (digest !== null) this.underway.set(digest, []);
+    const { protection } = acceptance;
+    if (protection !== null) this.underway.of(protection.name.text).push(underway);
     sender.accepted(meter, underway.bytes);
     const { drain } = this.parts;
     if (drain === null) {
@@ -168,6 +172,18 @@ export class Intake {
       if (outcome.kind === "durable") this.settle(underway, true);
       else this.withoutLog(own, mapped, underway);
     });
+  }
+
+  /** At once, or together with the push that is meant. */
+  private acknowledgeAgain({ name, digest }: Protection, acknowledge: () => void): void {
+    const isMeant = ({ received }: Underway) => received.acceptance.protection!.digest === digest;
+    const underway = this.underway.peek(name.text)?.find(isMeant);
+    if (underway === undefined) {
+      acknowledge();
+      return;
+    }
+    underway.waiting ??= [];
+    underway.waiting.push(acknowledge);
   }
 
   /** The log doesn't take it: COMMIT makes it safe, if that comes in time. */
@@ -203,15 +219,19 @@ export class Intake {
   }
 
   /** A push has become safe, or is not going to be. */
-  private settle({ received, sender, digest, bytes, since }: Underway, isSafe: boolean): void {
+  private settle(underway: Underway, isSafe: boolean): void {
+    const { received, sender, bytes, since, waiting } = underway;
     this.heldBytes -= bytes;
-    const waiting = (digest === null ? undefined : this.underway.get(digest)) ?? [];
-    if (digest !== null) this.underway.delete(digest);
+    const { protection } = received.acceptance;
+    if (protection !== null) {
+      const pushes = this.underway.of(protection.name.text);
+      pushes.splice(pushes.indexOf(underway), 1);
+    }
     if (isSafe) {
       const elapsedMs = this.with.clock.monotonic() - since;
       this.with.observer.durableSeconds(elapsedMs / 1_000);
       sender.durable(received.confirm, elapsedMs <= this.with.limits.durableMs);
-      for (const acknowledge of waiting) acknowledge();
+      if (waiting !== null) for (const acknowledge of waiting) acknowledge();
     }
     sender.settled(bytes);
   }

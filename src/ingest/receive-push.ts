@@ -1,10 +1,9 @@
 import type { DataLimits } from "../dlms/encoding/data.ts";
-import type { FrameDigest } from "../dlms/security/invocation-counter.ts";
 import type { CaptureList } from "../mapping/captured.ts";
 import type { MappingPlan } from "../mapping/plan.ts";
 import type { AcceptedPush } from "../storage/accepted-push.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
-import { type Acceptance, acceptedPush, type Contents } from "./accepted.ts";
+import { type Acceptance, acceptedPush, type Contents, type Protection } from "./accepted.ts";
 import type { Arrival } from "./arrival.ts";
 import { judge } from "./counter-verdict.ts";
 import type { Counters } from "./counters.ts";
@@ -45,7 +44,7 @@ export type Received =
   | {
       readonly kind: "retransmission";
       readonly meter: MeterRecord;
-      readonly digest: FrameDigest;
+      readonly protection: Protection;
       readonly confirm: number | null;
     };
 
@@ -99,7 +98,7 @@ export class PushReceiver {
     const isFinal = mapsAtOnce !== undefined;
     const verdict = judge(opened, state, { arrival, named: naming === "named", counterJumpMax, isFinal });
     if (verdict.kind === "retransmission") {
-      return { kind: "retransmission", meter, digest: protection!.digest, confirm };
+      return { kind: "retransmission", meter, protection: protection!, confirm };
     }
     const acceptance: Acceptance = {
       ...{ arrival, meterId: meter.id, protection, counter: verdict.move, setAside: verdict.quarantine },

@@ -30,10 +30,17 @@ export async function writeDrainedMark(files: SpoolFiles, sequence: number): Pro
   await files.replace(NAME, octets);
 }
 
+/** Sequences from `from` on, before `to`. */
+interface Stretch {
+  from: number;
+  to: number;
+}
+
 /** The sequence before which everything is trimmed, whatever the order in which that happens. */
 export class DrainedMark {
   private mark: number;
-  private readonly ahead = new Set<number>();
+  /** Trimmed beyond the mark: in order, and none touches the next. Few, because a transaction takes what stands side by side. */
+  private readonly ahead: Stretch[] = [];
 
   constructor(mark: number) {
     this.mark = mark;
@@ -45,19 +52,33 @@ export class DrainedMark {
 
   trimmed(sequence: number): void {
     if (sequence < this.mark) return;
-    this.ahead.add(sequence);
-    this.advance();
+    if (sequence === this.mark) {
+      this.skipTo(sequence + 1);
+      return;
+    }
+    const { ahead } = this;
+    // The last of those that begin before it.
+    const at = ahead.findLastIndex(({ from }) => from <= sequence);
+    const before = ahead[at];
+    if (before !== undefined && sequence < before.to) return;
+    const after = ahead[at + 1];
+    const touchesBefore = before?.to === sequence;
+    const touchesAfter = after?.from === sequence + 1;
+    if (touchesBefore && touchesAfter) {
+      before!.to = after!.to;
+      ahead.splice(at + 1, 1);
+    } else if (touchesBefore) before!.to = sequence + 1;
+    else if (touchesAfter) after!.from = sequence;
+    else ahead.splice(at + 1, 0, { from: sequence, to: sequence + 1 });
   }
 
   /** Nothing before this is to come: sequences of segments that were given up are not used. */
   skipTo(sequence: number): void {
     if (sequence <= this.mark) return;
-    for (const one of this.ahead) if (one < sequence) this.ahead.delete(one);
     this.mark = sequence;
-    this.advance();
-  }
-
-  private advance(): void {
-    while (this.ahead.delete(this.mark)) this.mark++;
+    const { ahead } = this;
+    while (ahead.length > 0 && ahead[0]!.from <= this.mark) {
+      this.mark = Math.max(this.mark, ahead.shift()!.to);
+    }
   }
 }
