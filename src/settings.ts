@@ -3,6 +3,7 @@ import { JETSTREAM_SETTINGS } from "./jetstream-settings.ts";
 import { LIMIT_DESCRIPTIONS, limitUnit } from "./limit-descriptions.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LINE_FRAMINGS } from "./line-framing.ts";
+import { DEFAULT_PARTITION_DAYS } from "./partition-settings.ts";
 import {
   DAILY_SOURCE_DAYS_MIN,
   DAILY_SOURCES,
@@ -126,9 +127,9 @@ export const OWN_SETTINGS = {
   "database.pool_max": count(8, "connections", "Connections to PostgreSQL that are open at once.", 2),
 
   "database.partition_days": count(
-    7,
+    DEFAULT_PARTITION_DAYS,
     "days",
-    "Width of partitions and TimescaleDB chunks that are made from now on. The indexes of the newest must fit into memory: 1 from a million meters on.",
+    "Width of partitions and TimescaleDB chunks that are made from now on. The indexes of the newest must fit into memory, and pushes slow down as they grow.",
   ),
   "database.compress_after_days": count(
     14,

@@ -1,3 +1,4 @@
+import { DEFAULT_PARTITION_DAYS } from "../partition-settings.ts";
 import { type Client, type Database, quoteIdentifier } from "./database.ts";
 import { StorageError } from "./storage-error.ts";
 import { makeHypertable, type TimescaleCapabilities } from "./timescale.ts";
@@ -76,7 +77,7 @@ export async function copyTable(
 async function makeCopy(database: Database, { home }: TimescaleCapabilities, table: Adopted): Promise<void> {
   await database.transaction(async (client) => {
     const { rows } = await client.query(
-      `SELECT to_regclass($1) IS NOT NULL AS there, coalesce((SELECT partition_days FROM storage_policies WHERE table_name = $2), 7) AS days`,
+      `SELECT to_regclass($1) IS NOT NULL AS there, coalesce((SELECT partition_days FROM storage_policies WHERE table_name = $2), ${DEFAULT_PARTITION_DAYS}) AS days`,
       [qualifiedCopy(table), table.name],
     );
     if (rows[0]!.there) return;

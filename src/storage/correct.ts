@@ -1,6 +1,7 @@
 import type { Row, Table } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 import { fillTemporary, nameOfTemporary } from "./merge-temporary.ts";
+import { timeSpan, withinSpan } from "./time-span.ts";
 
 /*
  * Rows that stored frames give under another mapping take the place of what is there. What stood there before goes to
@@ -22,8 +23,9 @@ export async function correctRows(client: Client, rows: readonly Row[]): Promise
     const meters = [...new Set(ofTable.map(({ cells }) => cells[table.position.get("meter_id")!]))];
     const rounds = await fillTemporary(client, table, ofTable);
     for (let round = 0; round < rounds; round += 1) {
-      // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them.
-      const { rows: counts } = await client.query(statementFor(table), [round, meters]);
+      // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them. None
+      // that isn't opened may be met, because what is compressed can't be locked.
+      const { rows: counts } = await client.query(statementFor(table), [round, meters, ...timeSpan(ofTable)]);
       added += counts[0]!.added;
       corrected += counts[0]!.corrected;
     }
@@ -42,7 +44,8 @@ function statementFor(table: Table): string {
   return statement;
 }
 
-function compile({ name, columns, key, provenance }: Table): string {
+function compile({ name, columns, key, provenance, time }: Table): string {
+  const ofThese = `t.meter_id = ANY($2::uuid[]) AND ${withinSpan(`t.${columns[time]!.name}`, "$3", "$4")}`;
   const names = columns.map((column) => column.name).join(", ");
   const keyList = key.join(", ");
   const values = columns.filter((column) => !key.includes(column.name) && !provenance.includes(column.name));
@@ -63,12 +66,12 @@ function compile({ name, columns, key, provenance }: Table): string {
       SELECT * FROM ${nameOfTemporary(name)} WHERE round = $1 ORDER BY ${keyList}),
     before AS MATERIALIZED (
       SELECT s.ordinal, s.meter_id, s.time, s.received_at, ${byFrame ? "s.frame_id" : "NULL::bigint AS frame_id"}, to_jsonb(t) AS stored
-        FROM source s JOIN ${name} t ON ${same} WHERE ${changes} FOR UPDATE OF t),
+        FROM source s JOIN ${name} t ON ${same} WHERE ${ofThese} AND (${changes}) FOR UPDATE OF t),
     added AS (
       INSERT INTO ${name} (${names}) SELECT ${names} FROM source ORDER BY ${keyList} ON CONFLICT DO NOTHING RETURNING 1),
     corrected AS (
       UPDATE ${name} t SET ${values.map((column) => `${column.name} = ${next(column)}`).join(", ")}
-        FROM source s JOIN before b USING (ordinal) WHERE ${same} AND t.meter_id = ANY($2::uuid[])
+        FROM source s JOIN before b USING (ordinal) WHERE ${same} AND ${ofThese}
        RETURNING s.ordinal, to_jsonb(t) AS now),
     conflicts AS (
       INSERT INTO reading_conflicts AS r (table_name, meter_id, time, key, stored, received, frame_id, received_at, corrected_at)

@@ -43,6 +43,11 @@ const USER = "hes";
 const SOCKET_DIR_MAX = 90;
 const SHARED_BUFFERS_MIN_MIB = 128;
 const SHARED_BUFFERS_MAX_MIB = 1_024;
+/**
+ * Locks of PostgreSQL's for each connection that may be open. There is one for each partition and index that a transaction looks at, in a table that all
+ * share: this makes room for ten years of partitions of a day. A lock takes some 300 octets of shared memory once it is used.
+ */
+const LOCKS_PER_TRANSACTION = 1_024;
 const START_TIMEOUT_MS = 60_000;
 /**
  * For glibc's malloc (mallopt(3)), octets: a backend keeps what it was given, up to this. By itself it gives the heap back to the system after each
@@ -297,6 +302,7 @@ function settings(socketDir: string, { durable = true }: EmbeddedOptions): strin
     unix_socket_directories: socketDir,
     unix_socket_permissions: "0700",
     max_connections: 60,
+    max_locks_per_transaction: LOCKS_PER_TRANSACTION,
     shared_buffers: `${sharedBuffersMiB(durable)}MB`,
     max_wal_size: "2GB",
     checkpoint_timeout: "15min",

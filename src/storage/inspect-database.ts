@@ -1,5 +1,6 @@
 import { counted, type Finding, note, ok, wrong } from "../finding.ts";
 import type { Database } from "./database.ts";
+import { inspectLocks } from "./inspect-locks.ts";
 import { inspect } from "./inspection.ts";
 import { pendingMigrations, unknownMigrations } from "./migrate.ts";
 import { timescaleCapabilities } from "./timescale.ts";
@@ -36,6 +37,7 @@ export async function inspectDatabase(
       ["days", () => inspectZone(database, expected.timeZone)],
       ["days", () => inspectBacklog(database)],
       ["partitions", () => inspectPartitions(database)],
+      ["partitions", () => inspectLocks(database)],
     ])),
   ];
 }

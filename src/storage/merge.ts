@@ -3,6 +3,7 @@ import type { Client } from "./database.ts";
 import { fillTemporary, nameOfTemporary } from "./merge-temporary.ts";
 import type { Item } from "./push-batch.ts";
 import { StorageError } from "./storage-error.ts";
+import { timeSpan, withinSpan } from "./time-span.ts";
 
 /*
  * The way of a batch that holds rows which are there already: it goes through temporary tables. Of two rows with the same key the
@@ -41,19 +42,17 @@ async function mergeTable(client: Client, table: Table, items: readonly Item[]):
   const owned = items.flatMap((item) =>
     item.push.rows.filter((row) => row.table === table).map((row) => ({ row, item })),
   );
-  const rounds = await fillTemporary(
-    client,
-    table,
-    owned.map(({ row }) => row),
-  );
+  const rows = owned.map(({ row }) => row);
+  const rounds = await fillTemporary(client, table, rows);
+  const span = timeSpan(rows);
   for (let round = 0; round < rounds; round += 1) {
-    let pending = await mergeRound(client, statements, round, owned);
+    let pending = await mergeRound(client, statements, { round, span }, owned);
     for (let look = 1; pending.length > 0; look += 1) {
       if (look === LOOKS_MAX) {
         throw new StorageError("unavailable", `Rows of ${table.name} come and go while they are merged.`);
       }
       await client.query(statements.again, [pending]);
-      pending = await mergeRound(client, statements, RACED, owned);
+      pending = await mergeRound(client, statements, { round: RACED, span }, owned);
     }
   }
 }
@@ -62,10 +61,10 @@ async function mergeTable(client: Client, table: Table, items: readonly Item[]):
 async function mergeRound(
   client: Client,
   statements: Statements,
-  round: number,
+  { round, span }: { readonly round: number; readonly span: readonly [number, number] },
   owned: readonly Owned[],
 ): Promise<number[]> {
-  const { rows } = await client.query(statements.merge, [round]);
+  const { rows } = await client.query(statements.merge, [round, ...span]);
   const raced: number[] = [];
   const filled: Merged[] = [];
   for (const row of rows as Merged[]) {
@@ -76,7 +75,8 @@ async function mergeRound(
   if (filled.length > 0) {
     const ordinals = filled.map(({ ordinal }) => ordinal);
     // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them.
-    await client.query(statements.fill, [ordinals, [...new Set(filled.map(({ meter }) => meter))]]);
+    const meters = [...new Set(filled.map(({ meter }) => meter))];
+    await client.query(statements.fill, [ordinals, meters, ...span]);
   }
   return raced;
 }
@@ -106,7 +106,8 @@ function statementsFor(table: Table): Statements {
   return statements;
 }
 
-function compile({ name, columns, key, provenance }: Table): Statements {
+function compile({ name, columns, key, provenance, time }: Table): Statements {
+  const spanned = (first: string, last: string) => withinSpan(`t.${columns[time]!.name}`, first, last);
   const temporary = nameOfTemporary(name);
   const names = columns.map((column) => column.name).join(", ");
   const values = columns.filter((column) => !key.includes(column.name) && !provenance.includes(column.name));
@@ -138,13 +139,14 @@ function compile({ name, columns, key, provenance }: Table): Statements {
   const frame = columns.some((column) => column.name === "frame_id") ? "s.frame_id" : "NULL::bigint";
   return {
     fill: `UPDATE ${name} t SET ${fill} FROM ${temporary} s
-            WHERE ${same} AND s.ordinal = ANY($1::int[]) AND t.meter_id = ANY($2::uuid[])`,
+            WHERE ${same} AND s.ordinal = ANY($1::int[]) AND t.meter_id = ANY($2::uuid[])
+              AND ${spanned("$3", "$4")}`,
     again: `UPDATE ${temporary} SET round = ${RACED} WHERE ordinal = ANY($1)`,
     merge: `WITH source AS MATERIALIZED (SELECT * FROM ${temporary} WHERE round = $1 ORDER BY ${keyList}),
       before AS MATERIALIZED (
         SELECT s.ordinal, coalesce(${differs}, false) AS differs, coalesce(${lacks}, false) AS lacks,
                to_jsonb(t) AS stored
-          FROM source s CROSS JOIN LATERAL (SELECT * FROM ${name} t WHERE ${same} LIMIT 1) t),
+          FROM source s CROSS JOIN LATERAL (SELECT * FROM ${name} t WHERE ${same} AND ${spanned("$2", "$3")} LIMIT 1) t),
       added AS (
         INSERT INTO ${name} (${names}) SELECT ${names} FROM source s
          WHERE NOT EXISTS (SELECT FROM before b WHERE b.ordinal = s.ordinal) ORDER BY ${keyList}

@@ -1,3 +1,4 @@
+import { DEFAULT_PARTITION_DAYS } from "../partition-settings.ts";
 import { type Client, type Database, quoteIdentifier } from "./database.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -66,7 +67,7 @@ class NativePartitions implements Partitions {
 
   private async refreshOn(client: Client): Promise<void> {
     const { rows: found } = await client.query(
-      `SELECT n.nspname AS schema, c.relname AS name, coalesce(p.partition_days, 7) AS days, p.retention_days AS kept,
+      `SELECT n.nspname AS schema, c.relname AS name, coalesce(p.partition_days, ${DEFAULT_PARTITION_DAYS}) AS days, p.retention_days AS kept,
               coalesce(array_agg(pg_get_expr(k.relpartbound, k.oid)) FILTER (WHERE k.oid IS NOT NULL), '{}') AS bounds
          FROM pg_partitioned_table t
          JOIN pg_class c ON c.oid = t.partrelid
@@ -94,7 +95,9 @@ class NativePartitions implements Partitions {
 
   covers(name: string, time: number, last = time): boolean {
     const table = this.tables.get(name);
-    return table === undefined || table.ranges.some(({ from, to }) => time >= from && last < to);
+    if (table === undefined) return true;
+    const range = table.ranges[lastFrom(table.ranges, time)];
+    return range !== undefined && last < range.to;
   }
 
   async ensure(wanted: Iterable<{ readonly table: string; readonly time: number }>): Promise<void> {
@@ -156,6 +159,17 @@ async function drop(database: Database, { qualified }: PartitionedTable, { from 
     if (error instanceof StorageError && error.sqlState === LOCK_NOT_AVAILABLE) return false;
     throw error;
   }
+}
+
+/** Index of the last range that begins at `time` or before; -1: none. There are years of days, and each batch asks for each of its tables. */
+function lastFrom(ranges: readonly Range[], time: number): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ranges[middle]!.from <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 const instant = (ms: number) => new Date(ms).toISOString();

@@ -1,5 +1,6 @@
+import { COLUMNSTORE_US, followColumnstore, rebuildJoinedChunk } from "./columnstore.ts";
 import type { Client, Database, QueryRow } from "./database.ts";
-import { columnstoreOrder, type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
+import { type TimescaleCapabilities, timescaleCapabilities } from "./timescale.ts";
 import { unmadeAggregates } from "./timescale-daily.ts";
 import { addRefreshPolicy, DAILY_AGGREGATE_NAMES } from "./timescale-daily-definition.ts";
 
@@ -7,7 +8,7 @@ import { addRefreshPolicy, DAILY_AGGREGATE_NAMES } from "./timescale-daily-defin
 const POLICY_LOCK = 0x706f6c69;
 
 /**
- * Makes hypertables follow storage_policies: width of new chunks, columnstore and its policy, retention. With the Apache licence, which has
+ * Makes hypertables follow storage_policies: width of new chunks, columnstore and its policy, chunks that joined there, retention. With the Apache licence, which has
  * neither columnstore nor policies, expired chunks are dropped here. Does nothing without TimescaleDB, nor for a role that doesn't own the tables.
  * Answers the chunks dropped.
  */
@@ -41,18 +42,15 @@ async function ownsTables(client: Client): Promise<boolean> {
 
 const HYPERTABLES_AND_POLICIES = `
   SELECT format('%I.%I', h.hypertable_schema, h.hypertable_name) AS qualified, h.hypertable_name AS name, h.compression_enabled,
-         p.partition_days, p.retention_days, p.compress_after_days,
+         p.partition_days, p.retention_days, p.compress_after_days, ${COLUMNSTORE_US}::float8 AS columnstore_us,
          d.time_interval = make_interval(days => p.partition_days) AS same_width
     FROM timescaledb_information.hypertables h
     JOIN timescaledb_information.dimensions d USING (hypertable_schema, hypertable_name)
     JOIN storage_policies p ON p.table_name = h.hypertable_name
    WHERE h.hypertable_schema IN ('public', $1) AND p.partition_days IS NOT NULL`;
 
-async function followOne(
-  client: Client,
-  { home, community }: TimescaleCapabilities,
-  table: QueryRow,
-): Promise<void> {
+async function followOne(client: Client, timescale: TimescaleCapabilities, table: QueryRow): Promise<void> {
+  const { home, community } = timescale;
   const name = `'${table["qualified"].replaceAll("'", "''")}'::regclass`;
   if (!table["same_width"]) {
     await client.query(
@@ -61,12 +59,7 @@ async function followOne(
   }
   if (!community) return;
   const compressAfter = table["compress_after_days"] as number | null;
-  if (compressAfter !== null && !table["compression_enabled"]) {
-    await client.query(
-      `ALTER TABLE ${table["qualified"]} SET (timescaledb.enable_columnstore, timescaledb.segmentby = 'meter_id',
-         timescaledb.orderby = '${columnstoreOrder(table["name"])}')`,
-    );
-  }
+  if (compressAfter !== null) await followColumnstore(client, timescale, table);
   const jobs = await jobsOf(client, table["qualified"]);
   if (jobs.compressAfter !== compressAfter) {
     if (jobs.compressAfter !== null) await client.query(`CALL ${home}.remove_columnstore_policy(${name})`);
@@ -77,6 +70,7 @@ async function followOne(
     }
   }
   await followRetention(client, home, name, jobs.dropAfter, table["retention_days"]);
+  await rebuildJoinedChunk(client, home, table["qualified"], table["partition_days"]);
 }
 
 async function followRetention(

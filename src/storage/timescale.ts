@@ -1,3 +1,4 @@
+import { DEFAULT_PARTITION_DAYS } from "../partition-settings.ts";
 import { type Client, quoteIdentifier } from "./database.ts";
 import { DAILY_AGGREGATE_NAMES, DAILY_LOAD_HISTORY, dailyAggregate } from "./timescale-daily-definition.ts";
 
@@ -63,7 +64,7 @@ const AGGREGATE = /^CREATE TABLE daily_load_profile \( -- aggregate\n[\s\S]*?\n\
 export function translate(sql: string, { home, community }: TimescaleCapabilities, timeZone: string): string {
   const tables = sql.replace(PARTITIONED, (whole: string, name: string, body: string, column: string) =>
     (HYPERTABLES as readonly string[]).includes(name.replace(/^public\./, ""))
-      ? `CREATE TABLE ${name} (${body}\n);\n${makeHypertable(home, name, column, 7)}`
+      ? `CREATE TABLE ${name} (${body}\n);\n${makeHypertable(home, name, column, DEFAULT_PARTITION_DAYS)}`
       : whole,
   );
   // Without the licence for continuous aggregates the daily profile is the daemon's table, as on plain PostgreSQL.

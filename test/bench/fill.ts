@@ -55,15 +55,23 @@ const CAPTURES_AN_EVENT = 50;
 const STEP_SECONDS = 900;
 const APDU_OCTETS = 200;
 
+interface FillOptions {
+  readonly rows: number;
+  /** The last capture, in milliseconds since 1970. */
+  readonly until: number;
+  /** IANA name of the zone that days are cut in. */
+  readonly timeZone: string;
+}
+
 /** Puts rows of the past into the tables, for the meters that are there, so that what is measured meets full indexes. */
-export async function fill(database: Database, rows: number, timeZone: string): Promise<void> {
+export async function fill(database: Database, { rows, until, timeZone }: FillOptions): Promise<void> {
   if (rows === 0) return;
   const [meters] = await database.query("SELECT count(*)::int AS n FROM public.meters");
   const each = Math.ceil(rows / ROWS_A_CAPTURE / meters!["n"]);
-  await makePartitions(database, each);
+  await makePartitions(database, until - each * STEP_SECONDS * 1_000, until);
   // In the order in which they would have come: capture by capture over all meters.
   const source = `FROM generate_series(1, ${each}) p CROSS JOIN public.meters m
-    CROSS JOIN LATERAL (SELECT date_trunc('hour', now()) - interval '1 day' - (${each} - p) * interval '${STEP_SECONDS} seconds' AS t) x`;
+    CROSS JOIN LATERAL (SELECT to_timestamp(${Math.floor(until / 1_000)}) - (${each} - p) * interval '${STEP_SECONDS} seconds' AS t) x`;
   for (const { table, columns, values } of FILLINGS) {
     await database.query(
       `INSERT INTO ${table} (time, meter_id, origin, received_at, ${columns}) SELECT t, m.id, 'push', t, ${values} ${source}`,
@@ -99,12 +107,11 @@ async function makeDays(database: Database, timeZone: string): Promise<void> {
   await refreshDailyLoadProfile(database, { timeZone });
 }
 
-async function makePartitions(database: Database, captures: number): Promise<void> {
+async function makePartitions(database: Database, from: number, until: number): Promise<void> {
   const partitions = await openPartitions(database);
-  const now = Date.now();
   const names = [...FILLINGS.map(({ table }) => table), "push_history", "raw_frames"];
-  for (let back = 0; back <= captures * STEP_SECONDS * 1_000 + 2 * DAY_MS; back += DAY_MS) {
-    await partitions.ensure(names.map((table) => ({ table, time: now - back })));
+  for (let time = from; time < until + DAY_MS; time += DAY_MS) {
+    await partitions.ensure(names.map((table) => ({ table, time })));
   }
 }
 

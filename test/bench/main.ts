@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { setEngineFlags } from "../../src/engine-flags.ts";
+import { DEFAULT_PARTITION_DAYS } from "../../src/partition-settings.ts";
 import { benchDecoding } from "./decode.ts";
 import { benchFleetMemory } from "./fleet-memory.ts";
 import { benchGrowth } from "./growth.ts";
@@ -20,7 +21,7 @@ const USAGE = `npm run bench -- [decode] [line] [growth] [fleet] [polls] [option
   --habit HABIT       standing or per-push; both where none is named
   --model MODEL       D1, D2 or D3
   --rows N            growth: rows present besides 100,000; may be repeated; 1000000 and 10000000
-  --partition-days N   width of partitions, database.partition_days; 7
+  --partition-days N   width of partitions, database.partition_days; 1
   --database URL      on this machine, its tables are emptied; else an embedded PostgreSQL
 
 docs/operating/benchmarks.md says what the figures mean.`;
@@ -33,7 +34,7 @@ const OPTIONS = {
   habit: { type: "string", multiple: true, default: ["standing", "per-push"] },
   model: { type: "string", default: "D1" },
   database: { type: "string", default: "" },
-  "partition-days": { type: "string", default: "7" },
+  "partition-days": { type: "string", default: String(DEFAULT_PARTITION_DAYS) },
   rows: { type: "string", multiple: true, default: ["1000000", "10000000"] },
 } satisfies NonNullable<ParseArgsConfig["options"]>;
 

@@ -72,7 +72,7 @@ async function adopted(
     await database.query(
       `INSERT INTO public.meters (meter_number, meter_type) SELECT n, 'D1' FROM generate_series(1, ${meters}) n`,
     );
-    await fill(database, rows, ZONE);
+    await fill(database, { rows, until: Date.now(), timeZone: ZONE });
     const [contents, keys] = [await contentsOf(database), await keysOf(database)];
     await database.query("CREATE EXTENSION timescaledb");
     for (let killing = true; killing; ) {

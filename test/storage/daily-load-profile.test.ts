@@ -150,7 +150,7 @@ describe("upkeep", () => {
     expect(report.partitionsDropped.length).toBeGreaterThan(0);
     expect(report.partitionsDropped.every((name) => name.startsWith("raw_frames_"))).toBe(true);
     expect(partitions.covers("raw_frames", old)).toBe(false);
-    expect(partitions.covers("raw_frames", later + 7 * DAY)).toBe(true);
+    expect(partitions.covers("raw_frames", later + 2 * DAY)).toBe(true);
     expect(partitions.covers("energy_measurements", MIDNIGHT)).toBe(true);
   });
 

@@ -41,7 +41,7 @@ describe.each(ENGINES)("what metrics say of $name", (engine) => {
         await database.query(
           `INSERT INTO power_readings (time, meter_id, source, origin, received_at, active_import_w)
          SELECT t, m.id, 'instant', 'push', t, 230 FROM public.meters m,
-           generate_series(timestamptz '2026-01-05 00:00Z', '2026-01-20 00:00Z', interval '15 minutes') t`,
+           generate_series(timestamptz '2026-01-05 00:00Z', '2026-01-20 00:00Z', interval '1 minute') t`,
         );
         const [chunk] = await database.query(
           "SELECT c::text AS name FROM show_chunks('power_readings') c LIMIT 1",
@@ -60,8 +60,8 @@ describe.each(ENGINES)("what metrics say of $name", (engine) => {
         expect(value('hes_timescale_chunks{table="power_readings",form="rows"}')).toBe(chunks!["n"] - 1);
         const before = value('hes_timescale_columnstore_bytes{table="power_readings",form="rows"}');
         const after = value('hes_timescale_columnstore_bytes{table="power_readings",form="columnstore"}');
-        // 672 rows with their key take more than 100 octets each.
-        expect(before).toBeGreaterThan(67_200);
+        // 1,440 rows with their key take more than 100 octets each.
+        expect(before).toBeGreaterThan(144_000);
         expect(after).toBeGreaterThan(0);
         expect(after).toBeLessThan(before);
         expect(value('hes_timescale_policies{policy="columnstore"}')).toBe(7);

@@ -79,7 +79,7 @@ const rawChunks = async () =>
       )
     ).map(({ name }) => name as string),
   );
-const policies = (retentionDays: Record<string, number>, partitionDays = 7, compressAfterDays = 14) =>
+const policies = (retentionDays: Record<string, number>, partitionDays = 1, compressAfterDays = 14) =>
   applyStoragePolicies(database, { retentionDays, partitionDays, compressAfterDays });
 const jobs = async () =>
   (

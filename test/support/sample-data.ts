@@ -1,4 +1,5 @@
 import type { Database } from "../../src/storage/database.ts";
+import { openPartitions } from "../../src/storage/partitions.ts";
 
 /*
  * Three meters in two groups, over the three last days in India: blocks with a morning and an evening peak, voltages with a dip, events,
@@ -6,7 +7,14 @@ import type { Database } from "../../src/storage/database.ts";
  */
 export const SAMPLE_ZONE = "Asia/Kolkata";
 
+const DAY_MS = 86_400_000;
+
 export async function insertSampleData(database: Database): Promise<void> {
+  const partitions = await openPartitions(database);
+  for (const table of ["block_load_profile", "energy_measurements", "voltage_measurements", "push_history"]) {
+    for (let days = 0; days <= 4; days += 1)
+      await partitions.ensure([{ table, time: Date.now() - days * DAY_MS }]);
+  }
   await database.query(
     `INSERT INTO public.meters (meter_number, meter_type, meter_group, manufacturer, last_seen_at) VALUES
        ('SAMPLE-1', 'D1', 'north', 'ABC', now()), ('SAMPLE-2', 'D1', 'north', 'ABC', now() - interval '3 hours'),

@@ -46,11 +46,7 @@ const PUSHES_A_DAY = 97;
 const peak = (meters: number) => (4 * PUSHES_A_DAY * meters) / 86_400;
 
 it("a meter takes a day and a year what its rows take", () => {
-  const kilobytes = [
-    "values, in rows",
-    "values, columnstore, chunks of 7 days",
-    "values, columnstore, chunks of 1 day",
-  ];
+  const kilobytes = ["values, in rows", "values, columnstore, weeks", "values, columnstore, single days"];
   for (const [index, part] of (["rows", "week", "day"] as const).entries()) {
     const [day, year] = numbers(row(kilobytes[index]!));
     expectAbout(day!, aDay(part) / 1e3);
@@ -66,7 +62,7 @@ it("pushes, daemons, cores, indexes and log of a fleet are those of its meters",
     expect(number(at("daemons: peak"))).toBe(daemons(nodePerPush!));
     expect(number(at("… with standing connections"))).toBe(daemons(nodeStanding!));
     expect(number(at("database cores"))).toBe(Math.ceil((peak(meters) * databasePerPush! * 1e-6 * 2) / 0.6));
-    const [week, day] = at("indexes of the newest chunk").split("/");
+    const [day, week] = at("indexes of the newest partitions").split("/");
     expectAbout(number(week!), (meters * aDay("indexes") * 7) / 1e9);
     expectAbout(number(day!), (meters * aDay("indexes")) / 1e9);
     expectAbout(number(at("write-ahead log at the peak")), (peak(meters) * 2 * 1_600) / 1e6);
@@ -77,14 +73,11 @@ it("disks of the first year are rows, frames and history of each meter", () => {
   const [framesDay] = numbers(row("frames, kept 90 days"));
   const [historyDay] = numbers(row("history, kept 400 days"));
   const others = (framesDay! * 90 + historyDay! * 365) / 1e3;
-  const [rowsDay, weekDay, dayDay] = [aDay("rows"), aDay("week"), aDay("day")].map((octets) => octets / 1e6);
+  const [rowsDay, weekDay] = [aDay("rows"), aDay("week")].map((octets) => octets / 1e6);
   const plain = rowsDay! * 365 + others;
-  const week = rowsDay! * 21 + weekDay! * 344 + others;
-  const day = rowsDay! * 15 + dayDay! * 350 + others;
+  const compressed = rowsDay! * 15 + weekDay! * 350 + others;
   for (const [index, meters] of METERS.entries()) {
     expectAbout(number(row("disk in the first year, plain")[index]!), (plain * meters) / 1e6);
-    const [ofWeek, ofDay] = row("… TimescaleDB, chunks of 7 days / 1 day")[index]!.split("/");
-    expectAbout(number(ofWeek!), (week * meters) / 1e6);
-    expectAbout(number(ofDay!), (day * meters) / 1e6);
+    expectAbout(number(row("… TimescaleDB")[index]!), (compressed * meters) / 1e6);
   }
 });
