@@ -50,8 +50,9 @@ const options = (command: Command): string[] => ["| | |", "|---|---|", ...option
 function optionRows(command: Command): string[] {
   return command.options
     .filter(({ hidden }) => !hidden)
-    .map(({ flags, description, defaultValue }) => {
-      const fallback = defaultValue === undefined ? "" : ` (default ${JSON.stringify(defaultValue)})`;
+    .map(({ flags, description, defaultValue, defaultValueDescription }) => {
+      const shown = defaultValueDescription ?? JSON.stringify(defaultValue);
+      const fallback = defaultValue === undefined ? "" : ` (default ${shown})`;
       return `| \`${flags}\` | ${cell(description + fallback)} |`;
     });
 }

@@ -31,6 +31,16 @@ interface Options {
   readonly priority: number;
 }
 
+const SPREAD = new Option("--spread <time>", "polls begin spread over so much time")
+  .argParser(parseDuration)
+  .default(60_000, "1m");
+const RETRY_DELAY = new Option(
+  "--retry-delay <time>",
+  "before the first retry; doubled for each further one, up to an hour",
+)
+  .argParser(parseDuration)
+  .default(60_000, "1m");
+
 export function scheduleAddCommand(program: Program): Command {
   return new Command("add")
     .description("Add a schedule: what is read (or pushed), by which meters, and when")
@@ -57,7 +67,7 @@ export function scheduleAddCommand(program: Program): Command {
     .option("--group <name>", "only meters of this group")
     .option("--type <meter_type>", "only meters of this type")
     .option("--client <sap>", "association; without it polling.client_sap", parseCount(1, 127))
-    .option("--spread <time>", "polls begin spread over so much time", parseDuration, 60_000)
+    .addOption(SPREAD)
     .option(
       "--window <time>",
       "polls that have not begun so long after their time are left out",
@@ -69,12 +79,7 @@ export function scheduleAddCommand(program: Program): Command {
         .default("collapse"),
     )
     .option("--retries <n>", "further attempts after the first", parseCount(0, 100), 3)
-    .option(
-      "--retry-delay <time>",
-      "before the first retry; doubled for each further one, up to an hour",
-      parseDuration,
-      60_000,
-    )
+    .addOption(RETRY_DELAY)
     .option("--priority <n>", "-400 to 400; the higher goes first", parsePriority, 0)
     .action((name: string, options: Options) =>
       withSchedules(program, async ({ database, config }) => {

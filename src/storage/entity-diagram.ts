@@ -38,7 +38,26 @@ const DIAGRAMS: readonly Diagram[] = [
       "poll_tasks",
     ],
   },
-  { title: "Meters, their keys, and everything else", tables: [] },
+  {
+    title: "Meters, their types and their keys",
+    tables: [
+      "meters",
+      "meter_types",
+      "meter_type_quirks",
+      "meter_type_scalers",
+      "meter_keys",
+      "meter_associations",
+      "meter_certificates",
+      "association_counters",
+      "invocation_counters",
+      "sent_counters",
+    ],
+  },
+  {
+    title: "What meters of a model have told of themselves",
+    tables: ["meter_types", "meter_models", "model_profiles", "model_scalers"],
+  },
+  { title: "What happened, what waits, and everything else", tables: [] },
 ];
 
 interface Entity {
