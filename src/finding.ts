@@ -23,3 +23,7 @@ export const wrong = (area: string, what: string, todo: string): Finding => ({
 
 /** "3 meters", "1 meter". */
 export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+
+/** "3 meters were", "1 meter was"; "1 meter would be" where it was only tried. */
+export const countedWere = (count: number, one: string, dryRun: boolean): string =>
+  `${counted(count, one)} ${dryRun ? "would be" : count === 1 ? "was" : "were"}`;

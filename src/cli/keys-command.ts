@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
+import { counted, countedWere } from "../finding.ts";
 import { importKeys, KEY_COLUMNS } from "../storage/key-import.ts";
 import { type ListedKey, listKeys } from "../storage/reference-lists.ts";
 import { skipSentCounters } from "../storage/sent-counters.ts";
@@ -42,8 +43,8 @@ function importCommand(program: Program): Command {
           dryRun: options.dryRun ?? false,
         });
         if (options.json) return program.print(JSON.stringify(report));
-        const done = options.dryRun ? "would be imported" : "imported";
-        program.print(`${report.associations} associations ${done}, ${report.keysStored} keys of them new.`);
+        const associations = countedWere(report.associations, "association", options.dryRun ?? false);
+        program.print(`${associations} imported, ${counted(report.keysStored, "key")} of them new.`);
         for (const warning of sharedKeyWarnings(report.sharedKeys)) program.complain(warning);
       }),
     );

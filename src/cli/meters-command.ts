@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { EXIT, UserError } from "../exit.ts";
+import { counted, countedWere } from "../finding.ts";
 import { type ListedAssociation, listAssociations } from "../storage/associations.ts";
 import { importMeters, METER_COLUMNS, type MeterImportReport } from "../storage/meter-import.ts";
 import { listMeters, type MeterSummary } from "../storage/meters.ts";
@@ -45,11 +46,10 @@ function importCommand(program: Program): Command {
 }
 
 function imported(report: MeterImportReport, dryRun: boolean): string {
-  const verb = dryRun ? "would be" : "were";
   const types = report.typesCreated.map(
     ({ name, category }) => `The meter type ${name} is new; its category is taken to be ${category}.`,
   );
-  const counts = `${report.created} meters ${verb} added, ${report.updated} changed, ${report.keysStored} keys stored.`;
+  const counts = `${countedWere(report.created, "meter", dryRun)} added, ${report.updated} changed, ${counted(report.keysStored, "key")} stored.`;
   return [...types, counts].join("\n");
 }
 

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { countedWere } from "../finding.ts";
 import { listMeterTypes, listObisCodes, listScalers } from "../storage/reference-lists.ts";
 import { importScalers } from "../storage/scaler-import.ts";
 import { readText } from "./input.ts";
@@ -50,8 +51,8 @@ export function meterTypesCommand(program: Program): Command {
       withSession(program, async ({ database }) => {
         const report = await importScalers(database, readText(file), { dryRun: options.dryRun ?? false });
         if (options.json) return program.print(JSON.stringify(report));
-        const done = options.dryRun ? "would be" : "were";
-        program.print(`${report.created} scalers ${done} added, ${report.updated} changed.`);
+        const added = countedWere(report.created, "scaler", options.dryRun ?? false);
+        program.print(`${added} added, ${report.updated} changed.`);
       }),
     );
   command

@@ -95,7 +95,7 @@ SN002,D3,,,,none,
         'Genus "Power", Jaipur',
       ],
     );
-    expect(added).toMatchObject({ code: 0, stdout: "1 meters were added, 0 changed, 1 keys stored.\n" });
+    expect(added).toMatchObject({ code: 0, stdout: "1 meter was added, 0 changed, 1 key stored.\n" });
     expect(await cli.json("meters", "show", "SN003")).toMatchObject({
       manufacturer: 'Genus "Power", Jaipur',
       systemTitle: "4c4e540000000003",
@@ -123,7 +123,7 @@ describe("hes keys", () => {
       `meter_number,client_sap,mechanism,secret,guek\nSN001,48,lls,text:1234,${KEY}\n`,
     );
     expect((await cli.hes("keys", "import", path)).stdout).toBe(
-      "1 associations imported, 1 keys of them new.\n",
+      "1 association was imported, 1 key of them new.\n",
     );
     const listed = await cli.hes("keys", "list", "SN001");
     expect(listed.stdout).toMatch(/^SN001 +guek +48 +ACTIVE/m);
