@@ -64,8 +64,8 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
   {
     name: "acknowledge a retransmission while the push itself is on its way",
     file: "src/ingest/intake.js",
-    find: "if (waiting === undefined)",
-    replace: "if (true)",
+    find: "if (underway === undefined) {",
+    replace: "if (true) {",
   },
   {
     name: "say how far the log is drained before it is",
