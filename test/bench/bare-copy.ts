@@ -57,14 +57,11 @@ export interface BareCopy {
   readonly postgresCpuSeconds: number;
 }
 
-/** As many connections as make it fastest on two cores. */
-const CONNECTIONS = 2;
-
 /**
- * COPY for the same rows into the same tables with the same keys, the tables shared out to two connections, each table one statement and
- * one transaction.
+ * COPY for the same rows into the same tables with the same keys, each table one statement and one transaction. Several connections share
+ * the tables out, the largest first; two are fastest on two cores.
  */
-export async function bareCopy(database: Database, stored: Stored): Promise<BareCopy> {
+export async function bareCopy(database: Database, stored: Stored, connections: number): Promise<BareCopy> {
   const queue = [...stored].sort(([, a], [, b]) => b.length - a.length);
   const postmaster = await postmasterOf(database);
   const cpuBefore = serverCpuSeconds(postmaster);
@@ -77,7 +74,7 @@ export async function bareCopy(database: Database, stored: Stored): Promise<Bare
       );
     }
   };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  await Promise.all(Array.from({ length: connections }, worker));
   const seconds = (performance.now() - start) / 1_000;
   return { seconds, postgresCpuSeconds: serverCpuSeconds(postmaster) - cpuBefore };
 }

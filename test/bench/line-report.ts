@@ -1,7 +1,7 @@
 import type { ConnectionHabit } from "../../simulator/line-job.ts";
 import type { LineOptions, LineResult } from "./line.ts";
 import { table } from "./report.ts";
-import { middleOf, ratioOf } from "./round.ts";
+import { middleOf, type Round, ratioByTwoOf, ratioOf } from "./round.ts";
 import type { Measured } from "./send-load.ts";
 
 const AIM_PUSHES_PER_SECOND = 5_000;
@@ -13,7 +13,7 @@ const mark = (met: boolean) => (met ? "✓" : "✗");
 
 export function reportLine(habit: ConnectionHabit, options: LineOptions, result: LineResult): void {
   const { ways } = result;
-  const { full, sizes } = middleOf(result.rounds);
+  const { full, sizes } = middleOf(result.rounds, ratioOf);
   const how = habit === "standing" ? "standing connections" : "a connection for each push";
   console.log(
     `\nSocket to committed rows: ${full.pushes} ${options.kind} pushes of ${options.meters} meters (${options.model}), ${how}\n`,
@@ -33,12 +33,13 @@ export function reportLine(habit: ConnectionHabit, options: LineOptions, result:
 
 type Line = readonly [string, string];
 
-function rates({ rounds, half }: LineResult): Line[] {
-  const { full, copy, sizes } = middleOf(rounds);
+function rates({ rounds, halves }: LineResult): Line[] {
+  const { full, copy, copyByTwo, sizes } = middleOf(rounds, ratioOf);
+  const half = middleOf(halves, ({ p99Ms }) => p99Ms);
   const rate = full.pushes / full.seconds;
   const rows = sizes.reduce((sum, size) => sum + size.rows, 0);
-  const ratio = ratioOf(middleOf(rounds));
-  const all = rounds.map((round) => ratioOf(round).toFixed(2)).join(", ");
+  const ratio = ratioOf(middleOf(rounds, ratioOf));
+  const all = (of: (round: Round) => number) => rounds.map((round) => of(round).toFixed(2)).join(", ");
   return [
     [
       "pushes a second",
@@ -46,15 +47,20 @@ function rates({ rounds, half }: LineResult): Line[] {
     ],
     ["rows a push, rows a second", `${(rows / full.pushes).toFixed(2)}, ${(rows / full.seconds).toFixed(0)}`],
     ["bare COPY of the same rows, pushes a second", (full.pushes / copy.seconds).toFixed(0)],
-    ["ratio to bare COPY", `${ratio.toFixed(2)} (aim ${AIM_RATIO}; of ${all}) ${mark(ratio >= AIM_RATIO)}`],
+    [
+      "ratio to bare COPY",
+      `${ratio.toFixed(2)} (aim ${AIM_RATIO}; of ${all(ratioOf)}) ${mark(ratio >= AIM_RATIO)}`,
+    ],
+    ["  two COPYs at a time, pushes a second", (full.pushes / copyByTwo.seconds).toFixed(0)],
+    ["  ratio to them", `of ${all(ratioByTwoOf)}`],
     [
       "last octet read to committed, 50 % / 99 %",
-      `${full.p50Ms.toFixed(1)} / ${full.p99Ms.toFixed(1)} ms (aim ${AIM_P99_MS}) ${mark(full.p99Ms < AIM_P99_MS)}`,
+      `${full.p50Ms.toFixed(1)} / ${full.p99Ms.toFixed(1)} ms (aim ${AIM_P99_MS}; of ${rounds.map((round) => round.full.p99Ms.toFixed(0)).join(", ")}) ${mark(full.p99Ms < AIM_P99_MS)}`,
     ],
     withoutFirstSecond(full),
     [
       `the same at ${(half.pushes / half.seconds).toFixed(0)} pushes a second`,
-      `${half.p50Ms.toFixed(1)} / ${half.p99Ms.toFixed(1)} ms (aim ${AIM_P99_HALF_MS}) ${mark(half.p99Ms < AIM_P99_HALF_MS)}`,
+      `${half.p50Ms.toFixed(1)} / ${half.p99Ms.toFixed(1)} ms (aim ${AIM_P99_HALF_MS}; of ${halves.map(({ p99Ms }) => p99Ms.toFixed(0)).join(", ")}) ${mark(half.p99Ms < AIM_P99_HALF_MS)}`,
     ],
     [
       "  of them without the first second",
@@ -75,19 +81,22 @@ function withoutFirstSecond({ laterP50Ms, laterP99Ms }: Measured): Line {
 }
 
 function costs({ rounds, bareAccept }: LineResult): Line[] {
-  const { full, copy } = middleOf(rounds);
+  const { full, copy, copyByTwo } = middleOf(rounds, ratioOf);
   const perPush = (cpuSeconds: number) => `${((cpuSeconds / full.pushes) * 1e6).toFixed(0)} µs`;
   return [
     ["CPU of Node a push", perPush(full.nodeCpuSeconds)],
     ...(bareAccept === null ? [] : [["  of it accept, read and close alone", perPush(bareAccept)] as const]),
     ["CPU of PostgreSQL a push", perPush(full.postgresCpuSeconds)],
-    ["  the same of the bare COPY", perPush(copy.postgresCpuSeconds)],
+    [
+      "  the same of the bare COPY, of two at a time",
+      `${perPush(copy.postgresCpuSeconds)}, ${perPush(copyByTwo.postgresCpuSeconds)}`,
+    ],
     ["CPU of the generator a push", perPush(full.generatorCpuSeconds)],
   ];
 }
 
 function octets({ rounds }: LineResult): Line[] {
-  const { full, sizes, lineOctets, compressedOctets } = middleOf(rounds);
+  const { full, sizes, lineOctets, compressedOctets } = middleOf(rounds, ratioOf);
   const onDisk = sizes.reduce((sum, size) => sum + size.octets, 0);
   const perPush = (count: number) => (count / full.pushes).toFixed(0);
   return [

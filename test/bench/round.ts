@@ -1,10 +1,13 @@
 import type { BareCopy } from "./bare-copy.ts";
 import type { Measured } from "./send-load.ts";
 
-/** A load as fast as it is taken, and the bare COPY of what it left behind, right after it. */
+/** A load as fast as it is taken, and bare COPYs of what it left behind, right after it. */
 export interface Round {
   readonly full: Measured;
+  /** One table after the other over one connection. */
   readonly copy: BareCopy;
+  /** Two tables at a time: all that two cores give to nothing but COPY. */
+  readonly copyByTwo: BareCopy;
   readonly sizes: readonly { table: string; octets: number; rows: number }[];
   /** Octets of the APDUs with their framing. */
   readonly lineOctets: number;
@@ -12,8 +15,11 @@ export interface Round {
   readonly compressedOctets: number | null;
 }
 
-/** Rows a second of the load by those of the bare COPY. */
+/** Rows a second of the load by those of a bare COPY. */
 export const ratioOf = ({ full, copy }: Round) => copy.seconds / full.seconds;
+export const ratioByTwoOf = ({ full, copyByTwo }: Round) => copyByTwo.seconds / full.seconds;
 
-/** Of rounds by their ratios. */
-export const middleOf = (rounds: readonly Round[]): Round => rounds[Math.floor(rounds.length / 2)]!;
+/** The one in the middle, of an odd number. */
+export function middleOf<T>(list: readonly T[], by: (one: T) => number): T {
+  return [...list].sort((a, b) => by(a) - by(b))[Math.floor(list.length / 2)]!;
+}
