@@ -202,6 +202,8 @@ class RunningIngest implements Ingest {
 
   private identified(meterId: string, session: PushSession): void {
     if (this.sessionOf.get(meterId)?.session === session) return;
+    // It hung up before its push was taken in: nobody can be asked on that connection, and nothing would forget it again.
+    if (!this.sessions.has(session)) return;
     this.sessionOf.set(meterId, { session, sinceMs: this.around.now() });
     this.tellConnected(meterId);
     const meters = this.metersOf.get(session);

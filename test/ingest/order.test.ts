@@ -185,3 +185,35 @@ describe("a meter that opens a connection for each push", () => {
     expect(around.committed.map(({ meterId }) => meterId)).toEqual(["another", meter.id]);
   });
 });
+
+describe("a meter that hung up before its push was taken in", () => {
+  it("has no connection on which it could be asked", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    const connection = around.connect();
+    connection.receive(alert(101, 1));
+    connection.close();
+    slow.release();
+    await around.ingest.settled();
+    expect(around.ingest.connectedMeters().size).toBe(0);
+    expect(around.ingest.connectionOf(meter.id)).toBeNull();
+    await around.ingest.drain();
+    expect(stored(around)).toEqual([101]);
+  });
+
+  it("keeps the one on which it called again", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    const connection = around.connect("192.0.2.1");
+    connection.receive(Buffer.concat([alert(101, 1), alert(102, 2)]));
+    connection.close();
+    around.connect("192.0.2.2").receive(alert(103, 3));
+    slow.release();
+    await around.ingest.settled();
+    expect(around.ingest.connectionOf(meter.id)).toBe("connection 2");
+    await around.ingest.drain();
+    expect(stored(around)).toEqual([101, 102, 103]);
+  });
+});
