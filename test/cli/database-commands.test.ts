@@ -26,7 +26,7 @@ afterAll(async () => {
 describe("hes migrate", () => {
   it("finds nothing to do where everything is there", async () => {
     expect((await cli.hes("migrate")).stdout).toMatch(
-      /^The database \(postgresql\) has \d+ migrations, 0 of them new\.$/m,
+      /^The database \((?:postgresql|timescaledb)\) has \d+ migrations, 0 of them new\.$/m,
     );
   });
 

@@ -16,7 +16,8 @@ export async function createTestDatabase(
 ): Promise<TestDatabase> {
   const serverUrl = inject("postgresUrl");
   const name = `test_${randomBytes(6).toString("hex")}`;
-  const template = options.empty ? "template1" : (options.template ?? inject("postgresTemplate"));
+  // Nobody connects to template0: the launcher of TimescaleDB looks into every other database now and then, which keeps it from being cloned.
+  const template = options.empty ? "template0" : (options.template ?? inject("postgresTemplate"));
   const admin = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
   await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   await admin.close();

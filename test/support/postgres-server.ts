@@ -44,10 +44,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { engine } = await migrate(template);
   const form = engine === "postgresql" ? "partitions" : await formOfHypertables(template);
   await template.close();
+  await closeToOthers(server.url);
   project.provide("postgresUrl", server.url);
   project.provide("postgresTemplate", TEMPLATE);
   project.provide("postgresForm", form);
   return server.stop;
+}
+
+/** What anybody is connected to can't be cloned, and TimescaleDB's launcher connects wherever it may. */
+async function closeToOthers(serverUrl: string): Promise<void> {
+  const admin = openDatabase({ url: serverUrl, schema: "public", poolMax: 1 });
+  await admin.query(`ALTER DATABASE ${TEMPLATE} WITH ALLOW_CONNECTIONS false`);
+  await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", [TEMPLATE]);
+  await admin.close();
 }
 
 async function formOfHypertables(template: Database): Promise<DatabaseForm> {
