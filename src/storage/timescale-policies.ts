@@ -8,11 +8,13 @@ import { addRefreshPolicy, DAILY_AGGREGATE_NAMES } from "./timescale-daily-defin
 const POLICY_LOCK = 0x706f6c69;
 
 /**
- * Makes hypertables follow storage_policies: width of new chunks, columnstore and its policy, chunks that joined there, retention. With the Apache licence, which has
+ * Makes hypertables follow storage_policies: width of new chunks, columnstore and its policy, retention. With the Apache licence, which has
  * neither columnstore nor policies, expired chunks are dropped here. Does nothing without TimescaleDB, nor for a role that doesn't own the tables.
  * Answers the chunks dropped.
+ *
+ * @param rebuild whether chunks that joined in the columnstore are compressed anew, too, one of each hypertable: that may take minutes
  */
-export async function followPolicies(database: Database, now: number): Promise<string[]> {
+export async function followPolicies(database: Database, now: number, rebuild = false): Promise<string[]> {
   return database.withClient(async (client) => {
     const timescale = await timescaleCapabilities(client);
     if (!timescale || !(await ownsTables(client))) return [];
@@ -23,6 +25,9 @@ export async function followPolicies(database: Database, now: number): Promise<s
       for (const table of rows) await followOne(client, timescale, table);
       if (timescale.community) {
         await followDaily(client, timescale.home);
+        for (const { qualified, partition_days: width } of rebuild ? rows : []) {
+          await rebuildJoinedChunk(client, timescale.home, qualified, width);
+        }
         return [];
       }
       return await dropExpiredChunks(client, timescale.home, database.schema, now);
@@ -70,7 +75,6 @@ async function followOne(client: Client, timescale: TimescaleCapabilities, table
     }
   }
   await followRetention(client, home, name, jobs.dropAfter, table["retention_days"]);
-  await rebuildJoinedChunk(client, home, table["qualified"], table["partition_days"]);
 }
 
 async function followRetention(

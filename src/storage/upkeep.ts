@@ -37,7 +37,7 @@ export async function keepUp(
     [retentionNow],
   );
   const dropped = await partitions.dropExpired(database, retentionNow);
-  const chunks = await followPolicies(database, retentionNow);
+  const chunks = await followPolicies(database, retentionNow, true);
   const rowsDeleted = await deleteExpired(database, retentionNow);
   return { partitionsDropped: [...dropped, ...chunks], rowsDeleted };
 }
