@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import { openDatabase } from "../../src/storage/database.ts";
 import { type DaemonProcess, eventually, sendOnce, startDaemonProcess } from "../support/daemon.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -56,6 +56,8 @@ const startDaemon = () =>
   startDaemonProcess({
     HES_DATABASE__URL: urls.ingest,
     HES_DATABASE__KEYS_URL: urls.keys,
+    // Aggregates are refreshed by their owner alone.
+    ...(inject("postgresForm") === "aggregates" ? { HES_DATABASE__MIGRATE_URL: test.url } : {}),
     HES_DATA_DIR: join(cli.folder, "data"),
     // Gaps are looked for all the same. Polls for them would wait for a fleet that is gone, if a full hour has passed meanwhile.
     HES_POLLING__FILL_GAPS: "false",

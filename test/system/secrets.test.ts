@@ -135,8 +135,11 @@ async function leaks(): Promise<string[]> {
   const imported = fleetSecrets();
   expect(Object.keys(kept).length).toBeGreaterThanOrEqual(11);
   expect(Object.keys(imported).length).toBeGreaterThanOrEqual(5);
+  const { password } = new URL(test.url);
   const secrets = {
-    ...{ ...KEYS, ...kept, ...imported, "password of the database": Buffer.from(new URL(test.url).password) },
+    ...{ ...KEYS, ...kept, ...imported },
+    // Another server (HES_TEST_POSTGRES_URL) may ask for none.
+    ...(password === "" ? {} : { "password of the database": Buffer.from(password) }),
     kek: fileKek(join(dataDir, "kek")).current().key.export(),
     "former kek": formerKek,
   };
