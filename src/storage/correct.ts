@@ -22,10 +22,12 @@ export async function correctRows(client: Client, rows: readonly Row[]): Promise
     const ofTable = rows.filter((row) => row.table === table);
     const meters = [...new Set(ofTable.map(({ cells }) => cells[table.position.get("meter_id")!]))];
     const rounds = await fillTemporary(client, table, ofTable);
+    const { open, correct } = statementsFor(table);
     for (let round = 0; round < rounds; round += 1) {
-      // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them. None
-      // that isn't opened may be met, because what is compressed can't be locked.
-      const { rows: counts } = await client.query(statementFor(table), [round, meters, ...timeSpan(ofTable)]);
+      // The meters once more, as values: in a compressed chunk TimescaleDB finds rows to change by nothing else, and opens all of them.
+      const parameters = [round, meters, ...timeSpan(ofTable)];
+      await client.query(open, parameters);
+      const { rows: counts } = await client.query(correct, parameters);
       added += counts[0]!.added;
       corrected += counts[0]!.corrected;
     }
@@ -33,18 +35,27 @@ export async function correctRows(client: Client, rows: readonly Row[]): Promise
   return { added, corrected };
 }
 
-const compiled = new Map<Table, string>();
-
-function statementFor(table: Table): string {
-  let statement = compiled.get(table);
-  if (statement === undefined) {
-    statement = compile(table);
-    compiled.set(table, statement);
-  }
-  return statement;
+interface Statements {
+  /**
+   * Locks the rows that will change, by an UPDATE that changes nothing. It opens what TimescaleDB has compressed, too: FOR UPDATE refuses to lock that,
+   * and what a statement opens itself isn't seen by the part of it that reads what stood there before.
+   */
+  readonly open: string;
+  readonly correct: string;
 }
 
-function compile({ name, columns, key, provenance, time }: Table): string {
+const compiled = new Map<Table, Statements>();
+
+function statementsFor(table: Table): Statements {
+  let statements = compiled.get(table);
+  if (statements === undefined) {
+    statements = compile(table);
+    compiled.set(table, statements);
+  }
+  return statements;
+}
+
+function compile({ name, columns, key, provenance, time }: Table): Statements {
   const ofThese = `t.meter_id = ANY($2::uuid[]) AND ${withinSpan(`t.${columns[time]!.name}`, "$3", "$4")}`;
   const names = columns.map((column) => column.name).join(", ");
   const keyList = key.join(", ");
@@ -62,11 +73,14 @@ function compile({ name, columns, key, provenance, time }: Table): string {
   const changes = values.map((column) => `t.${column.name} IS DISTINCT FROM ${next(column)}`).join(" OR ");
   const compared = values.map((column) => `'${column.name}'`).join(", ");
   const keyObject = key.map((column) => `'${column}', c.stored -> '${column}'`).join(", ");
-  return `WITH source AS MATERIALIZED (
+  const touched = values[0]!.name;
+  const open = `UPDATE ${name} t SET ${touched} = t.${touched} FROM ${nameOfTemporary(name)} s
+     WHERE s.round = $1 AND ${same} AND ${ofThese} AND (${changes})`;
+  const correct = `WITH source AS MATERIALIZED (
       SELECT * FROM ${nameOfTemporary(name)} WHERE round = $1 ORDER BY ${keyList}),
     before AS MATERIALIZED (
       SELECT s.ordinal, s.meter_id, s.time, s.received_at, ${byFrame ? "s.frame_id" : "NULL::bigint AS frame_id"}, to_jsonb(t) AS stored
-        FROM source s JOIN ${name} t ON ${same} WHERE ${ofThese} AND (${changes}) FOR UPDATE OF t),
+        FROM source s JOIN ${name} t ON ${same} WHERE ${ofThese} AND (${changes})),
     added AS (
       INSERT INTO ${name} (${names}) SELECT ${names} FROM source ORDER BY ${keyList} ON CONFLICT DO NOTHING RETURNING 1),
     corrected AS (
@@ -82,4 +96,5 @@ function compile({ name, columns, key, provenance, time }: Table): string {
             FROM jsonb_each(c.now) v WHERE v.key IN (${compared}) AND v.value IS DISTINCT FROM c.stored -> v.key) d
       ON CONFLICT (fingerprint) DO UPDATE SET occurrences = r.occurrences + 1, stored = excluded.stored, corrected_at = now())
     SELECT (SELECT count(*) FROM added) AS added, (SELECT count(*) FROM corrected) AS corrected`;
+  return { open, correct };
 }

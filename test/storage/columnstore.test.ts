@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PushStore } from "../../src/storage/accepted-push.ts";
 import { columnstoreDays } from "../../src/storage/columnstore.ts";
+import { correctRows } from "../../src/storage/correct.ts";
 import { refreshDailyLoadProfile } from "../../src/storage/daily-load-profile.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
@@ -149,6 +150,28 @@ describe.skipIf(!TIMESCALEDB.available)("days in the columnstore", () => {
       [meter],
     );
     expect(found!["n"]).toBe(1);
+  });
+
+  it("are corrected and filled in, rows of many meters and days together", async () => {
+    const meters = await database.query("SELECT id FROM public.meters ORDER BY meter_number");
+    const at = (index: number) => FIRST + ((index * 7) % (DAYS * 48)) * (DAY / 48);
+    const rows = (cells: (index: number) => Parameters<typeof instant>[2]) =>
+      meters.map(({ id }, index) => instant(id, at(index), cells(index)));
+    const outcome = await database.transaction((client) =>
+      correctRows(
+        client,
+        rows((index) => ({ voltage_l1_v: 100 + index })),
+      ),
+    );
+    expect(outcome).toEqual({ added: 0, corrected: METERS });
+    const pushes = rows((index) => ({ voltage_l1_v: 100 + index, frequency_hz: 49 })).map((row, index) =>
+      push({ meterId: meters[index]!["id"], time: at(index), rows: [row] }),
+    );
+    expect((await store.commit(pushes)).every(({ rowsStored }) => rowsStored === 1)).toBe(true);
+    const [found] = await database.query(
+      "SELECT count(*) AS rows, count(DISTINCT voltage_l1_v) AS values FROM instant_profile WHERE voltage_l1_v < 200 AND frequency_hz = 49",
+    );
+    expect(found).toEqual({ rows: METERS, values: METERS });
   });
 
   it("are dropped as a week, when the last of its rows has expired", async () => {
