@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import type { SendOptions } from "../../simulator/load.ts";
 import type { Daemon } from "../../src/daemon.ts";
 import type { IngestObserver } from "../../src/ingest/observer.ts";
@@ -43,8 +45,10 @@ export async function sendLoad(
   const heard = listenIn(daemon.metrics.observer());
   const postmaster = await postmasterOf(database);
   const appliedBefore = await applied(database);
-  // What the bench itself has left behind, rows of the last load and their COPY, is no daemon's to collect while the clock runs.
+  // What the bench itself has left behind, rows of the last load and their COPYs, is no daemon's to collect, and nothing that its syncs
+  // should wait for, while the clock runs.
   collector()("major");
+  await promisify(execFile)("sync");
   const { host, port } = daemon.listeners.tcp[0]!;
   await accepted(daemon, await generator.dial({ target: { host, port }, ...send }));
   const before = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
