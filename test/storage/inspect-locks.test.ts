@@ -27,8 +27,12 @@ it.skipIf(skipped)("counts what a transaction over all partitions locks, and wha
     ).rows;
   });
   const finding = await inspectLocks(database);
-  expect(finding).toMatchObject({ level: "ok", area: "partitions" });
+  const [server] = await database.query(
+    `SELECT current_setting('max_locks_per_transaction')::int
+       * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) AS room`,
+  );
   const [, here, later] = /locks, and (\d+) tables.*about (\d+) in a year/.exec(finding.what)!.map(Number);
+  expect(finding).toMatchObject({ level: later! <= server!["room"] ? "ok" : "note", area: "partitions" });
   expect(here).toBe(counts!.locks);
   // Seven tables are kept for ever, with their keys alone; frames 90 days, history 400.
   expect(later! - here!).toBeGreaterThan(7 * 365 * 2);
