@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { ConnectionHabit } from "../../simulator/line-job.ts";
 import type { ModelName } from "../../simulator/model.ts";
 import { loadConfig } from "../../src/config.ts";
+import { bringUpToDate, openConfiguredDatabase } from "../../src/configured-database.ts";
 import { openKeyRing } from "../../src/configured-keys.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
-import { createLog } from "../../src/log.ts";
+import { createLog, type Log } from "../../src/log.ts";
 import type { Config } from "../../src/settings.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { importKeys } from "../../src/storage/key-import.ts";
@@ -86,15 +87,27 @@ export async function withDaemon(
     HES_DATABASE__PARTITION_DAYS: String(partitionDays),
     ...(databaseUrl === "" ? {} : { HES_DATABASE__URL: databaseUrl }),
   });
-  const daemon = await startDaemon(config, createLog(config.log));
+  const log = createLog(config.log);
+  if (databaseUrl !== "") await forgetEarlierRun(config, log);
+  const daemon = await startDaemon(config, log);
   const database = daemon.database.open(4, "keys");
   try {
-    await forgetMeters(database);
     await work({ daemon, database, config });
   } finally {
     await database.close();
     await daemon.stop();
     rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** In a database that was given. A daemon doesn't start where keys are sealed with a key-encryption key that is gone. */
+async function forgetEarlierRun(config: Config, log: Log): Promise<void> {
+  const opened = await openConfiguredDatabase(config, { log, use: "keys", poolMax: 1 });
+  try {
+    await bringUpToDate(config, opened);
+    await forgetMeters(opened.database);
+  } finally {
+    await opened.close();
   }
 }
 
