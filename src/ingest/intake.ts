@@ -198,8 +198,20 @@ export class Intake {
     run(
       () => this.parts.receiver.reopen(acceptance, false),
       (reopened) => this.store(reopened, underway),
-      () => this.settle(underway, false),
+      (error) => this.unmapped(error, acceptance, underway),
     );
+  }
+
+  /** It is sent again, and must not be taken for what was stored then. */
+  private unmapped(error: unknown, { arrival, protection }: Acceptance, underway: Underway): void {
+    if (!(error instanceof StoppedError)) {
+      this.with.log.error(
+        { err: error, peer: arrival.peer },
+        "a push could not be mapped and is not acknowledged",
+      );
+    }
+    if (protection !== null) this.parts.receiver.counters.forget(protection.name);
+    this.settle(underway, false);
   }
 
   private store(mapped: MappedPush, underway: Underway): void {

@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../src/limits.ts";
 import { recordsOfCatalogue } from "../../src/mapping/catalogue-records.ts";
 import { configureMapping, type ListRecord, type ScalerRecord } from "../../src/mapping/configuration.ts";
 import type { Cell, Row } from "../../src/mapping/rows.ts";
-import type { AcceptedPush, CommitOutcome } from "../../src/storage/accepted-push.ts";
+import type { AcceptedPush, CommitOutcome, CommitVerdict } from "../../src/storage/accepted-push.ts";
 import type { SecurityEvent, StoredCounter, UnknownFrame } from "../../src/storage/ingest-stores.ts";
 import type { MeterRecord } from "../../src/storage/meter-record.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
@@ -184,6 +184,8 @@ export class Surroundings {
   holdRenewal: Promise<void> | null = null;
   /** Holds commits back until it is resolved. */
   hold: Promise<void> | null = null;
+  /** What becomes of every push, where it isn't what its rows say. */
+  verdict: CommitVerdict | null = null;
   readonly meters: MeterRecord[];
   readonly ingest: Ingest;
   private readonly durableLog: DurableLog | null;
@@ -260,7 +262,7 @@ export class Surroundings {
       this.commits++;
       this.committed.push(...pushes);
       return pushes.map((push) => ({
-        verdict: push.quarantine === null ? ("applied" as const) : ("quarantined" as const),
+        verdict: this.verdict ?? (push.quarantine === null ? "applied" : "quarantined"),
         rowsStored: push.rows.length,
         rowsDuplicate: 0,
         rowsConflicting: 0,

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { LoggedCounters, type LoggedFrame } from "../../src/ingest/logged-counters.ts";
+import { counterName } from "../../src/storage/counter-name.ts";
+
+const name = counterName(1, "4f54480000000001", 64);
+const frame = (counter: number, moved = true): LoggedFrame => ({
+  ...{ name, counter, moved },
+  digest: `digest of ${counter}`,
+});
+/** What the log adds to a counter of which the database knows nothing. */
+const added = (logged: LoggedCounters) => {
+  const { high, digests } = logged.addTo({ high: null, digests: [] }, name);
+  return [high, digests.map(({ counter }) => counter)];
+};
+
+describe("counters in the durable log", () => {
+  it("count until the last of their frames is in the database, and not beyond", () => {
+    const logged = new LoggedCounters();
+    for (const counter of [7, 8]) logged.log(frame(counter));
+    expect(added(logged)).toEqual([8, [7, 8]]);
+    logged.applied(frame(8));
+    expect(added(logged)).toEqual([8, [7, 8]]);
+    logged.applied(frame(7));
+    expect(added(logged)).toEqual([null, []]);
+    logged.log(frame(3));
+    expect(added(logged)).toEqual([3, [3]]);
+  });
+
+  it("raise what the database knows, and never lower it", () => {
+    const logged = new LoggedCounters();
+    logged.log(frame(7));
+    const known = { counter: 9, digest: "of the database" };
+    expect(logged.addTo({ high: 9, digests: [known] }, name)).toEqual({
+      high: 9,
+      digests: [known, { counter: 7, digest: "digest of 7" }],
+    });
+  });
+
+  it("stay where they are for a frame that did not move its counter, which is known again all the same", () => {
+    const logged = new LoggedCounters();
+    logged.log(frame(7, false));
+    expect(added(logged)).toEqual([null, [7]]);
+  });
+
+  it("are told of what is in the database, and of nothing else", () => {
+    const told: number[] = [];
+    const logged = new LoggedCounters(({ counter }) => told.push(counter));
+    for (const counter of [1, 2]) logged.log(frame(counter));
+    logged.released(name);
+    expect(told).toEqual([]);
+    logged.applied(frame(1));
+    logged.stored(frame(2));
+    expect(told).toEqual([1, 2]);
+  });
+
+  it("are not released by what was never in the log", () => {
+    const logged = new LoggedCounters();
+    logged.log(frame(1));
+    logged.released(name);
+    logged.released(name);
+    for (const counter of [2, 3]) logged.log(frame(counter));
+    logged.applied(frame(2));
+    expect(added(logged)).toEqual([3, [2, 3]]);
+  });
+});

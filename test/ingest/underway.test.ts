@@ -1,0 +1,257 @@
+import { describe, expect, it } from "vitest";
+import type { AppendOutcome, DurableLog, LogEntry } from "../../src/durable-log/durable-log.ts";
+import { LoggedCounters } from "../../src/ingest/logged-counters.ts";
+import { counterName } from "../../src/storage/counter-name.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
+import * as wire from "../support/wire.ts";
+import { cell, heldBack, meterOf, Surroundings, type TestConnection, vectorOf } from "./surroundings.ts";
+
+/* Pushes of one counter that become safe in any order, or not at all, and what their meter is told when it sends them again. */
+
+const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
+const meter = meterOf(vector);
+const keys = {
+  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
+  guek: Buffer.from(vector.keys!.guek, "hex"),
+  gak: Buffer.from(vector.keys!.gak, "hex"),
+};
+const name = counterName(1, meter.systemTitle!, 64);
+
+/** Bit 30 of the long invoke id asks for a confirmation. */
+function apdu(counter: number): Buffer {
+  const body = wire.structure(
+    wire.text(meter.meterNumber),
+    wire.obis("0.4.25.9.0.255"),
+    wire.clock(2026, 10, 14, 9, counter),
+    wire.bits("80".repeat(16)),
+  );
+  return wire.ciphered(wire.notification(0x4000_0000 + counter, body), 0x30, counter, keys);
+}
+const push = (counter: number) => wire.wrapped(apdu(counter));
+/** Counters of the pushes that were confirmed on a connection. */
+const confirmed = ({ written }: TestConnection) =>
+  written.map((octets) => octets.readUInt32BE(octets.length - 5) - 0x4000_0000);
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A log that takes records, or refuses them, when the test says so. */
+class LogByHand implements DurableLog {
+  readonly isShared: boolean;
+  private readonly appended: { payload: Buffer; settled: (outcome: AppendOutcome) => void }[] = [];
+  private entries: LogEntry[] = [];
+  private wake: () => void = () => undefined;
+  private closed = false;
+
+  constructor(isShared = false) {
+    this.isShared = isShared;
+  }
+
+  append(payload: Buffer, _meterId: string, settled: (outcome: AppendOutcome) => void): void {
+    this.appended.push({ payload, settled });
+  }
+
+  /** `index`: which of those that were appended, from 0 on. */
+  take(index: number): void {
+    const { payload, settled } = this.appended[index]!;
+    settled({ kind: "durable", position: index + 1 });
+    this.entries.push({ position: index + 1, payload, again: false, epoch: 0 });
+    this.wake();
+  }
+
+  refuse(index: number): void {
+    this.appended[index]!.settled({ kind: "refused", reason: "failed", text: "no room" });
+  }
+
+  get waiting(): number {
+    return this.appended.length;
+  }
+
+  async read(): Promise<readonly LogEntry[]> {
+    while (this.entries.length === 0 && !this.closed) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    return this.entries.splice(0);
+  }
+
+  trim(): void {}
+
+  state() {
+    return { records: 0, bytes: 0, bytesMax: 1 << 20, condition: "ok" };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.wake();
+  }
+}
+
+type Options = ConstructorParameters<typeof Surroundings>[1] & { isShared?: true };
+
+function start({ isShared, ...options }: Options = {}) {
+  const told: number[] = [];
+  const logged = new LoggedCounters(({ counter }) => told.push(counter));
+  const log = new LogByHand(isShared);
+  const around = new Surroundings([], { meters: [meter], durableLog: log, logged, ...options });
+  /** What the log adds to a counter of which the database knows nothing. */
+  const inLog = () => logged.addTo({ high: null, digests: [] }, name).digests.map(({ counter }) => counter);
+  return { around, log, told, inLog };
+}
+
+async function sent(around: Surroundings, log: LogByHand, ...counters: number[]): Promise<TestConnection> {
+  const before = log.waiting;
+  const connection = around.connect();
+  for (const counter of counters) connection.receive(push(counter));
+  await expect.poll(() => log.waiting).toBe(before + counters.length);
+  return connection;
+}
+
+/** On another connection; all of it is known already. */
+async function repeated(around: Surroundings, ...counters: number[]): Promise<TestConnection> {
+  const before = around.verdicts.length;
+  const connection = around.connect("192.0.2.2");
+  for (const counter of counters) connection.receive(push(counter));
+  await expect.poll(() => around.verdicts.slice(before)).toEqual(counters.map(() => "retransmission"));
+  return connection;
+}
+
+const counters = (around: Surroundings) =>
+  around.committed.map(({ history }) => cell(history, "invocation_counter"));
+
+describe("a push that comes again while the first is on its way", () => {
+  it("is acknowledged with that one, whichever of its meter's becomes safe first", async () => {
+    const { around, log } = start();
+    const first = await sent(around, log, 1, 2, 3);
+    const again = await repeated(around, 1, 2);
+    log.take(1);
+    await expect.poll(() => confirmed(first)).toEqual([2]);
+    expect(confirmed(again)).toEqual([2]);
+    const third = await repeated(around, 1, 2);
+    expect(confirmed(third)).toEqual([2]);
+    const commit = heldBack();
+    around.hold = commit.promise;
+    log.refuse(0);
+    await turn();
+    expect([confirmed(first), confirmed(again), confirmed(third)]).toEqual([[2], [2], [2]]);
+    commit.release();
+    await expect.poll(() => confirmed(first)).toEqual([2, 1]);
+    expect([confirmed(again), confirmed(third)]).toEqual([
+      [2, 1],
+      [2, 1],
+    ]);
+    log.take(2);
+    await around.ingest.drain();
+    expect(confirmed(first)).toEqual([2, 1, 3]);
+    expect(counters(around).sort()).toEqual([1, 2, 3]);
+  });
+
+  it.each([
+    ["mapped at once", {}],
+    ["mapped later", { drainLimits: { warmMax: 0 } }],
+  ])(
+    "is not where nothing makes that one safe, and is taken when it comes once more: %s",
+    async (_, options) => {
+      const { around, log } = start(options);
+      const first = await sent(around, log, 1);
+      const again = await repeated(around, 1);
+      const fault = new StorageError("internal", "a fault that nobody expects");
+      if (_ === "mapped later") around.slowLookUps.push(Promise.reject(fault));
+      else around.hold = Promise.reject(fault);
+      around.hold?.catch(() => undefined);
+      const undurable = around.lookUps + around.commitsBegun;
+      log.refuse(0);
+      await expect.poll(() => around.lookUps + around.commitsBegun).toBeGreaterThan(undurable);
+      await turn();
+      expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
+      around.hold = null;
+      const later = await sent(around, log, 1);
+      log.take(1);
+      await expect.poll(() => confirmed(later)).toEqual([1]);
+      expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
+      await around.ingest.drain();
+      expect(counters(around)).toEqual([1]);
+    },
+  );
+
+  it("is not where another daemon was faster, and is judged by the database's counter from then on", async () => {
+    const { around, log } = start();
+    const first = await sent(around, log, 1);
+    const again = await repeated(around, 1);
+    around.verdict = "replay";
+    around.counter = { high: 5, digests: [] };
+    log.refuse(0);
+    await expect.poll(() => around.refused).toEqual(["replay"]);
+    around.connect().receive(push(1));
+    await expect.poll(() => around.refused).toEqual(["replay", "replay"]);
+    expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
+    await around.ingest.drain();
+  });
+});
+
+describe("what is known to be in the log", () => {
+  it("is there from when it is appended to when it is stored, or refused", async () => {
+    const { around, log, told, inLog } = start();
+    await sent(around, log, 1, 2);
+    expect(inLog()).toEqual([1, 2]);
+    const commit = heldBack();
+    around.hold = commit.promise;
+    log.take(0);
+    log.refuse(1);
+    await expect.poll(() => around.commitsBegun).toBe(1);
+    expect(inLog()).toEqual([1, 2]);
+    expect(told).toEqual([]);
+    commit.release();
+    await expect.poll(() => told.length).toBe(2);
+    expect(inLog()).toEqual([]);
+    await around.ingest.drain();
+  });
+
+  it("is not released once more by what a daemon reads from a log that others append to as well", async () => {
+    const { around, log, told, inLog } = start({ isShared: true });
+    await sent(around, log, 1, 2, 3);
+    log.take(0);
+    await expect.poll(() => counters(around)).toEqual([1]);
+    log.take(1);
+    await expect.poll(() => counters(around)).toEqual([1, 2]);
+    await turn();
+    // When it is appended, and when it is stored.
+    expect(told).toEqual([1, 1, 2, 2]);
+    expect(inLog()).toEqual([1, 2, 3]);
+    log.take(2);
+    await around.ingest.drain();
+    expect(inLog()).toEqual([]);
+  });
+});
+
+describe("a push that the log refuses before it is mapped", () => {
+  it("is stored as it came, whatever stands where its octets were read", async () => {
+    const { around, log } = start({ drainLimits: { warmMax: 0 } });
+    const octets = push(1);
+    around.connect().receive(octets);
+    await expect.poll(() => log.waiting).toBe(1);
+    octets.fill(0);
+    log.refuse(0);
+    await expect.poll(() => around.committed.length).toBe(1);
+    expect(cell(around.committed[0]!.frame, "apdu")).toEqual(apdu(1));
+    expect(around.committed[0]!.quarantine).toBeNull();
+    await around.ingest.drain();
+  });
+});
+
+describe("pushes of a meter that are mapped when they are read from the log", () => {
+  it("are mapped one after the other", async () => {
+    const { around, log } = start({ drainLimits: { warmMax: 0 } });
+    await sent(around, log, 1, 2);
+    const slow = heldBack();
+    around.slowLookUps.push(slow.promise);
+    log.take(0);
+    log.take(1);
+    await turn();
+    slow.release();
+    await around.ingest.drain();
+    // Bits that are set in both come once, by the first.
+    expect(
+      around.committed.map(({ rows }) => rows.filter(({ table }) => table.name === "meter_events").length),
+    ).toEqual([16, 0]);
+  });
+});
