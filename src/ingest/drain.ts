@@ -149,7 +149,7 @@ export class Drain {
         if (mapped === null) this.cold--;
         if (frame !== null) {
           if (outcome.kind === "durable") this.parts.logged.applied(frame);
-          else this.parts.logged.released(frame.name);
+          else this.parts.logged.refused(frame);
         }
         this.tellApplied();
       }

@@ -1,9 +1,4 @@
-import {
-  acceptCounter,
-  type CounterState,
-  type FrameDigest,
-  rememberDigest,
-} from "../dlms/security/invocation-counter.ts";
+import { type CounterState, type FrameDigest, rememberDigest } from "../dlms/security/invocation-counter.ts";
 import type { CounterName } from "../storage/counter-name.ts";
 import { RestingEntries } from "./resting-entries.ts";
 
@@ -16,7 +11,13 @@ export interface LoggedFrame {
   readonly moved: boolean;
 }
 
-type LoggedState = CounterState & { unapplied: number };
+/** Of one counter. */
+interface LoggedState {
+  /** Highest counter that a frame moved it to; null: none did. */
+  high: number | null;
+  readonly digests: LoggedFrame[];
+  unapplied: number;
+}
 
 /** Counters as the frames in the durable log say that are not in the database yet. */
 export class LoggedCounters {
@@ -33,11 +34,10 @@ export class LoggedCounters {
 
   /** A frame is in the log: accepted now, or found there when it was opened. */
   log(frame: LoggedFrame): void {
-    const { name, counter, digest, moved } = frame;
-    const state = this.states.of(name.text);
+    const state = this.states.of(frame.name.text);
     state.unapplied++;
-    if (moved) acceptCounter(state, counter, digest);
-    else rememberDigest(state, { counter, digest });
+    state.high = highest(state.high, frame);
+    rememberDigest(state, frame);
   }
 
   /** A frame of the log is in the database. */
@@ -51,8 +51,18 @@ export class LoggedCounters {
     this.onApplied(frame);
   }
 
-  /** The log did not take it, or has it no longer. */
-  released({ text }: CounterName): void {
+  /** The log did not take it: should nothing else make it safe, it is taken when it is sent again. */
+  refused(frame: LoggedFrame): void {
+    const state = this.states.peek(frame.name.text);
+    const at = state?.digests.lastIndexOf(frame) ?? -1;
+    if (at >= 0) {
+      state!.digests.splice(at, 1);
+      if (frame.moved) state!.high = state!.digests.reduce(highest, null);
+    }
+    this.released(frame.name);
+  }
+
+  private released({ text }: CounterName): void {
     const state = this.states.peek(text);
     if (state === undefined || state.unapplied === 0 || --state.unapplied > 0) return;
     state.high = null;
@@ -68,3 +78,6 @@ export class LoggedCounters {
     return stored;
   }
 }
+
+const highest = (high: number | null, { counter, moved }: LoggedFrame): number | null =>
+  moved && counter > (high ?? -1) ? counter : high;

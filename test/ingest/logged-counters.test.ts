@@ -30,7 +30,7 @@ describe("counters in the durable log", () => {
     const logged = new LoggedCounters();
     logged.log(frame(7));
     const known = { counter: 9, digest: "of the database" };
-    expect(logged.addTo({ high: 9, digests: [known] }, name)).toEqual({
+    expect(logged.addTo({ high: 9, digests: [known] }, name)).toMatchObject({
       high: 9,
       digests: [known, { counter: 7, digest: "digest of 7" }],
     });
@@ -45,19 +45,34 @@ describe("counters in the durable log", () => {
   it("are told of what is in the database, and of nothing else", () => {
     const told: number[] = [];
     const logged = new LoggedCounters(({ counter }) => told.push(counter));
-    for (const counter of [1, 2]) logged.log(frame(counter));
-    logged.released(name);
+    const refused = frame(3);
+    for (const one of [frame(1), frame(2), refused]) logged.log(one);
+    logged.refused(refused);
     expect(told).toEqual([]);
     logged.applied(frame(1));
     logged.stored(frame(2));
     expect(told).toEqual([1, 2]);
   });
 
+  it("are what they were before a frame that the log did not take", () => {
+    const logged = new LoggedCounters();
+    const [first, jump, refused] = [frame(1), frame(9, false), frame(2)];
+    for (const one of [first, jump, refused]) logged.log(one);
+    expect(added(logged)).toEqual([2, [1, 9, 2]]);
+    logged.refused(refused);
+    expect(added(logged)).toEqual([1, [1, 9]]);
+    logged.applied(first);
+    expect(added(logged)).toEqual([1, [1, 9]]);
+    logged.applied(jump);
+    expect(added(logged)).toEqual([null, []]);
+  });
+
   it("are not released by what was never in the log", () => {
     const logged = new LoggedCounters();
-    logged.log(frame(1));
-    logged.released(name);
-    logged.released(name);
+    const once = frame(1);
+    logged.log(once);
+    logged.applied(once);
+    logged.applied(once);
     for (const counter of [2, 3]) logged.log(frame(counter));
     logged.applied(frame(2));
     expect(added(logged)).toEqual([3, [2, 3]]);

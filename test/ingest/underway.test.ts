@@ -152,24 +152,27 @@ describe("a push that comes again while the first is on its way", () => {
     "is not where nothing makes that one safe, and is taken when it comes once more: %s",
     async (_, options) => {
       const { around, log } = start(options);
-      const first = await sent(around, log, 1);
-      const again = await repeated(around, 1);
+      // One that the log takes later: until then this counter is known to be on its way.
+      await sent(around, log, 1);
+      const first = await sent(around, log, 2);
+      const again = await repeated(around, 2);
       const fault = new StorageError("internal", "a fault that nobody expects");
       if (_ === "mapped later") around.slowLookUps.push(Promise.reject(fault));
       else around.hold = Promise.reject(fault);
       around.hold?.catch(() => undefined);
-      const undurable = around.lookUps + around.commitsBegun;
-      log.refuse(0);
-      await expect.poll(() => around.lookUps + around.commitsBegun).toBeGreaterThan(undurable);
+      const asked = around.lookUps + around.commitsBegun;
+      log.refuse(1);
+      await expect.poll(() => around.lookUps + around.commitsBegun).toBeGreaterThan(asked);
       await turn();
       expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
       around.hold = null;
-      const later = await sent(around, log, 1);
-      log.take(1);
-      await expect.poll(() => confirmed(later)).toEqual([1]);
+      const later = await sent(around, log, 2);
+      log.take(0);
+      log.take(2);
+      await expect.poll(() => confirmed(later)).toEqual([2]);
       expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
       await around.ingest.drain();
-      expect(counters(around)).toEqual([1]);
+      expect(counters(around)).toEqual([1, 2]);
     },
   );
 
@@ -198,7 +201,7 @@ describe("what is known to be in the log", () => {
     log.take(0);
     log.refuse(1);
     await expect.poll(() => around.commitsBegun).toBe(1);
-    expect(inLog()).toEqual([1, 2]);
+    expect(inLog()).toEqual([1]);
     expect(told).toEqual([]);
     commit.release();
     await expect.poll(() => told.length).toBe(2);

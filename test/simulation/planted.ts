@@ -52,8 +52,8 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
   {
     name: "forget the counters in the log at a restart",
     file: "src/ingest/logged-counters.js",
-    find: "state.unapplied++;",
-    replace: "state.unapplied++; this.states.delete(name.text);",
+    find: "rememberDigest(state, frame);",
+    replace: "state.high = null;",
   },
   {
     name: "acknowledge whatever has an old counter",
