@@ -68,9 +68,9 @@ class Turned {
     await settled();
   }
 
-  /** The COMMITs of all that is in flight return in this moment. */
-  async commit(): Promise<void> {
-    for (const { done } of this.open.splice(0)) done();
+  /** The COMMITs of all that is in flight return in this moment, but for the oldest ones that are `held`. */
+  async commit(held = 0): Promise<void> {
+    for (const { done } of this.open.splice(held)) done();
     await settled();
   }
 
@@ -220,6 +220,31 @@ describe("pushes of one meter", () => {
     await turned.commit();
     const order = ["a1", "a2", "b", "a3", "a4", "c"];
     expect(turned.told).toEqual(order.map((name) => `${name}: applied`));
+  });
+});
+
+describe("a meter whose transaction takes long", () => {
+  it("keeps its place while a fleet's pushes pass", async () => {
+    const turned = new Turned();
+    turned.addOf("slow", "slow 1");
+    await turned.pass(0);
+    turned.batcher.isBacklog = true;
+    for (let round = 0; round < 50; round++) {
+      turned.add(BATCH_LIMITS.pushesMax);
+      await turned.pass(BATCH_LIMITS.gatherBacklogMs);
+      await turned.commit(1);
+    }
+    turned.addOf("slow", "slow 2");
+    await turned.pass(BATCH_LIMITS.gatherBacklogMs);
+    expect(turned.meters.flat().filter((meter) => meter === "slow")).toHaveLength(1);
+    await turned.commit();
+    await turned.pass(BATCH_LIMITS.gatherBacklogMs);
+    await turned.commit();
+    expect(turned.told.filter((text) => text.startsWith("slow"))).toEqual([
+      "slow 1: applied",
+      "slow 2: applied",
+    ]);
+    expect(turned.told).toHaveLength(50 * BATCH_LIMITS.pushesMax + 2);
   });
 });
 

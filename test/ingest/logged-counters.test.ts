@@ -67,6 +67,17 @@ describe("counters in the durable log", () => {
     expect(added(logged)).toEqual([null, []]);
   });
 
+  it("are kept while those of a fleet come and go", () => {
+    const logged = new LoggedCounters();
+    logged.log(frame(1));
+    for (let keyId = 2; keyId < 25_000; keyId++) {
+      const passing = { ...frame(1), name: counterName(keyId, "4f54480000000001", 64) };
+      logged.log(passing);
+      logged.applied(passing);
+    }
+    expect(added(logged)).toEqual([1, [1]]);
+  });
+
   it("are not released by what was never in the log", () => {
     const logged = new LoggedCounters();
     const once = frame(1);

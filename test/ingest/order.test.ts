@@ -202,6 +202,21 @@ describe("a meter that hung up before its push was taken in", () => {
     expect(stored(around)).toEqual([101]);
   });
 
+  it("is asked on the one over which it called again, whatever becomes of the former", async () => {
+    const around = new Surroundings([], { meters: [meter] });
+    const former = around.connect("192.0.2.1");
+    former.receive(alert(101, 1));
+    await around.ingest.settled();
+    const present = around.connect("192.0.2.2");
+    present.receive(alert(102, 2));
+    await around.ingest.settled();
+    former.close();
+    expect(around.ingest.connectionOf(meter.id)).toBe("connection 2");
+    present.close();
+    expect(around.ingest.connectionOf(meter.id)).toBeNull();
+    await around.ingest.drain();
+  });
+
   it("keeps the one on which it called again", async () => {
     const around = new Surroundings([], { meters: [meter] });
     const slow = heldBack();
