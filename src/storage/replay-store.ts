@@ -1,9 +1,13 @@
 import type { Row } from "../mapping/rows.ts";
 import { correctRows } from "./correct.ts";
 import { noteChangedDays } from "./daily-load-changes.ts";
-import type { Database, QueryRow } from "./database.ts";
+import type { Client, Database, QueryRow } from "./database.ts";
 import type { Partitions } from "./partitions.ts";
 import { timeOf } from "./push-batch.ts";
+import { StorageError } from "./storage-error.ts";
+
+/** A deadlock, as with the columnstore taking a chunk in, is tried again at once, this often. */
+const ATTEMPTS_MAX = 4;
 
 /** A row of `raw_frames`. */
 export interface StoredFrame {
@@ -88,22 +92,31 @@ export class ReplayStore {
     if (reread.length === 0) return { rowsAdded: 0, rowsCorrected: 0 };
     const rows = reread.flatMap(({ frame, rows: own }) => own.map((row) => ofFrame(row, frame.id)));
     await this.partitions.ensure(rows.map((row) => ({ table: row.table.name, time: timeOf(row) })));
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.database.transaction((client) => this.replace(client, reread, rows));
+      } catch (error) {
+        const isPassing = error instanceof StorageError && error.sqlState?.startsWith("40");
+        if (!isPassing || attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  private async replace(client: Client, reread: readonly FrameRows[], rows: readonly Row[]) {
     const ids = reread.map(({ frame }) => frame.id);
-    return this.database.transaction(async (client) => {
-      const { added, corrected } = await correctRows(client, rows);
-      await noteChangedDays(client, [{ rows }], this.options.timeZone);
-      await client.query(
-        `UPDATE push_history h SET verdict = CASE WHEN h.verdict = 'quarantined' THEN 'applied' ELSE h.verdict END,
-                row_count = x.rows, value_count = x.values
-           FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(id, rows, values) WHERE h.id = x.id`,
-        [ids, reread.map((one) => one.rows.length), reread.map((one) => one.valueCount)],
-      );
-      await client.query(
-        "UPDATE quarantine SET state = 'adopted', adopted_at = now() WHERE frame_id = ANY($1) AND state = 'kept'",
-        [ids],
-      );
-      return { rowsAdded: added, rowsCorrected: corrected };
-    });
+    const { added, corrected } = await correctRows(client, rows);
+    await noteChangedDays(client, [{ rows }], this.options.timeZone);
+    await client.query(
+      `UPDATE push_history h SET verdict = CASE WHEN h.verdict = 'quarantined' THEN 'applied' ELSE h.verdict END,
+              row_count = x.rows, value_count = x.values
+         FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(id, rows, values) WHERE h.id = x.id`,
+      [ids, reread.map((one) => one.rows.length), reread.map((one) => one.valueCount)],
+    );
+    await client.query(
+      "UPDATE quarantine SET state = 'adopted', adopted_at = now() WHERE frame_id = ANY($1) AND state = 'kept'",
+      [ids],
+    );
+    return { rowsAdded: added, rowsCorrected: corrected };
   }
 }
 

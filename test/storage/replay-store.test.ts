@@ -102,6 +102,25 @@ it("hands out frames in order, and puts what they give now in place of what they
   });
 });
 
+it("corrects all the same where another transaction and this one waited for each other", async () => {
+  const { database } = test;
+  let frame: StoredFrame | undefined;
+  for await (const batch of replayOf({ toMs: T + 1_001 }).frames()) frame = batch[0];
+  const rows = [instant(meter, T, { voltage_l1_v: 231 }), voltages(meter, T, { voltage_l1_v: 231 })];
+  let corrected: Promise<unknown> = Promise.resolve();
+  await database.transaction(async (client) => {
+    // So that it is the other one that is given up.
+    await client.query("SET LOCAL deadlock_timeout TO '1min'");
+    await client.query("SELECT FROM voltage_measurements FOR UPDATE");
+    corrected = replayOf({}).correct([{ frame: frame!, rows, valueCount: 2 }]);
+    const waiting =
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    await expect.poll(() => all(waiting)).toHaveLength(1);
+    await client.query("SELECT FROM instant_profile FOR UPDATE");
+  });
+  expect(await corrected).toEqual({ rowsAdded: 0, rowsCorrected: 2 });
+});
+
 it("selects frames by time and by quarantine", async () => {
   const count = async (selection: FrameSelection) => {
     let frames = 0;
