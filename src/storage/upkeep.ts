@@ -37,7 +37,8 @@ export async function keepUp(
     [retentionNow],
   );
   const dropped = await partitions.dropExpired(database, retentionNow);
-  const chunks = await followPolicies(database, retentionNow, true);
   const rowsDeleted = await deleteExpired(database, retentionNow);
+  // Last, because it may take minutes: what goes wrong there must not keep what has expired.
+  const chunks = await followPolicies(database, retentionNow, true);
   return { partitionsDropped: [...dropped, ...chunks], rowsDeleted };
 }

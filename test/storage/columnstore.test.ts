@@ -4,6 +4,7 @@ import { columnstoreDays } from "../../src/storage/columnstore.ts";
 import { correctRows } from "../../src/storage/correct.ts";
 import { refreshDailyLoadProfile } from "../../src/storage/daily-load-profile.ts";
 import type { Database } from "../../src/storage/database.ts";
+import { recordSystemEvents } from "../../src/storage/event-logs.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
 import { openPushStore } from "../../src/storage/push-store.ts";
 import { applyStoragePolicies } from "../../src/storage/storage-policies.ts";
@@ -198,5 +199,23 @@ describe.skipIf(!TIMESCALEDB.available)("days in the columnstore", () => {
          FROM timescaledb_information.dimensions WHERE hypertable_name = 'voltage_measurements'`,
     );
     expect(width).toEqual({ chunk: "1 day", joined: 7 });
+  });
+
+  it("keep nothing that has expired, whatever goes wrong while they are put together", async () => {
+    const [joined] = await database.query(
+      "SELECT oid::regclass::text AS name FROM pg_class WHERE obj_description(oid, 'pg_class') LIKE 'In the columnstore%' LIMIT 1",
+    );
+    await database.query(`COMMENT ON TABLE ${joined!["name"]} IS NULL`);
+    await database.query(
+      `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+       CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('COMMENT') EXECUTE FUNCTION refuse()`,
+    );
+    await policies(1, { event_logs: 10 });
+    const message = "eleven days ago";
+    await recordSystemEvents(database, [
+      { timeMs: Date.now() - 11 * DAY, level: "info", component: "test", message, data: {} },
+    ]);
+    await expect(keep()).rejects.toThrow("not this one");
+    expect(await database.query("SELECT FROM event_logs WHERE message = $1", [message])).toEqual([]);
   });
 });
