@@ -1,6 +1,7 @@
 import { type Finding, note, ok, wrong } from "../finding.ts";
 import { COLUMNSTORE_CHUNK_DAYS } from "../partition-settings.ts";
 import type { Database } from "./database.ts";
+import { timescaleCapabilities } from "./timescale.ts";
 
 /** The setting is said in multiples of this. */
 const STEP = 64;
@@ -17,9 +18,10 @@ WITH roots AS (
     FROM pg_partitioned_table t JOIN pg_class c ON c.oid = t.partrelid JOIN storage_policies p ON p.table_name = c.relname
    WHERE c.relnamespace IN ('public'::regnamespace, current_schema()::regnamespace)
   UNION ALL
-  SELECT c.oid, p.retention_days, CASE WHEN p.compress_after_days IS NULL THEN p.partition_days ELSE greatest(p.partition_days, ${COLUMNSTORE_CHUNK_DAYS}) END,
-         CASE WHEN p.compress_after_days IS NULL THEN 1 ELSE 2 END
+  SELECT c.oid, p.retention_days, CASE WHEN joins THEN greatest(p.partition_days, ${COLUMNSTORE_CHUNK_DAYS}) ELSE p.partition_days END,
+         CASE WHEN joins THEN 2 ELSE 1 END
     FROM pg_class c JOIN storage_policies p ON p.table_name = c.relname
+    CROSS JOIN LATERAL (SELECT $1 AND p.compress_after_days IS NOT NULL AS joins) j
    WHERE c.relkind = 'r' AND p.partition_days IS NOT NULL AND c.relnamespace IN ('public'::regnamespace, current_schema()::regnamespace)),
 counted AS (
   SELECT r.*, (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = r.oid) AS here,
@@ -45,7 +47,9 @@ interface Locks {
  * query over years ends in "out of shared memory".
  */
 export async function inspectLocks(database: Database): Promise<Finding> {
-  const [row] = await database.query(RELATIONS);
+  // The Apache licence has no columnstore, whatever the policies say.
+  const timescale = await database.withClient(timescaleCapabilities);
+  const [row] = await database.query(RELATIONS, [timescale?.community ?? false]);
   return judgeLocks(row as unknown as Locks);
 }
 

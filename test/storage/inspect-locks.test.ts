@@ -42,6 +42,20 @@ it.skipIf(skipped)("counts what a transaction over all partitions locks, and wha
   expect((await inspectLocks(database)).what).toContain(`${here! + 2} tables and indexes`);
 });
 
+it.skipIf(skipped)(
+  "counts a chunk a day where nothing joins them, as under TimescaleDB's Apache licence",
+  async () => {
+    const { database } = test;
+    const later = async () => Number(/about (\d+) in a year/.exec((await inspectLocks(database)).what)![1]);
+    const before = await later();
+    await database.query("CREATE TABLE chunked (time timestamptz)");
+    await database.query(
+      "INSERT INTO storage_policies (table_name, partition_days, compress_after_days) VALUES ('chunked', 1, 14)",
+    );
+    expect((await later()) - before).toBe(365);
+  },
+);
+
 it("says what to set where there will be no room, and where there is none now", () => {
   const server = { setting: 64, times: 100 };
   expect(judgeLocks({ ...server, here: 400, coming: 6_000 })).toMatchObject({ level: "ok", todo: null });
