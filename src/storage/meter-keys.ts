@@ -1,6 +1,7 @@
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Client, QueryRow } from "./database.ts";
 import type { MeterKey } from "./meter-record.ts";
+import { continueSentCounters } from "./sent-counters.ts";
 
 /** A key in the clear on its way into an envelope; wiped when it is sealed. */
 export interface NewKey {
@@ -116,9 +117,19 @@ export async function storeKeys(client: Client, ring: KeyRing, keys: readonly Ne
     return !current || !isSame(ring, current, key.secret);
   });
   if (fresh.length === 0) return 0;
-  const replaced = fresh.flatMap((key) => active.get(slot(key.meterId, key.kind, key.clientSap))?.id ?? []);
-  await client.query("UPDATE meter_keys SET state = 'EXPIRED' WHERE id = ANY($1)", [replaced]);
-  await insertKeys(client, ring, fresh, "ACTIVE");
+  const replaced = fresh.map((key) => active.get(slot(key.meterId, key.kind, key.clientSap)) ?? null);
+  const replacedIds = replaced.flatMap((key) => key?.id ?? []);
+  await client.query("UPDATE meter_keys SET state = 'EXPIRED' WHERE id = ANY($1)", [replacedIds]);
+  const ids = await insertKeys(client, ring, fresh, "ACTIVE");
+  // What can't be opened may have been the same key, and the same counter twice under one key would give it away.
+  const pairs = replaced.flatMap((key, index) =>
+    key === null || isOpen(ring, key) ? [] : [{ former: key.id, fresh: ids[index]! }],
+  );
+  await continueSentCounters(
+    client,
+    pairs.map((pair) => pair.former),
+    pairs.map((pair) => pair.fresh),
+  );
   return fresh.length;
 }
 
@@ -168,11 +179,15 @@ export async function insertKeys(
   return ids.map((row) => row["id"] as number);
 }
 
-function isSame(ring: KeyRing, current: StoredKey, secret: Buffer): boolean {
+/** One that is sealed with a key-encryption key that is gone is replaced. */
+const isSame = (ring: KeyRing, current: StoredKey, secret: Buffer): boolean =>
+  isOpen(ring, current) && openStoredKey(ring, current).export().equals(secret);
+
+function isOpen(ring: KeyRing, key: StoredKey): boolean {
   try {
-    return openStoredKey(ring, current).export().equals(secret);
+    openStoredKey(ring, key);
+    return true;
   } catch {
-    // Sealed with a key-encryption key that is gone: the new one takes its place.
     return false;
   }
 }

@@ -1,7 +1,7 @@
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Client, Database } from "./database.ts";
 import { insertKeys, openStoredKey, usableKeys } from "./meter-keys.ts";
-import { COUNTER_MAX } from "./sent-counters.ts";
+import { continueSentCounters } from "./sent-counters.ts";
 
 /** An encryption key whose received counters start anew. */
 export interface RestartedKey {
@@ -12,9 +12,6 @@ export interface RestartedKey {
   /** Highest counter that was accepted of the meter under the key; null: none. */
   readonly counter: number | null;
 }
-
-/** An association that stands goes on with the former row and may reserve more of its counters; it never needs so many. */
-const SENT_SKIPPED = 4_194_304;
 
 /**
  * Accepts what a meter sends from counter 0 on. Counters belong to a key, so each of the meter's encryption keys gets a new row with the same
@@ -48,11 +45,7 @@ export function restartReceivedCounters(
     const formerIds = former.map(({ id }) => id);
     await client.query("UPDATE meter_keys SET state = 'EXPIRED' WHERE id = ANY($1)", [formerIds]);
     const ids = await insertKeys(client, ring, fresh, "ACTIVE");
-    await client.query(
-      `INSERT INTO sent_counters (key_id, reserved) SELECT x.fresh, least(s.reserved + ${SENT_SKIPPED}, ${COUNTER_MAX})
-         FROM unnest($1::int[], $2::int[]) AS x(former, fresh) JOIN sent_counters s ON s.key_id = x.former`,
-      [formerIds, ids],
-    );
+    await continueSentCounters(client, formerIds, ids);
     const counters = await highestCounters(client, formerIds);
     const restarted = former.map((key, index) => ({
       clientSap: key.clientSap,

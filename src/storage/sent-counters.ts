@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import type { Client, Database } from "./database.ts";
 
 /** Counters that are ours to use: above `after`, up to `until`. */
 export interface ReservedCounters {
@@ -7,6 +7,9 @@ export interface ReservedCounters {
 }
 
 export const COUNTER_MAX = 0xffff_ffff;
+
+/** An association that stands goes on with the former row and may reserve more of its counters; it never needs so many. */
+const SENT_SKIPPED = 4_194_304;
 
 /**
  * Reserves `count` counters of a key, durably, before one of them is used: a crash skips some and never uses one twice. None is below
@@ -31,6 +34,19 @@ export async function reserveCounters(
   if (row === undefined) return null;
   const until = row["reserved"] as number;
   return { after: until - count, until };
+}
+
+/** Rows of keys that have, or may have, the octets of `formerIds`, in the same order, go on above what was sent under these. */
+export async function continueSentCounters(
+  client: Client,
+  formerIds: readonly number[],
+  freshIds: readonly number[],
+): Promise<void> {
+  await client.query(
+    `INSERT INTO sent_counters (key_id, reserved) SELECT x.fresh, least(s.reserved + ${SENT_SKIPPED}, ${COUNTER_MAX})
+       FROM unnest($1::int[], $2::int[]) AS x(former, fresh) JOIN sent_counters s ON s.key_id = x.former`,
+    [formerIds, freshIds],
+  );
 }
 
 /** Skips as many counters of every key as can have been used since any backup; answers of how many keys. */

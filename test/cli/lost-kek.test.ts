@@ -83,6 +83,7 @@ it("can be given up: another one is made, nothing stored is touched, and an impo
   expect((await cli.hes("keys", "rekey", "--lost", "--new-key")).code).toBe(64);
 
   const former = readFileSync(kek, "utf8");
+  await test.database.query("INSERT INTO sent_counters SELECT id, 5 FROM meter_keys WHERE kind = 'guek'");
   rmSync(kek);
   const before = await envelopes();
   const { kekId, lost } = await cli.json("keys", "rekey", "--lost");
@@ -98,6 +99,15 @@ it("can be given up: another one is made, nothing stored is touched, and an impo
 
   expect(await cli.json("meters", "import", meters)).toMatchObject({ created: 0, keysStored: 2 });
   expect(await cli.json("keys", "import", keys)).toMatchObject({ associations: 1 });
+  // It is the same key, which nobody can tell: what we send goes on above what was sent under it.
+  expect(
+    await test.database.query(
+      "SELECT reserved > 5 AS above, state FROM sent_counters JOIN meter_keys ON id = key_id ORDER BY id",
+    ),
+  ).toEqual([
+    { above: false, state: "EXPIRED" },
+    { above: true, state: "ACTIVE" },
+  ]);
   expect((await cli.hes("doctor")).stdout).toMatch(
     new RegExp(`^ok +keys +those of 1 meter were opened with the key-encryption key ${kekId}$`, "m"),
   );
