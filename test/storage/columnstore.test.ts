@@ -188,17 +188,38 @@ describe.skipIf(!TIMESCALEDB.available)("days in the columnstore", () => {
   });
 
   it("stay as they are where chunks become wider than a week, and join again with days", async () => {
+    const widths = async () => {
+      const [width] = await database.query(
+        `SELECT d.time_interval::text AS chunk, (SELECT compress_interval_length / 86400000000 FROM _timescaledb_catalog.dimension WHERE id = (
+           SELECT max(d.id) FROM _timescaledb_catalog.dimension d JOIN _timescaledb_catalog.hypertable h ON h.id = d.hypertable_id
+            WHERE h.table_name = 'voltage_measurements')) AS joined
+           FROM timescaledb_information.dimensions d WHERE hypertable_name = 'voltage_measurements'`,
+      );
+      return width;
+    };
     await policies(30);
     await keep();
+    expect(await widths()).toEqual({ chunk: "30 days", joined: 30 });
     await policies(1);
     await keep();
-    const [width] = await database.query(
-      `SELECT time_interval::text AS chunk, (SELECT compress_interval_length / 86400000000 FROM _timescaledb_catalog.dimension WHERE id = (
-         SELECT max(d.id) FROM _timescaledb_catalog.dimension d JOIN _timescaledb_catalog.hypertable h ON h.id = d.hypertable_id
-          WHERE h.table_name = 'voltage_measurements')) AS joined
-         FROM timescaledb_information.dimensions WHERE hypertable_name = 'voltage_measurements'`,
+    expect(await widths()).toEqual({ chunk: "1 day", joined: 7 });
+  });
+
+  it("are put together later where somebody has them to himself", async () => {
+    const [joined] = await database.query(
+      "SELECT oid::regclass::text AS name FROM pg_class WHERE obj_description(oid, 'pg_class') LIKE 'In the columnstore%' LIMIT 1",
     );
-    expect(width).toEqual({ chunk: "1 day", joined: 7 });
+    const { name } = joined!;
+    const noted = async () =>
+      (await database.query(`SELECT obj_description('${name}'::regclass, 'pg_class') AS note`))[0]!["note"];
+    await database.query(`COMMENT ON TABLE ${name} IS NULL`);
+    await database.transaction(async (client) => {
+      await client.query(`LOCK TABLE ${name} IN SHARE UPDATE EXCLUSIVE MODE`);
+      await keep();
+      expect(await noted()).toBeNull();
+    });
+    await keep();
+    expect(await noted()).toMatch(/^In the columnstore/);
   });
 
   it("keep nothing that has expired, whatever goes wrong while they are put together", async () => {

@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { correctRows } from "../../src/storage/correct.ts";
 import type { Client } from "../../src/storage/database.ts";
+import { mergeRows } from "../../src/storage/merge.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
+import { identify } from "../../src/storage/push-batch.ts";
 import { openPushStore } from "../../src/storage/push-store.ts";
+import { storedAlready } from "../../src/storage/stored-already.ts";
 import { createTestDatabase, skippedUnless, type TestDatabase } from "../support/database.ts";
-import { push, voltages } from "../support/pushes.ts";
+import { instant, push, voltages } from "../support/pushes.ts";
 
 /* Years of days: a statement that looks into all partitions takes a lock on each, and long to be planned. */
 
@@ -12,7 +15,13 @@ const skipped = skippedUnless(["partitions"], "TimescaleDB leaves chunks out by 
 const DAY = 86_400_000;
 /** Noon, so that a millisecond more or less is the same day. */
 const NOON = Math.floor(Date.now() / DAY) * DAY - 20.5 * DAY;
-const TABLES = ["voltage_measurements", "block_load_profile", "energy_measurements"];
+const TABLES = [
+  "voltage_measurements",
+  "instant_profile",
+  "block_load_profile",
+  "energy_measurements",
+  "push_history",
+];
 let test: TestDatabase;
 let meter: string;
 
@@ -27,7 +36,11 @@ beforeAll(async () => {
   );
   meter = found!["id"];
   await openPushStore(test.database, partitions).commit([
-    push({ meterId: meter, time: NOON, rows: [voltages(meter, NOON, { voltage_l1_v: 230 })] }),
+    push({
+      meterId: meter,
+      time: NOON,
+      rows: [voltages(meter, NOON, { voltage_l1_v: 230 }), instant(meter, NOON, { voltage_l1_v: 230 })],
+    }),
   ]);
   await test.database.query(
     "INSERT INTO block_load_profile (time, meter_id, origin, received_at) SELECT now(), id, 'push', now() FROM public.meters",
@@ -51,6 +64,22 @@ describe.skipIf(skipped)("only the days that are asked for are looked into", () 
   it("by a correction", async () => {
     const rows = [voltages(meter, NOON, { voltage_l1_v: 231 })];
     expect(await lookedInto((client) => correctRows(client, rows))).toBe(1);
+  });
+
+  it("by the merge of rows that are there already, one of which fills a column", async () => {
+    const rows = [instant(meter, NOON, { voltage_l1_v: 230, frequency_hz: 50 })];
+    const item = identify(push({ meterId: meter, time: NOON, rows }), 1);
+    expect(await lookedInto((client) => mergeRows(client, [item]))).toBe(1);
+    expect(item.merged).toMatchObject({ stored: 1 });
+  });
+
+  it("by what finds pushes that are stored already", async () => {
+    const item = identify(push({ meterId: meter, time: NOON }), 1);
+    let found: ReadonlySet<unknown> = new Set();
+    const looked = await lookedInto(async (client) => {
+      found = await storedAlready(client, [item]);
+    });
+    expect([looked, found.size]).toEqual([1, 1]);
   });
 
   it("by what finds gaps", async () => {

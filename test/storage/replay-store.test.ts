@@ -95,11 +95,15 @@ it("hands out frames in order, and puts what they give now in place of what they
     },
   ]);
 
-  // Nothing changes the second time.
+  // Nothing changes the second time, and nothing is written.
+  const places = () =>
+    all("SELECT ctid FROM instant_profile UNION ALL SELECT ctid FROM voltage_measurements");
+  const before = await places();
   expect(await replayOf({}).correct([{ frame: first!, rows: now, valueCount: 3 }])).toEqual({
     rowsAdded: 0,
     rowsCorrected: 0,
   });
+  expect(await places()).toEqual(before);
 });
 
 it("corrects all the same where another transaction and this one waited for each other", async () => {
