@@ -1,9 +1,11 @@
-import type { Cell, Column, Table } from "../mapping/rows.ts";
+import type { Cell, Column, Row, Table } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 import type { Item } from "./push-batch.ts";
+import { timeSpan, withinSpan } from "./time-span.ts";
 
 interface KeyedRow {
   readonly item: Item;
+  readonly row: Row;
   readonly key: readonly (Cell | null)[];
 }
 
@@ -14,11 +16,12 @@ interface KeyedRow {
 export async function collidingItems(client: Client, items: readonly Item[]): Promise<ReadonlySet<Item>> {
   const byTable = new Map<Table, KeyedRow[]>();
   for (const item of items) {
-    for (const { table, cells } of item.push.rows) {
-      const row = { item, key: table.key.map((name) => cells[table.position.get(name)!] ?? null) };
+    for (const row of item.push.rows) {
+      const { table, cells } = row;
+      const keyed = { item, row, key: table.key.map((name) => cells[table.position.get(name)!] ?? null) };
       const rows = byTable.get(table);
-      if (rows) rows.push(row);
-      else byTable.set(table, [row]);
+      if (rows) rows.push(keyed);
+      else byTable.set(table, [keyed]);
     }
   }
   const colliding = new Set<Item>();
@@ -41,11 +44,19 @@ async function existing(client: Client, table: Table, rows: readonly KeyedRow[])
   const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(", ");
   const names = columns.map((_, index) => `k${index}`).join(", ");
   const same = columns.map(({ name }, index) => `t.${name} = x.k${index}`).join(" AND ");
+  const spanned = withinSpan(
+    `t.${table.columns[table.time]!.name}`,
+    `$${columns.length + 1}`,
+    `$${columns.length + 2}`,
+  );
   const found = await client.query(
     // LIMIT keeps the planner to one look into the index a row, however small it believes the table to be.
     `SELECT x.position FROM ROWS FROM (unnest(${lists})) WITH ORDINALITY AS x(${names}, position)
-      CROSS JOIN LATERAL (SELECT FROM ${table.name} t WHERE ${same} LIMIT 1) there`,
-    columns.map((column, index) => rows.map(({ key }) => parameter(column, key[index]))),
+      CROSS JOIN LATERAL (SELECT FROM ${table.name} t WHERE ${same} AND ${spanned} LIMIT 1) there`,
+    [
+      ...columns.map((column, index) => rows.map(({ key }) => parameter(column, key[index]))),
+      ...timeSpan(rows.map(({ row }) => row)),
+    ],
   );
   return found.rows.map(({ position }) => rows[position - 1]!);
 }

@@ -13,6 +13,8 @@ export interface DailyRefreshOptions {
 /** Serialises refreshing among daemons. */
 const REFRESH_LOCK = 0x64617972;
 const BATCH_MAX = 2_000;
+/** Days between the first and the last that are written in one transaction: their partitions are looked into, whatever days of meters they are. */
+const BATCH_DAYS_MAX = 31;
 
 /**
  * Brings `daily_load_profile` up to date for the days that changed since the last call. Answers how many days of meters were written.
@@ -61,14 +63,23 @@ async function takeChanges(client: Client): Promise<void> {
  */
 const lastRegister = (column: string) =>
   `(array_agg(${column} ORDER BY time DESC) FILTER (WHERE ${column} IS NOT NULL))[1]`;
+/** The instants once more as values: joins alone don't keep the statement from opening, and locking, all partitions there are. */
+const within = (table: string) => `${table}.time > $3::timestamptz AND ${table}.time <= $4::timestamptz`;
 const lastRegisters = (after: string, until: string) => `
       SELECT ${lastRegister("active_import_wh")} AS import, ${lastRegister("active_export_wh")} AS export
         FROM energy_measurements e
-       WHERE e.meter_id = w.meter_id AND e.source = 'daily' AND e.time > ${after} AND e.time <= ${until}`;
+       WHERE e.meter_id = w.meter_id AND e.source = 'daily' AND e.time > ${after} AND e.time <= ${until} AND ${within("e")}`;
+
+/** Days that are written next, and the instants that they, the day before and the day after lie between. */
+const NEXT = `
+SELECT first::text, last::text, (first - 1)::timestamp AT TIME ZONE $1 AS after, (last + 2)::timestamp AT TIME ZONE $1 AS until
+  FROM (SELECT min(day) AS first, least(max(day), min(day) + ${BATCH_DAYS_MAX}) AS last
+          FROM (SELECT day FROM daily_load_taken ORDER BY day, meter_id LIMIT $2) d) span`;
 
 const WRITE = `
 WITH taken AS (
-  DELETE FROM daily_load_taken WHERE (meter_id, day) IN (SELECT meter_id, day FROM daily_load_taken ORDER BY day, meter_id LIMIT $2)
+  DELETE FROM daily_load_taken WHERE (meter_id, day) IN (
+    SELECT meter_id, day FROM daily_load_taken WHERE day BETWEEN $5::date AND $6::date ORDER BY day, meter_id LIMIT $2)
   RETURNING meter_id, day),
 wanted AS (
   SELECT meter_id, day, day::timestamp AT TIME ZONE $1 AS starts, (day + 1)::timestamp AT TIME ZONE $1 AS ends,
@@ -92,11 +103,11 @@ measured AS (
              max(block_active_import_wh * 3600 / interval_seconds) AS max_demand_w,
              (array_agg(time ORDER BY block_active_import_wh * 3600 / interval_seconds DESC NULLS LAST, time))[1] AS max_demand_at
         FROM energy_measurements e
-       WHERE e.meter_id = w.meter_id AND e.source = 'block' AND e.time > w.starts AND e.time <= w.ends) b
+       WHERE e.meter_id = w.meter_id AND e.source = 'block' AND e.time > w.starts AND e.time <= w.ends AND ${within("e")}) b
     CROSS JOIN LATERAL (
       SELECT min(least(voltage_l1_v, voltage_l2_v, voltage_l3_v)) AS min_voltage_v,
              max(greatest(voltage_l1_v, voltage_l2_v, voltage_l3_v)) AS max_voltage_v
-        FROM voltage_measurements u WHERE u.meter_id = w.meter_id AND u.time > w.starts AND u.time <= w.ends) v),
+        FROM voltage_measurements u WHERE u.meter_id = w.meter_id AND u.time > w.starts AND u.time <= w.ends AND ${within("u")}) v),
 written AS (
   INSERT INTO daily_load_profile AS p (day, meter_id, opening_import_wh, closing_import_wh, opening_export_wh, closing_export_wh,
     consumption_wh, export_wh, consumption_from, block_sum_import_wh, block_sum_export_wh, blocks_present, blocks_expected,
@@ -125,6 +136,10 @@ async function writeTaken(
   client: Client,
   { timeZone, batchMax = BATCH_MAX }: DailyRefreshOptions,
 ): Promise<number> {
-  const { rows } = await client.query(WRITE, [timeZone, batchMax]);
+  const next = await client.query(NEXT, [timeZone, batchMax]);
+  const { first, last, after, until } = next.rows[0]!;
+  if (first === null) return 0;
+  const instants = [after, until].map((ms: number) => new Date(ms).toISOString());
+  const { rows } = await client.query(WRITE, [timeZone, batchMax, ...instants, first, last]);
   return rows[0]!.taken as number;
 }

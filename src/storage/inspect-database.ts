@@ -185,7 +185,7 @@ async function inspectBacklog(database: Database): Promise<Finding> {
 async function inspectPartitions(database: Database): Promise<Finding[]> {
   const rows = await database.query(
     `SELECT p.relname AS name, count(c.oid) AS partitions,
-            max(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''([^'']+)''\\)')::timestamptz) AS until
+            max(substring(pg_get_expr(c.relpartbound, 0) FROM 'TO \\(''([^'']+)''\\)')::timestamptz) AS until
        FROM pg_class p JOIN pg_namespace n ON n.oid = p.relnamespace LEFT JOIN pg_inherits i ON i.inhparent = p.oid
        LEFT JOIN pg_class c ON c.oid = i.inhrelid
       WHERE p.relkind = 'p' AND n.nspname IN ('public', current_schema()) GROUP BY p.relname ORDER BY p.relname`,

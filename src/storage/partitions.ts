@@ -11,6 +11,12 @@ const AHEAD = 2;
 const DROP_LOCK_MS = 1_000;
 const LOCK_NOT_AVAILABLE = "55P03";
 
+/**
+ * SQL: the bounds of partition `k` as text. They name no column, so that PostgreSQL needn't be told whose they are: told, it opens the partition, and a
+ * connection that has asked for all of them keeps what it read of each.
+ */
+const BOUNDS_OF_PARTITION = "pg_get_expr(k.relpartbound, 0)";
+
 interface Range {
   readonly from: number;
   readonly to: number;
@@ -68,7 +74,7 @@ class NativePartitions implements Partitions {
   private async refreshOn(client: Client): Promise<void> {
     const { rows: found } = await client.query(
       `SELECT n.nspname AS schema, c.relname AS name, coalesce(p.partition_days, ${DEFAULT_PARTITION_DAYS}) AS days, p.retention_days AS kept,
-              coalesce(array_agg(pg_get_expr(k.relpartbound, k.oid)) FILTER (WHERE k.oid IS NOT NULL), '{}') AS bounds
+              coalesce(array_agg(${BOUNDS_OF_PARTITION}) FILTER (WHERE k.oid IS NOT NULL), '{}') AS bounds
          FROM pg_partitioned_table t
          JOIN pg_class c ON c.oid = t.partrelid
          JOIN pg_namespace n ON n.oid = c.relnamespace

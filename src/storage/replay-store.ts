@@ -5,6 +5,7 @@ import type { Client, Database, QueryRow } from "./database.ts";
 import type { Partitions } from "./partitions.ts";
 import { timeOf } from "./push-batch.ts";
 import { StorageError } from "./storage-error.ts";
+import { spanOf, withinSpan } from "./time-span.ts";
 
 /** A deadlock, as with the columnstore taking a chunk in, is tried again at once, this often. */
 const ATTEMPTS_MAX = 4;
@@ -109,8 +110,12 @@ export class ReplayStore {
     await client.query(
       `UPDATE push_history h SET verdict = CASE WHEN h.verdict = 'quarantined' THEN 'applied' ELSE h.verdict END,
               row_count = x.rows, value_count = x.values
-         FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(id, rows, values) WHERE h.id = x.id`,
-      [ids, reread.map((one) => one.rows.length), reread.map((one) => one.valueCount)],
+         FROM unnest($1::bigint[], $2::int[], $3::int[]) AS x(id, rows, values)
+        WHERE h.id = x.id AND ${withinSpan("h.started_at", "$4", "$5")}`,
+      [
+        ...[ids, reread.map((one) => one.rows.length), reread.map((one) => one.valueCount)],
+        ...spanOf(reread.map(({ frame }) => frame.receivedAtMs)),
+      ],
     );
     await client.query(
       "UPDATE quarantine SET state = 'adopted', adopted_at = now() WHERE frame_id = ANY($1) AND state = 'kept'",

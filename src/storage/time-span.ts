@@ -8,10 +8,12 @@ const PAD_MS = 1;
  * First and last time of these rows, in milliseconds since 1970. A statement that is told them looks at the partitions and chunks of these days and
  * of no others: joins alone don't keep it from opening all there are.
  */
-export function timeSpan(rows: readonly Row[]): [first: number, last: number] {
+export const timeSpan = (rows: readonly Row[]) => spanOf(rows.map(timeOf));
+
+/** The same of instants, in milliseconds since 1970. */
+export function spanOf(times: readonly number[]): [first: number, last: number] {
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const row of rows) {
-    const time = timeOf(row);
+  for (const time of times) {
     first = Math.min(first, time - PAD_MS);
     last = Math.max(last, time + PAD_MS);
   }
