@@ -23,8 +23,11 @@ export class StorageError extends Error {
   }
 }
 
-/** Classes of SQLSTATE after which the same statements may succeed: connections, resources, operator, rollbacks. */
-const PASSING = /^(08|40|53|57|58|55P03)/;
+/**
+ * Classes of SQLSTATE after which the same statements may succeed: connections, resources, operator, rollbacks. 25006 is a server that only
+ * reads, as a standby does: behind a failover's address another one stands, or this one will be promoted.
+ */
+const PASSING = /^(08|40|53|57|58|55P03|25006)/;
 const CONSTRAINT = /^(22|23)/;
 
 /** How pg words the loss of a connection, which it throws as a bare Error. */
