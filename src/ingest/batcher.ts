@@ -47,9 +47,9 @@ export const BATCH_LIMITS: BatchLimits = {
   apartMs: 5,
   gatherBacklogMs: 200,
   inFlightMax: 3,
-  waitingMin: 500,
+  waitingMin: 250,
   waitingMax: 4_000,
-  waitingMs: 120,
+  waitingMs: 60,
   awayMs: 1_000,
 };
 

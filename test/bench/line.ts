@@ -19,7 +19,7 @@ import { bareCopy, copyOut, emptyTables, forgetMeters, type Stored, storedOctets
 import { compressedOctets } from "./compressed.ts";
 import { Generator } from "./generator.ts";
 import { reportLine } from "./line-report.ts";
-import { middleOf, type Round, ratioOf } from "./round.ts";
+import { AIM_RATIO, middleOf, type Round, ratioOf } from "./round.ts";
 import { type Measured, sendLoad } from "./send-load.ts";
 import { type WriteWay, writeWays } from "./write-ways.ts";
 
@@ -46,6 +46,8 @@ export interface LineResult {
   readonly rounds: readonly Round[];
   /** At half the rate that that one had. The one with the 99th percentile in the middle counts. */
   readonly halves: readonly Measured[];
+  /** At half the rate that is aimed at, which is a share of its COPY's. */
+  readonly halvesOfAim: readonly Measured[];
   readonly ways: readonly WriteWay[];
   /** CPU seconds of accepting and closing alone; null for standing connections. */
   readonly bareAccept: number | null;
@@ -126,7 +128,7 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
     const loads = new Loads(
       bench,
       generator,
-      WARM_UP_PUSHES_IN_ALL + (2 * ROUNDS + 1) * options.pushesPerMeter,
+      WARM_UP_PUSHES_IN_ALL + (3 * ROUNDS + 1) * options.pushesPerMeter,
     );
     // The first COPY makes V8 compile anew what daemon and bench share on the way to the database, in the load behind it.
     await measureRound(bench, loads);
@@ -138,17 +140,21 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
       rounds.push(round);
       rows = round.rows;
     }
-    const { full } = middleOf(rounds, ratioOf);
+    const { full, copy } = middleOf(rounds, ratioOf);
     const halves: Measured[] = [];
-    while (halves.length < ROUNDS) {
-      const { measured } = await loads.send(options.pushesPerMeter, full.pushes / full.seconds / 2);
-      halves.push(measured);
+    const halvesOfAim: Measured[] = [];
+    const paced = async (into: Measured[], ratePerSecond: number) => {
+      into.push((await loads.send(options.pushesPerMeter, ratePerSecond)).measured);
       await emptyTables(database);
+    };
+    while (halves.length < ROUNDS) {
+      await paced(halves, full.pushes / full.seconds / 2);
+      await paced(halvesOfAim, (AIM_RATIO * full.pushes) / copy.seconds / 2);
     }
     const ways = await writeWays(database, rows);
     await emptyTables(database);
     const bareAccept = habit === "per-push" ? await bareAcceptCpuSeconds(generator) : null;
-    return { rounds, halves, ways, bareAccept };
+    return { rounds, halves, halvesOfAim, ways, bareAccept };
   } finally {
     generator.end();
   }

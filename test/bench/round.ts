@@ -15,6 +15,9 @@ export interface Round {
   readonly compressedOctets: number | null;
 }
 
+/** Of the load's rows a second by those of a bare COPY. */
+export const AIM_RATIO = 0.5;
+
 /** Rows a second of the load by those of a bare COPY. */
 export const ratioOf = ({ full, copy }: Round) => copy.seconds / full.seconds;
 export const ratioByTwoOf = ({ full, copyByTwo }: Round) => copyByTwo.seconds / full.seconds;

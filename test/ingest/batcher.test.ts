@@ -114,7 +114,7 @@ describe("a batch", () => {
     await turned.pass(BATCH_LIMITS.gatherMs);
     await turned.pass(BATCH_LIMITS.gatherMs);
     const { waitingMin, inFlightMax } = BATCH_LIMITS;
-    expect(turned.sizes).toEqual(new Array(inFlightMax).fill(waitingMin / (inFlightMax + 1)));
+    expect(turned.sizes).toEqual(new Array(inFlightMax).fill(Math.ceil(waitingMin / (inFlightMax + 1))));
   });
 
   it("is full where the database is behind, and while the rest of an outage is stored", async () => {
@@ -124,7 +124,7 @@ describe("a batch", () => {
     expect(behind.sizes[0]).toBe(BATCH_LIMITS.pushesMax);
     const rest = new Turned();
     rest.batcher.isBacklog = true;
-    rest.add(BATCH_LIMITS.waitingMin);
+    rest.add(BATCH_LIMITS.pushesMax);
     await rest.pass(BATCH_LIMITS.gatherBacklogMs);
     expect(rest.sizes[0]).toBe(BATCH_LIMITS.pushesMax);
   });
@@ -169,7 +169,7 @@ describe("a batch", () => {
     const turned = new Turned();
     turned.add(1);
     await turned.pass(0);
-    const most = BATCH_LIMITS.waitingMin / (BATCH_LIMITS.inFlightMax + 1);
+    const most = Math.ceil(BATCH_LIMITS.waitingMin / (BATCH_LIMITS.inFlightMax + 1));
     turned.add(most - 1);
     await turned.pass(0);
     expect(turned.sizes).toEqual([1]);
