@@ -6,6 +6,11 @@ import type { CounterStore, StatusWordStore, StoredCounter } from "./ingest-stor
 const DAY_MS = 86_400_000;
 /** Frames whose digests tell a retransmission from a replay. */
 const DIGESTS = 64;
+/**
+ * Frames of a meter are looked for in the history of so many days, and in all of it where there are none: a look into years of days costs PostgreSQL
+ * more than all else that a meter's first push behind a start does. A frame that is sent again so late, behind newer ones, is taken for a replay.
+ */
+const DIGEST_DAYS = 30;
 
 type StoredDigest = StoredCounter["digests"][number];
 
@@ -21,12 +26,6 @@ export function openCounterStore(database: Database): CounterStore {
   );
   return { loadCounter: (keyId, systemTitle, clientSap) => load({ keyId, systemTitle, clientSap }) };
 }
-
-/**
- * Frames of a meter are looked for in the history of so many days, and in all of it where there are none: a look into years of days costs PostgreSQL
- * more than all else that a meter's first push behind a start does. A frame that is sent again so late, behind newer ones, is taken for a replay.
- */
-const DIGEST_DAYS = 30;
 
 async function loadCounters(
   database: Database,

@@ -6,7 +6,7 @@ import { loggedFrame, readAcceptedRecord } from "../../src/ingest/accepted-recor
 import { LoggedCounters } from "../../src/ingest/logged-counters.ts";
 import { FaultyDisk } from "../support/faulty-files.ts";
 import * as wire from "../support/wire.ts";
-import { heldBack, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
+import { heldBack, keysOf, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -14,11 +14,7 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
 const meter = meterOf(vector);
-const keys = {
-  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
-  guek: Buffer.from(vector.keys!.guek, "hex"),
-  gak: Buffer.from(vector.keys!.gak, "hex"),
-};
+const keys = keysOf(vector);
 
 function body(counter: number, bits = "00".repeat(16)): string {
   return wire.structure(

@@ -2,15 +2,11 @@ import { createCipheriv, createSecretKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import type { MeterKey } from "../../src/storage/meter-record.ts";
 import * as wire from "../support/wire.ts";
-import { meterOf, Surroundings, vectorOf } from "./surroundings.ts";
+import { keysOf, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
 
 const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
 const meter = meterOf(vector);
-const keys = {
-  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
-  guek: Buffer.from(vector.keys!.guek, "hex"),
-  gak: Buffer.from(vector.keys!.gak, "hex"),
-};
+const keys = keysOf(vector);
 const DEDICATED = Buffer.alloc(16, 0xd0);
 const MASTER = Buffer.alloc(16, 0x3a);
 

@@ -1,14 +1,10 @@
 import { describe, expect, it } from "vitest";
 import * as wire from "../support/wire.ts";
-import { cell, heldBack, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
+import { cell, heldBack, keysOf, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
 
 const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
 const meter = meterOf(vector);
-const keys = {
-  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
-  guek: Buffer.from(vector.keys!.guek, "hex"),
-  gak: Buffer.from(vector.keys!.gak, "hex"),
-};
+const keys = keysOf(vector);
 
 /** An alert of the meter: device id, push setup, clock, event status word. */
 function alert(

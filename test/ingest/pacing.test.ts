@@ -1,15 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { BATCH_LIMITS } from "../../src/ingest/batcher.ts";
 import * as wire from "../support/wire.ts";
-import { heldBack, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
+import { heldBack, keysOf, meterOf, Surroundings, vectorOf } from "./surroundings.ts";
 
 const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
 const meter = meterOf(vector);
-const keys = {
-  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
-  guek: Buffer.from(vector.keys!.guek, "hex"),
-  gak: Buffer.from(vector.keys!.gak, "hex"),
-};
+const keys = keysOf(vector);
 const MINUTES = 60;
 
 /** An alert of the meter; counters give the time, so that no two are of the same minute. */

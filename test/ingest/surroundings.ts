@@ -56,6 +56,13 @@ const catalogue = loadCatalogue();
 const REQUIRED = { none: 0, e: 0x20, ae: 0x30 };
 const UNSCALED = ["f32", "f64", "dt", "bits", "bool"];
 
+/** What the meter of a vector seals its pushes with. */
+export function keysOf({ id, keys, meter }: PushVector): { systemTitle: Buffer; guek: Buffer; gak: Buffer } {
+  if (keys == null || meter.system_title == null) throw new Error(`${id} is not sealed`);
+  const octets = (hex: string) => Buffer.from(hex, "hex");
+  return { systemTitle: octets(meter.system_title), guek: octets(keys.guek), gak: octets(keys.gak) };
+}
+
 /** The meter of a vector: its type is the vector's own, so that its scalers are. */
 export function meterOf(vector: PushVector, changes: Partial<MeterRecord> = {}): MeterRecord {
   const key = (octets: string) => createSecretKey(Buffer.from(octets, "hex"));

@@ -4,17 +4,21 @@ import { LoggedCounters } from "../../src/ingest/logged-counters.ts";
 import { counterName } from "../../src/storage/counter-name.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
 import * as wire from "../support/wire.ts";
-import { cell, heldBack, meterOf, Surroundings, type TestConnection, vectorOf } from "./surroundings.ts";
+import {
+  cell,
+  heldBack,
+  keysOf,
+  meterOf,
+  Surroundings,
+  type TestConnection,
+  vectorOf,
+} from "./surroundings.ts";
 
 /* Pushes of one counter that become safe in any order, or not at all, and what their meter is told when it sends them again. */
 
 const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
 const meter = meterOf(vector);
-const keys = {
-  systemTitle: Buffer.from(meter.systemTitle!, "hex"),
-  guek: Buffer.from(vector.keys!.guek, "hex"),
-  gak: Buffer.from(vector.keys!.gak, "hex"),
-};
+const keys = keysOf(vector);
 const name = counterName(1, meter.systemTitle!, 64);
 
 /** Bit 30 of the long invoke id asks for a confirmation. */
