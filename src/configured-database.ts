@@ -35,7 +35,7 @@ export interface ConfiguredDatabaseOptions {
   readonly patience?: { readonly statementTimeoutMs: number; readonly lockTimeoutMs: number };
   readonly onIdleError?: (error: StorageError) => void;
   readonly onEmbeddedExit?: (reason: string) => void;
-  /** A database that is away is given back all the same, with the error that it would have been. */
+  /** A database that is away, or only reads, is given back all the same, with the error that it would have been. Else one that only reads will do. */
   readonly mayBeAway?: boolean;
 }
 
@@ -62,7 +62,7 @@ export async function openConfiguredDatabase(
   };
   let away: UserError | null = null;
   try {
-    await ping(database);
+    await ping(database, options.mayBeAway);
   } catch (error) {
     const isAway = error instanceof StorageError && error.retryable;
     if (isAway && options.mayBeAway === true) away = unreachable(url, error);
@@ -85,7 +85,8 @@ function urlFor({ database: { url, keysUrl, migrateUrl } }: Config, use: Databas
   return (use === "structure" && migrateUrl) || keysUrl || url;
 }
 
-function unreachable(url: string, error: StorageError): UserError {
+/** What says so to a user. */
+export function unreachable(url: string, error: StorageError): UserError {
   const where = URL.canParse(url) ? ` at ${new URL(url).host}` : "";
   return new UserError(
     EXIT.unavailable,

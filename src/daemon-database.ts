@@ -3,13 +3,15 @@ import {
   type ConfiguredDatabase,
   type DatabaseUse,
   openConfiguredDatabase,
+  unreachable,
 } from "./configured-database.ts";
 import { requireKek } from "./configured-keys.ts";
 import type { UserError } from "./exit.ts";
 import type { Log } from "./log.ts";
 import type { Config } from "./settings.ts";
-import type { Database } from "./storage/database.ts";
+import { type Database, ping } from "./storage/database.ts";
 import { DatabaseGate } from "./storage/database-gate.ts";
+import { StorageError } from "./storage/storage-error.ts";
 
 /** For what is small and must not wait behind pushes: events, refusals, the snapshot. */
 const HOUSEKEEPING_CONNECTIONS = 2;
@@ -59,19 +61,25 @@ export async function openDaemonDatabase(
     await opened.close();
   };
   const bring = async () => {
+    // A role that doesn't own the structure only looks at it, and would find all well.
+    await ping(opened.database, true);
     await bringAndTell(config, opened, log);
     const keys = opened.open(1, "keys");
     await requireKek(config, keys).finally(() => keys.close());
     await gate.open();
   };
+  let { away } = opened;
   try {
-    if (opened.away === null) await bring();
+    if (away === null) await bring();
   } catch (error) {
-    await close();
-    throw error;
+    if (!(error instanceof StorageError && error.retryable)) {
+      await close();
+      throw error;
+    }
+    away = unreachable(config.database.url, error);
   }
   return {
-    ...{ opened, gate, pings, bring, close, away: opened.away },
+    ...{ opened, gate, pings, bring, close, away },
     database: gate.around(opened.database),
     housekeeping: gate.around(pings),
     upkeep: gate.around(upkeep),

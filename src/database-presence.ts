@@ -29,6 +29,8 @@ export function watchPresence(base: DaemonDatabase, report: PresenceReport): Dat
     gate.set(condition === "ok" ? null : condition.away);
     // Its structure is looked at before it counts as there.
     if (condition === "ok" && (isThere || !gate.isOpen)) return;
+    // The reason may change, as from "connection refused" to "only reads"; the journal has the first one.
+    if (condition !== "ok" && !isThere) return report.health.set("database", condition.away);
     isThere = condition === "ok";
     tell(condition, report);
   };

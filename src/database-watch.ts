@@ -7,15 +7,16 @@ export interface DatabaseWatch {
 }
 
 /**
- * Asks the database every `everyMs` whether it is there, on a connection of its own, so that a busy pool isn't mistaken for a
- * database that is away. Tells only changes.
+ * Asks the database every `everyMs` whether it is there and can be written, on a connection of its own, so that a busy pool isn't mistaken for a
+ * database that is away. Tells only changes, also of the reason why it is away.
  */
 export function watchDatabase(
   database: Database,
   onChange: (condition: "ok" | { away: string }) => void,
   everyMs = 1_000,
 ): DatabaseWatch {
-  let isThere = true;
+  /** Why it is away; null: it is there. */
+  let away: string | null = null;
   let closed = false;
   let looking: Promise<void> | null = null;
   const look = (): Promise<void> => {
@@ -24,14 +25,16 @@ export function watchDatabase(
     });
     return looking;
   };
+  const tell = (now: string | null): void => {
+    if (now !== away && !closed) onChange(now === null ? "ok" : { away: now });
+    away = now;
+  };
   const ask = async (): Promise<void> => {
     try {
-      await ping(database);
-      if (!isThere && !closed) onChange("ok");
-      isThere = true;
+      await ping(database, true);
+      tell(null);
     } catch (error) {
-      if (isThere && !closed) onChange({ away: (error as Error).message });
-      isThere = false;
+      tell((error as Error).message);
     }
   };
   const timer = setInterval(() => void look(), everyMs);

@@ -91,7 +91,7 @@ export class Metrics {
       labelNames: ["name"],
       registers,
     });
-    this.databaseUp = gauge("hes_database_up", "1 while PostgreSQL answers, else 0.");
+    this.databaseUp = gauge("hes_database_up", "1 while PostgreSQL answers and can be written, else 0.");
     this.polls = counter("hes_polls_total", "Attempts to poll a meter, by what they came to.", "result");
     this.pollTime = seconds("hes_poll_seconds", "One attempt to poll a meter, to the COMMIT.", POLL_SECONDS);
     this.scheduleLag = seconds(

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { StorageError, storageError } from "./storage-error.ts";
+import { onlyReads, StorageError, storageError } from "./storage-error.ts";
 
 export interface DatabaseConfig {
   readonly url: string;
@@ -177,8 +177,14 @@ async function listen(
   };
 }
 
-/** Answers once the database does; throws `unavailable` otherwise. */
-export async function ping(database: Database): Promise<void> {
-  const [row] = await database.query("SELECT 1 AS one");
-  if (row?.["one"] !== 1) throw new StorageError("unavailable", "The database answers nonsense.");
+/** Answers once the database does, and, `toWrite`, can be written: a standby only reads. Throws `unavailable` otherwise. */
+export async function ping(database: Database, toWrite = false): Promise<void> {
+  // What is thrown inside ends the connection: the next one may lead to another server.
+  await database.withClient(async (client) => {
+    const { rows } = await client.query(
+      "SELECT 1 AS one, current_setting('transaction_read_only') = 'on' AS only_reads",
+    );
+    if (rows[0]?.one !== 1) throw new StorageError("unavailable", "The database answers nonsense.");
+    if (toWrite && rows[0].only_reads) throw onlyReads("transaction_read_only is on");
+  });
 }

@@ -10,7 +10,7 @@ import { type Client, type Database, type QueryRow, quoteIdentifier } from "./da
 import { openPartitions } from "./partitions.ts";
 import { grantRoles } from "./roles.ts";
 import { isSeededFrom, seedCatalogue } from "./seed-catalogue.ts";
-import { StorageError } from "./storage-error.ts";
+import { StorageError, storageError } from "./storage-error.ts";
 import { applyStoragePolicies, type StoragePolicies } from "./storage-policies.ts";
 import {
   makeCompatibilityViews,
@@ -211,7 +211,11 @@ async function applyOne(
     await client.query("COMMIT");
   } catch (error) {
     await client.query("ROLLBACK").catch(() => undefined);
-    throw new StorageError("internal", `Migration ${name} failed: ${(error as Error).message}`, {
+    const known = storageError(error);
+    const { code, sqlState } =
+      known instanceof StorageError ? known : { code: "internal" as const, sqlState: null };
+    throw new StorageError(code, `Migration ${name} failed: ${(known as Error).message}`, {
+      sqlState,
       cause: error,
     });
   }

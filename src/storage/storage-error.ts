@@ -28,17 +28,26 @@ export class StorageError extends Error {
  * reads, as a standby does: behind a failover's address another one stands, or this one will be promoted.
  */
 const PASSING = /^(08|40|53|57|58|55P03|25006)/;
+const READ_ONLY = "25006";
 const CONSTRAINT = /^(22|23)/;
 
 /** How pg words the loss of a connection, which it throws as a bare Error. */
 const LOST =
   /connection terminated|connection ended|client was closed|not queryable|timeout exceeded|timeout expired/i;
 
+/** Of a database that answers and can't be written. `text`: how it shows. */
+export const onlyReads = (text: string, cause?: Error) =>
+  new StorageError("unavailable", `The database only reads, as a standby does: ${text}`, {
+    sqlState: READ_ONLY,
+    cause,
+  });
+
 /** What pg and the sockets below it throw, as a StorageError; anything else (a caller's own error) as it is. */
 export function storageError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StorageError) return error;
   const { code, severity } = error as { code?: unknown; severity?: unknown };
   if (typeof code === "string" && typeof severity === "string") {
+    if (code === READ_ONLY) return onlyReads(error.message, error);
     const kind = PASSING.test(code) ? "unavailable" : CONSTRAINT.test(code) ? "constraint" : "internal";
     return new StorageError(kind, error.message, { sqlState: code, cause: error });
   }

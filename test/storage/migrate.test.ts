@@ -163,6 +163,26 @@ describe("migrating", () => {
     }
   });
 
+  it("says that the database went away in the middle of a migration, and does it again later", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "hes-migrations-"));
+    const other = await createTestDatabase({ empty: true });
+    try {
+      const file = join(directory, "0001_a.sql");
+      const sql = "CREATE TABLE storage_policies (table_name text, partition_days int, retention_days int);";
+      await writeFile(file, `${sql} SELECT pg_terminate_backend(pg_backend_pid());`);
+      await expect(migrate(other.database, { directory, catalogue: null })).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringMatching(/^Migration 0001_a.sql failed: /),
+      });
+      await writeFile(file, sql);
+      const { applied } = await migrate(other.database, { directory, catalogue: null });
+      expect(applied).toEqual(["0001_a.sql"]);
+    } finally {
+      await other.drop();
+      await rm(directory, { recursive: true });
+    }
+  });
+
   it("keeps created_at and updated_at by itself", async () => {
     const { database } = test;
     const [before] = await database.query(

@@ -5,13 +5,16 @@ import { createLog } from "../../src/log.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { createTestDatabase } from "../support/database.ts";
 
-it("tells that the database went away and that it came back, and nothing else", async () => {
-  let isThere = true;
+it("tells that the database went away, that it only reads and that it can be written, and nothing else", async () => {
+  let condition = "there";
   let asked = () => {};
   const database = {
-    query: () => {
+    withClient: (work: (client: unknown) => unknown) => {
       asked();
-      return isThere ? Promise.resolve([{ one: 1 }]) : Promise.reject(new Error("connection refused"));
+      const rows = [{ one: 1, only_reads: condition === "only reads" }];
+      return condition === "refused"
+        ? Promise.reject(new Error("connection refused"))
+        : work({ query: () => Promise.resolve({ rows }) });
     },
   } as unknown as Database;
   const told: unknown[] = [];
@@ -20,14 +23,17 @@ it("tells that the database went away and that it came back, and nothing else", 
       asked = () => setImmediate(resolve);
     });
   const watch = watchDatabase(database, (condition) => told.push(condition), 60_000);
-  for (const there of [true, false, false, true, true]) {
-    isThere = there;
+  for (condition of ["there", "refused", "refused", "only reads", "only reads", "there", "there"]) {
     const answered = next();
     watch.look();
     await answered;
   }
   await watch.close();
-  expect(told).toEqual([{ away: "connection refused" }, "ok"]);
+  expect(told).toEqual([
+    { away: "connection refused" },
+    { away: expect.stringContaining("only reads") },
+    "ok",
+  ]);
 });
 
 it("keeps a journal that survives a database that is away", async () => {
