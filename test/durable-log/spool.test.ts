@@ -60,6 +60,27 @@ describe("the spool", () => {
     expect(disk.open).toBe(0);
   });
 
+  it("leaves its files alone once it is closed, whatever is trimmed and covered then: somebody else may have them", async () => {
+    const disk = new FaultyDisk();
+    const { log } = await opened(disk.access, { limits: { segmentBytes: 2_000 } });
+    for (const text of numbers(100)) await append(log, text);
+    const entries = [...(await log.read(100))];
+    expect(entries).toHaveLength(100);
+    await log.close();
+    const names = disk.names();
+    const { log: next, recovered } = await opened(disk.access);
+    expect(recovered).toHaveLength(100);
+    log.trim(entries.map(({ position }) => position));
+    log.cover(Number.POSITIVE_INFINITY);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(disk.names()).toEqual(names);
+    expect(await drain(next)).toHaveLength(100);
+    await next.close();
+    expect(disk.names()).toEqual(["drained"]);
+    expect(problems).toEqual([]);
+    expect(disk.open).toBe(0);
+  });
+
   it("says that a record is safe after its fdatasync has returned, and not before", async () => {
     const disk = new FaultyDisk();
     const { log } = await opened(disk.access);

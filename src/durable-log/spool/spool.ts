@@ -64,6 +64,8 @@ class SegmentSpool implements Spool {
   /** Of all segments. */
   private bytes = 0;
   private records = 0;
+  /** Files are another process's by then: what is trimmed now is drained again at the next start, and recognised. */
+  private closed = false;
 
   constructor(options: SpoolOptions, { segments, next }: Recovered, from: number) {
     const { files, clock, observer, nonce } = options;
@@ -115,6 +117,7 @@ class SegmentSpool implements Spool {
       }
       this.mark.trimmed(position);
     }
+    if (this.closed) return;
     this.sweep();
     this.markTimer ??= this.options.clock.after(MARK_MS, () => {
       this.markTimer = null;
@@ -128,7 +131,7 @@ class SegmentSpool implements Spool {
 
   cover(position: number): void {
     this.covered = Math.max(this.covered, position);
-    this.sweep();
+    if (!this.closed) this.sweep();
   }
 
   state(): LogState {
@@ -141,6 +144,7 @@ class SegmentSpool implements Spool {
     this.reader.close();
     this.markTimer?.();
     this.sweep();
+    this.closed = true;
     this.queue(() => this.writeMark());
     await this.underway;
     for (const { file } of this.segments) await file.close();
