@@ -276,10 +276,18 @@ describe("inside a database that somebody changed", () => {
       `DO $$ DECLARE c regclass; BEGIN FOR c IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'raw_frames'::regclass
          LOOP EXECUTE format('DROP TABLE %s', c); END LOOP;
          EXECUTE format('CREATE TABLE last_frames PARTITION OF raw_frames FOR VALUES FROM (%L) TO (%L)',
-           now() - interval '1 day', now() + interval '12 hours'); END $$`,
+           now() - interval '1 day', now() + interval '12 hours');
+         -- Of a clock that runs ahead.
+         EXECUTE format('CREATE TABLE far_frames PARTITION OF raw_frames FOR VALUES FROM (%L) TO (%L)',
+           now() + interval '300 days', now() + interval '301 days'); END $$`,
     );
     const findings = await inspectDatabase(own.database, expected);
     expect(find(findings, /end within a day: raw_frames$/)).toMatchObject([
+      { area: "partitions", level: "wrong" },
+    ]);
+    await own.database.query("DROP TABLE last_frames");
+    const later = await inspectDatabase(own.database, expected);
+    expect(find(later, /none for today: raw_frames$/)).toMatchObject([
       { area: "partitions", level: "wrong" },
     ]);
   });
