@@ -203,6 +203,12 @@ describe.each([
       expect((await migrate(database, { timeZone: ZONE })).engine).toBe("postgresql");
       // A daemon comes back and writes into partitions that were copied already.
       await commit(rows(MIDNIGHT - 8 * DAY + HOUR, MIDNIGHT + HOUR));
+      // Or puts another value in place of one: as many rows as before.
+      const changed = await database.query(
+        `UPDATE energy_measurements SET active_import_wh = 2.5 WHERE time = to_timestamp($1 / 1000.0) RETURNING 1`,
+        [MIDNIGHT - 30 * DAY],
+      );
+      expect(changed).toHaveLength(1);
       // And drops what it needn't keep any more, copied or not.
       await keepDays(45);
       await keepUp(database, await openPartitions(database), Date.now());
