@@ -23,8 +23,10 @@ export interface DatabasePresence {
 export function watchPresence(base: DaemonDatabase, report: PresenceReport): DatabasePresence {
   const { gate } = base;
   let isThere = base.away === null;
-  report.health.set("database", base.away?.message ?? "ok");
-  report.metrics.databaseUp.set(isThere ? 1 : 0);
+  if (base.away === null) {
+    report.health.set("database", "ok");
+    report.metrics.databaseUp.set(1);
+  } else tell({ away: base.away.message }, report);
   const note = (condition: "ok" | { away: string }) => {
     gate.set(condition === "ok" ? null : condition.away);
     // Its structure is looked at before it counts as there.

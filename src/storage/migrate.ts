@@ -189,6 +189,12 @@ function checkHistory(migrations: readonly Migration[], done: ReadonlyMap<string
   }
 }
 
+/**
+ * SQLSTATEs of a server that went away during a migration, or was put to reading only: the same migration is tried again at once. A full disk, or no room for
+ * locks, is there until somebody sees to it.
+ */
+const GONE = /^(08|57P|25006)/;
+
 async function applyOne(
   client: Client,
   { name, sql, checksum }: Migration,
@@ -212,11 +218,13 @@ async function applyOne(
   } catch (error) {
     await client.query("ROLLBACK").catch(() => undefined);
     const known = storageError(error);
-    const { code, sqlState } =
-      known instanceof StorageError ? known : { code: "internal" as const, sqlState: null };
-    throw new StorageError(code, `Migration ${name} failed: ${(known as Error).message}`, {
-      sqlState,
-      cause: error,
-    });
+    const { sqlState, retryable } =
+      known instanceof StorageError ? known : { sqlState: null, retryable: false };
+    const isGone = retryable && (sqlState === null || GONE.test(sqlState));
+    throw new StorageError(
+      isGone ? "unavailable" : "internal",
+      `Migration ${name} failed: ${(known as Error).message}`,
+      { sqlState, cause: error },
+    );
   }
 }

@@ -174,6 +174,11 @@ describe("migrating", () => {
         code: "unavailable",
         message: expect.stringMatching(/^Migration 0001_a.sql failed: /),
       });
+      await writeFile(file, `${sql} DO $$ BEGIN RAISE 'disk full' USING ERRCODE = '53100'; END $$;`);
+      await expect(migrate(other.database, { directory, catalogue: null })).rejects.toMatchObject({
+        code: "internal",
+        sqlState: "53100",
+      });
       await writeFile(file, sql);
       const { applied } = await migrate(other.database, { directory, catalogue: null });
       expect(applied).toEqual(["0001_a.sql"]);

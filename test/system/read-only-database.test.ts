@@ -94,7 +94,10 @@ it("counts as away where the daemon is started then, too", async () => {
   );
   await installation.killDaemon();
   await failOver();
-  await installation.startDaemon();
+  const { log } = await installation.startDaemon();
+  expect(log.filter(({ msg }) => msg?.startsWith("the database is away"))).toMatchObject([
+    { text: expect.stringMatching(/only reads/) },
+  ]);
   expect(await readiness()).toMatchObject({ status: "degraded" });
   await meters.run(installation.port);
   expect(meters.confirmedCount).toBe(12);
