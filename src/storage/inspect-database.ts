@@ -103,13 +103,14 @@ async function inspectEngine(database: Database): Promise<Finding> {
   return ok("capabilities", what);
 }
 
-/** Without these a COMMIT doesn't mean that data is safe, and meters are told that it is. */
+/** Settings with which nothing is stored, or a COMMIT does not mean that data is safe, and meters are told that it is. */
 async function inspectSettings(database: Database): Promise<Finding[]> {
   const rows = await database.query(
     `SELECT name FROM pg_settings WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes', 'autovacuum') ORDER BY name`,
   );
-  const [age] = await database.query(
-    "SELECT age(datfrozenxid) AS age FROM pg_database WHERE datname = current_database()",
+  const [state] = await database.query(
+    `SELECT age(datfrozenxid) AS age, current_setting('transaction_read_only') = 'on' AS only_reads FROM pg_database
+      WHERE datname = current_database()`,
   );
   const findings = rows.map(({ name }) =>
     wrong(
@@ -118,11 +119,20 @@ async function inspectSettings(database: Database): Promise<Finding[]> {
       `set ${name} = on in postgresql.conf: ${name === "autovacuum" ? "tables swell and statistics age" : "a COMMIT isn't safe"} without it`,
     ),
   );
-  if (age!["age"] > XID_AGE_MAX) {
+  if (state!["only_reads"]) {
     findings.push(
       wrong(
         "database",
-        `the oldest transaction is ${age!["age"]} transactions old`,
+        "it only reads: pushes wait in the durable log",
+        "promote it if it is a standby, set default_transaction_read_only = off, or lead database.url to the server that can be written",
+      ),
+    );
+  }
+  if (state!["age"] > XID_AGE_MAX) {
+    findings.push(
+      wrong(
+        "database",
+        `the oldest transaction is ${state!["age"]} transactions old`,
         "VACUUM FREEZE it, and find out what holds autovacuum up",
       ),
     );

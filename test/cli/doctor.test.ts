@@ -271,6 +271,18 @@ describe("inside a database that somebody changed", () => {
     await impatient.close();
   });
 
+  it("it notices that it only reads", async () => {
+    const url = `${own.url}?options=${encodeURIComponent("-c default_transaction_read_only=on")}`;
+    const standby = openDatabase({ url, schema: "hes", poolMax: 1 });
+    const findings = await inspectDatabase(standby, expected);
+    await standby.close();
+    expect(find(findings, /it only reads/)).toMatchObject([
+      { area: "database", level: "wrong", todo: expect.stringMatching(/promote/) },
+    ]);
+    expect(find(await inspectDatabase(own.database, expected), /it only reads/)).toEqual([]);
+    expect(find(findings, /can't be looked at/)).toEqual([]);
+  });
+
   it("it notices partitions that end within a day", async () => {
     await own.database.query(
       `DO $$ DECLARE c regclass; BEGIN FOR c IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'raw_frames'::regclass
