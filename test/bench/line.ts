@@ -19,7 +19,7 @@ import { bareCopy, copyOut, emptyTables, forgetMeters, type Stored, storedOctets
 import { compressedOctets } from "./compressed.ts";
 import { Generator } from "./generator.ts";
 import { reportLine } from "./line-report.ts";
-import { AIM_RATIO, middleOf, type Round, ratioOf } from "./round.ts";
+import { halfOfAimOf, halfRateOf, middleOf, type Round, ratioOf } from "./round.ts";
 import { type Measured, sendLoad } from "./send-load.ts";
 import { type WriteWay, writeWays } from "./write-ways.ts";
 
@@ -140,7 +140,7 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
       rounds.push(round);
       rows = round.rows;
     }
-    const { full, copy } = middleOf(rounds, ratioOf);
+    const middle = middleOf(rounds, ratioOf);
     const halves: Measured[] = [];
     const halvesOfAim: Measured[] = [];
     const paced = async (into: Measured[], ratePerSecond: number) => {
@@ -148,8 +148,8 @@ async function measureHabit(bench: Bench): Promise<LineResult> {
       await emptyTables(database);
     };
     while (halves.length < ROUNDS) {
-      await paced(halves, full.pushes / full.seconds / 2);
-      await paced(halvesOfAim, (AIM_RATIO * full.pushes) / copy.seconds / 2);
+      await paced(halves, halfRateOf(middle));
+      await paced(halvesOfAim, halfOfAimOf(middle));
     }
     const ways = await writeWays(database, rows);
     await emptyTables(database);

@@ -22,6 +22,10 @@ export const AIM_RATIO = 0.5;
 export const ratioOf = ({ full, copy }: Round) => copy.seconds / full.seconds;
 export const ratioByTwoOf = ({ full, copyByTwo }: Round) => copyByTwo.seconds / full.seconds;
 
+/** Pushes a second: half of what the load had, and half of what is aimed at. */
+export const halfRateOf = ({ full }: Round) => full.pushes / full.seconds / 2;
+export const halfOfAimOf = ({ full, copy }: Round) => (AIM_RATIO * full.pushes) / copy.seconds / 2;
+
 /** The one in the middle, of an odd number. */
 export function middleOf<T>(list: readonly T[], by: (one: T) => number): T {
   return [...list].sort((a, b) => by(a) - by(b))[Math.floor(list.length / 2)]!;
