@@ -17,8 +17,7 @@ export interface BatchLimits {
   /** Pushes of one transaction. */
   readonly pushesMax: number;
   /**
-   * How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty. Twice as long
-   * as the durable log gathers, so that a batch is of several of its groups.
+   * How long a push waits for others while pushes keep coming: a transaction of seven COPYs costs much the same for one or fifty.
    */
   readonly gatherMs: number;
   /**

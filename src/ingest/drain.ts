@@ -7,13 +7,14 @@ import { loggedFrame, readAcceptedRecord, writeAcceptedRecord } from "./accepted
 import { ADMISSION_LIMITS, Admission, type AdmissionLimits } from "./admission.ts";
 import type { Batcher } from "./batcher.ts";
 import type { Log } from "./dependencies.ts";
-import type { LoggedCounters } from "./logged-counters.ts";
+import type { LoggedCounters, LoggedFrame } from "./logged-counters.ts";
 import type { MappedPush, PushReceiver } from "./receive-push.ts";
 import { type Patience, run, StoppedError } from "./steps.ts";
+import { DrainedPush, Storing } from "./storing.ts";
 import { WarmPushes } from "./warm-pushes.ts";
 
 export interface DrainLimits extends AdmissionLimits {
-  /** Mapped pushes that wait in memory for their turn; what is accepted beyond is mapped when it is read from the log. */
+  /** Mapped pushes that wait in memory for the database; what is accepted beyond is mapped when it is read from the log. */
   readonly warmMax: number;
   /** Entries read from the log at once. */
   readonly readMax: number;
@@ -51,11 +52,11 @@ const ROUNDS_OF_METERS = 8;
 const EPOCHS_MAX = 100_000;
 
 /**
- * The way of accepted pushes through the durable log into the database: written there first, then read from it, stored and trimmed. While the
- * database keeps up, what was mapped at acceptance is kept until it is read, so that nothing is decoded twice. Otherwise, and after a
- * restart, it is opened and mapped again when its turn has come. All pushes are mapped in the order of the log: once one isn't mapped at
- * acceptance, none is until the log is read to its end, because the bits of a status word are compared with those before. Of a log that is
- * shared with other daemons everything is mapped when it is read, by whichever daemon reads it.
+ * The way of accepted pushes through the durable log into the database. While the database keeps up, a push is mapped when it is accepted, and
+ * goes to both at the same time. Otherwise, and after a restart, it goes to the log alone, and is opened and mapped again when it is read from
+ * there. All pushes are mapped in the order of the log: once one isn't mapped at acceptance, none is until the log is read to its end, because
+ * the bits of a status word are compared with those before. Of a log that is shared with other daemons everything is mapped when it is read,
+ * by whichever daemon reads it.
  */
 export class Drain {
   private readonly parts: DrainParts;
@@ -67,9 +68,8 @@ export class Drain {
   private behind: number;
   /** On their way to the log. */
   private appending = 0;
-  /** Positions of what is applied, to be trimmed together. */
-  private readonly trimmed: number[] = [];
   private readonly admission: Admission;
+  private readonly storing: Storing;
   /** Of a shared log: since when this daemon reads what a meter sends. */
   private readonly epochs = boundedCache<number>(EPOCHS_MAX);
   /** null: it has not begun. */
@@ -81,6 +81,13 @@ export class Drain {
     this.parts = parts;
     this.limits = { ...DRAIN_LIMITS, ...limits };
     this.admission = new Admission(this.limits);
+    const { admission } = this;
+    this.storing = new Storing({
+      ...parts,
+      admission,
+      gone: () => this.gone(),
+      retryMs: this.limits.retryMs,
+    });
     this.cold = parts.durableLog.isShared ? 0 : parts.durableLog.state().records;
     this.behind = this.cold;
   }
@@ -106,7 +113,7 @@ export class Drain {
 
   /** Whether a push that is accepted now should be mapped at once. */
   get mapsAtOnce(): boolean {
-    if (this.parts.durableLog.isShared) return false;
+    if (this.parts.durableLog.isShared || this.running === null) return false;
     return this.cold === 0 && this.behind < this.limits.warmMax;
   }
 
@@ -124,39 +131,57 @@ export class Drain {
   }
 
   /**
-   * `mapped` null: it is mapped when it is read. `safe` is told when the log has it, or that it doesn't take it; the acceptance that it is
-   * given is no view.
+   * Of a push that is mapped when it is read from the log. `answered` is told when the log has it, or that it doesn't take it; the acceptance
+   * that it is given is no view.
    */
-  append(
+  append(acceptance: Acceptance, answered: (outcome: AppendOutcome, own: Acceptance) => void): void {
+    this.cold++;
+    const frame = loggedFrame(acceptance);
+    const record = this.log(acceptance, frame, (outcome) => {
+      const isInLog = outcome.kind === "durable";
+      if (!isInLog || this.parts.durableLog.isShared) {
+        // Not in the log, or for whichever daemon reads it there.
+        this.cold--;
+        if (frame !== null) {
+          if (isInLog) this.parts.logged.applied(frame);
+          else this.parts.logged.refused(frame);
+        }
+        this.gone();
+      }
+      answered(outcome, isInLog ? acceptance : readAcceptedRecord(record));
+    });
+  }
+
+  /**
+   * Of a push that is mapped: to the log and to the database at the same time, and safe as soon as either has it. `settled` is told once, also
+   * that neither takes it.
+   */
+  appendMapped(mapped: MappedPush, bytes: number, settled: (isSafe: boolean) => void): void {
+    const push = new DrainedPush(mapped, bytes, settled);
+    this.log(mapped.acceptance, push.frame, (outcome) => {
+      if (outcome.kind === "durable") this.warm.add(outcome.position, push);
+      this.storing.logged(push, outcome.kind === "durable");
+    });
+    this.storing.store(push);
+  }
+
+  /** The record that is on its way now. */
+  private log(
     acceptance: Acceptance,
-    mapped: MappedPush | null,
-    safe: (outcome: AppendOutcome, own: Acceptance) => void,
-  ): void {
+    frame: LoggedFrame | null,
+    answered: (outcome: AppendOutcome) => void,
+  ): Buffer {
     this.appending++;
     this.behind++;
     this.admission.noteAccepted();
-    if (mapped === null) this.cold++;
-    const frame = loggedFrame(acceptance);
     if (frame !== null) this.parts.logged.log(frame);
     const record = writeAcceptedRecord(acceptance);
     this.parts.durableLog.append(record, acceptance.meterId, (outcome) => {
       this.appending--;
-      if (outcome.kind === "durable" && !this.parts.durableLog.isShared) {
-        if (mapped !== null) this.warm.add(outcome.position, mapped);
-      } else {
-        // Not in the log, or for whichever daemon reads it there.
-        this.behind--;
-        if (mapped === null) this.cold--;
-        if (frame !== null) {
-          if (outcome.kind === "durable") this.parts.logged.applied(frame);
-          else this.parts.logged.refused(frame);
-        }
-        this.tellApplied();
-      }
-      const isNeeded = outcome.kind !== "durable" && mapped === null;
-      safe(outcome, isNeeded ? readAcceptedRecord(record) : acceptance);
+      answered(outcome);
       if (this.appending === 0) for (const resolve of this.whenSafe.splice(0)) resolve();
     });
+    return record;
   }
 
   /** Resolves when nothing is on its way to the log. */
@@ -195,18 +220,21 @@ export class Drain {
    * wait for look-ups of its own; one meter's follow each other.
    */
   private async takeTurn(entries: readonly LogEntry[]): Promise<void> {
-    const pushes: (MappedPush | null)[] = [];
+    const pushes: (DrainedPush | null)[] = [];
     const mapping: Promise<void>[] = [];
     const lastOf = new Map<string, Promise<void>>();
-    for (let index = 0; index < entries.length; index++) {
-      const entry = entries[index]!;
+    for (const entry of entries) {
       const warm = this.warm.take(entry.position);
-      const acceptance = warm === undefined ? this.read(entry) : null;
-      pushes.push(warm ?? null);
+      if (warm !== undefined) {
+        this.storing.read(warm, entry.position);
+        continue;
+      }
+      const acceptance = this.read(entry);
       if (acceptance === null) continue;
       const { meterId } = acceptance;
+      const index = pushes.push(null) - 1;
       const mapped = (lastOf.get(meterId) ?? Promise.resolve()).then(async () => {
-        pushes[index] = await this.map(acceptance, entry);
+        pushes[index] = DrainedPush.ofLog(entry, await this.map(acceptance, entry));
       });
       lastOf.set(meterId, mapped);
       mapping.push(mapped);
@@ -214,10 +242,7 @@ export class Drain {
     if (mapping.length > 0) await Promise.all(mapping);
     this.cold -= mapping.length;
     this.parts.batcher.isBacklog = this.cold >= this.limits.readMax;
-    for (let index = 0; index < entries.length; index++) {
-      const mapped = pushes[index];
-      if (mapped != null) this.store(entries[index]!, mapped);
-    }
+    for (const push of pushes) if (push !== null) this.storing.store(push);
     if (mapping.length > 0) await this.meters();
   }
 
@@ -268,53 +293,16 @@ export class Drain {
     this.parts.receiver.statusWords.forget(meterId);
   }
 
-  private store(entry: LogEntry, mapped: MappedPush): void {
-    const { push } = mapped;
-    const bytes = entry.payload.length;
-    const settled = (outcome: CommitOutcome | null) => {
-      if (outcome === null) this.later(entry, mapped);
-      else this.done(entry, mapped, outcome);
-    };
-    this.parts.batcher.add({ push, bytes, settled });
-  }
-
-  private done(entry: LogEntry, mapped: MappedPush, outcome: CommitOutcome): void {
-    this.admission.noteStored();
+  /** Nothing more is to be done about a push. */
+  private gone(): void {
     this.behind--;
-    const frame = loggedFrame(mapped.acceptance);
-    if (frame !== null) {
-      // Of a shared log it was released when it was appended, by whichever daemon that was.
-      if (this.parts.durableLog.isShared) this.parts.logged.stored(frame);
-      else this.parts.logged.applied(frame);
-    }
-    this.trimSoon(entry.position);
-    this.parts.applied(outcome, mapped);
     this.parts.released();
-    this.tellApplied();
-  }
-
-  /** All that a transaction has stored at once. */
-  private trimSoon(position: number): void {
-    if (this.trimmed.push(position) > 1) return;
-    queueMicrotask(() => this.parts.durableLog.trim(this.trimmed.splice(0)));
+    if (this.behind === 0) for (const resolve of this.whenApplied.splice(0)) resolve();
   }
 
   /** Of a shared log it is known what there is to do when it is read. */
   private found(entries: readonly LogEntry[]): void {
     this.behind += entries.length;
     this.cold += entries.length;
-  }
-
-  private tellApplied(): void {
-    if (this.behind === 0) for (const resolve of this.whenApplied.splice(0)) resolve();
-  }
-
-  /** What was acknowledged is never given up: it stays in the log, and is tried again. */
-  private later(entry: LogEntry, mapped: MappedPush): void {
-    const { patience } = this.parts;
-    if (patience.stop.aborted) return;
-    patience.clock.after(this.limits.retryMs, () => {
-      if (!patience.stop.aborted) this.store(entry, mapped);
-    });
   }
 }

@@ -168,9 +168,16 @@ export class Intake {
       this.store(mapped!, underway);
       return;
     }
-    drain.append(acceptance, mapped, (outcome, own) => {
+    if (mapped !== null) {
+      drain.appendMapped(mapped, underway.bytes, (isSafe) => {
+        if (!isSafe) this.forget(mapped);
+        this.settle(underway, isSafe);
+      });
+      return;
+    }
+    drain.append(acceptance, (outcome, own) => {
       if (outcome.kind === "durable") this.settle(underway, true);
-      else this.withoutLog(own, mapped, underway);
+      else this.withoutLog(own, underway);
     });
   }
 
@@ -186,15 +193,10 @@ export class Intake {
     underway.waiting.push(acknowledge);
   }
 
-  /** The log doesn't take it: COMMIT makes it safe, if that comes in time. */
-  private withoutLog(logged: Acceptance, mapped: MappedPush | null, underway: Underway): void {
+  /** The log doesn't take it, and it isn't mapped: COMMIT makes it safe, if that comes in time. */
+  private withoutLog(logged: Acceptance, underway: Underway): void {
     const { counter } = logged;
     const acceptance = { ...logged, counter: counter === null ? null : { ...counter, isFinal: false } };
-    if (mapped !== null) {
-      const push = { ...mapped.push, counter: acceptance.counter };
-      this.store({ ...mapped, acceptance, push }, underway);
-      return;
-    }
     run(
       () => this.parts.receiver.reopen(acceptance, false),
       (reopened) => this.store(reopened, underway),

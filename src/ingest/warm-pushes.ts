@@ -1,4 +1,4 @@
-import type { MappedPush } from "./receive-push.ts";
+import type { DrainedPush } from "./storing.ts";
 
 /** Places of what was taken are given up by so many at a time. */
 const GIVEN_UP_AT_ONCE = 500;
@@ -10,22 +10,22 @@ const GIVEN_UP_AT_ONCE = 500;
  * next, alive until V8 collects all generations. Nothing of a push died young.
  */
 export class WarmPushes {
-  private readonly queue: { readonly position: number; mapped: MappedPush | null }[] = [];
+  private readonly queue: { readonly position: number; push: DrainedPush | null }[] = [];
   private head = 0;
 
-  add(position: number, mapped: MappedPush): void {
-    this.queue.push({ position, mapped });
+  add(position: number, push: DrainedPush): void {
+    this.queue.push({ position, push });
   }
 
   /** The push at this position, which is taken out with all before it; undefined where it was not mapped. */
-  take(position: number): MappedPush | undefined {
+  take(position: number): DrainedPush | undefined {
     const { queue } = this;
-    let taken: MappedPush | undefined;
+    let taken: DrainedPush | undefined;
     while (this.head < queue.length && queue[this.head]!.position <= position) {
       const entry = queue[this.head++]!;
-      if (entry.position === position) taken = entry.mapped!;
+      if (entry.position === position) taken = entry.push!;
       // The queue is old by V8's count, and would keep it.
-      entry.mapped = null;
+      entry.push = null;
     }
     if (this.head === queue.length || this.head >= GIVEN_UP_AT_ONCE) {
       queue.splice(0, this.head);

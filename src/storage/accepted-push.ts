@@ -10,8 +10,8 @@ export interface CounterMove {
   /** First 16 octets of SHA-256 over the protected APDU as received, as Latin-1. */
   readonly digest: string;
   /**
-   * The verdict stands in the durable log and the push may be acknowledged: it is stored, whatever the counter in the database. Where false,
-   * another daemon that was faster makes it a replay.
+   * The verdict stands in the durable log, or is on its way there, and the push may be acknowledged: it is stored, whatever the counter in the
+   * database. Where false, another daemon that was faster makes it a replay.
    */
   readonly isFinal: boolean;
 }

@@ -166,6 +166,8 @@ export class Surroundings {
   commits = 0;
   /** Commits that were begun. */
   commitsBegun = 0;
+  /** Those that did not come to an end. */
+  failures = 0;
   readonly kept: UnknownFrame[] = [];
   readonly securityEvents: SecurityEvent[] = [];
   readonly verdicts: PushVerdict[] = [];
@@ -264,6 +266,15 @@ export class Surroundings {
 
   private async commit(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
     this.commitsBegun++;
+    try {
+      return await this.commitHeld(pushes);
+    } catch (error) {
+      this.failures++;
+      throw error;
+    }
+  }
+
+  private async commitHeld(pushes: readonly AcceptedPush[]): Promise<CommitOutcome[]> {
     if (this.hold !== null) await this.hold;
     return this.ask(() => {
       this.commits++;

@@ -24,6 +24,10 @@ export interface StoredPush {
 /** What the daemon asks of PostgreSQL, with transactions that happen or don't, and answers that get lost. */
 export class FakeDatabase {
   away = false;
+  /** Share of the batches that it doesn't take although it is there. */
+  faultShare = 0;
+  /** Meters of which such batches held pushes. */
+  readonly faulted = new Set<string>();
   /** By digest in hex, in the order of their COMMITs. */
   readonly stored = new Map<string, StoredPush>();
   private readonly clock: VirtualClock;
@@ -55,6 +59,10 @@ export class FakeDatabase {
     const doubtful = new WeakSet<CommitUnit>();
     return {
       commit: async (pushes) => {
+        if (this.random() < this.faultShare) {
+          for (const { meterId } of pushes) this.faulted.add(meterId);
+          throw new StorageError("internal", "a fault that nobody expects");
+        }
         try {
           const outcomes = await this.ask(() =>
             pushes.map((push) => this.store(push as AcceptedPush, doubtful)),

@@ -25,11 +25,22 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
     replace: "await segment.file.datasync().catch(() => undefined);",
   },
   {
-    name: "trim the log when a push is handed to the database",
+    name: "trim the log when a push is read, and on its way to the database",
+    file: "src/ingest/storing.js",
+    find: "read(push, position) {",
+    replace: "read(push, position) { this.parts.durableLog.trim([position]); return;",
+  },
+  {
+    name: "acknowledge when a push is on its way to the log and to the database",
     file: "src/ingest/drain.js",
-    find: "this.parts.batcher.add({ push, bytes, settled });",
-    replace:
-      "this.parts.durableLog.trim([entry.position]); this.parts.batcher.add({ push, bytes, settled });",
+    find: "const push = new DrainedPush(mapped, bytes, settled);",
+    replace: "const push = new DrainedPush(mapped, bytes, settled); push.tell(true);",
+  },
+  {
+    name: "give up what the database could not take because the log has not answered yet",
+    file: "src/ingest/storing.js",
+    find: "if (isLogged === null || isStored === null)",
+    replace: "if (isStored === null)",
   },
   {
     name: "take what was read from the log after a restart for new",

@@ -65,6 +65,7 @@ class Simulation {
     await this.clock.run(() => this.clock.elapsed >= CHAOS_MS, CHAOS_MS);
     this.healthyDisk();
     this.database.away = false;
+    this.database.faultShare = 0;
     if (this.life === null) await this.start();
     const isDone = () =>
       this.life !== null &&
@@ -113,6 +114,7 @@ class Simulation {
         });
       });
     }
+    if (this.random() < 0.3) this.database.faultShare = 0.05;
     if (this.random() < 0.5) return;
     for (let n = times(2); n > 0; n--) {
       at(() => {
@@ -185,8 +187,9 @@ class Simulation {
       if (times > 1) this.violations.push(`stored ${times} times: ${meterId}, ${counter}`);
       const isForged = this.meters.some(({ forged }) => forged.has(digest));
       if (!sent.has(digest) && !isForged) this.violations.push(`nobody sent it: ${meterId}, ${counter}`);
-      // Past the log, COMMITs may overtake what is in it.
-      if (!this.diskWasFaulty && counter < (last.get(meterId) ?? 0))
+      // Past the log, COMMITs may overtake what is in it, and what waits after a fault.
+      const mayOvertake = this.diskWasFaulty || this.database.faulted.has(meterId);
+      if (!mayOvertake && counter < (last.get(meterId) ?? 0))
         this.violations.push(`out of order: ${meterId}, ${counter}`);
       last.set(meterId, counter);
     }
