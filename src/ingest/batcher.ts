@@ -140,8 +140,10 @@ export class Batcher {
 
   /** Pushes that come to COMMIT soon: what is read beyond would only grow old in memory. */
   get worthWaiting(): number {
-    const { waitingMin, waitingMax, waitingMs } = this.limits;
-    return Math.min(waitingMax, Math.max(waitingMin, this.pace * (waitingMs + this.shortestMs)));
+    const { waitingMin, waitingMax, waitingMs, inFlightMax } = this.limits;
+    // What is in flight is a batch less than all that waits. With less the pace that is seen would only shrink where transactions are long.
+    const inFlightMs = (this.shortestMs * (inFlightMax + 1)) / inFlightMax;
+    return Math.min(waitingMax, Math.max(waitingMin, this.pace * (waitingMs + inFlightMs)));
   }
 
   /**
