@@ -22,9 +22,13 @@ export function canTrace(): boolean {
   }
 }
 
+/** ReadyForQuery, outside a transaction: what was sent before is committed, or an error was told (PostgreSQL documentation, "Message Formats"). */
+const READY = Buffer.from("5a0000000549", "hex");
+const ERROR = Buffer.from("SERROR\0", "latin1");
+
 /**
  * The daemon under strace: every confirmation that is written to a socket must come after the return of an fdatasync of the file that the
- * push it confirms was written to before that fdatasync began.
+ * push it confirms was written to before that fdatasync began, or after the database has said that the transaction is over in which it was sent there.
  */
 export async function strace(options: { pushes: number; meters: number; seed: number }): Promise<Figure[]> {
   const installation = await Installation.make();
@@ -57,7 +61,8 @@ export async function strace(options: { pushes: number; meters: number; seed: nu
       exactly("pushes confirmed", meters.confirmedCount, Math.ceil(options.pushes / count) * count),
       exactly("confirmations seen by strace", found.confirmations, meters.confirmedCount),
       { name: "fdatasyncs of the spool", value: found.syncs },
-      exactly("confirmations before their push was synced", found.early, 0),
+      { name: "confirmations for a COMMIT that came before its fdatasync", value: found.committed },
+      exactly("confirmations before their push was synced or committed", found.early, 0),
     ];
   } finally {
     await installation.remove();
@@ -69,10 +74,15 @@ interface Push {
   /** File that it was written to, and when the write returned, in lines of the trace. */
   file: number | null;
   writtenAt: number;
+  /** Connection to the database that it was sent over, until that has answered. */
+  connection: number | null;
+  committed: boolean;
 }
 
 export interface TraceReport {
   confirmations: number;
+  /** Those whose push was committed and not synced. */
+  committed: number;
   early: number;
   syncs: number;
 }
@@ -91,7 +101,7 @@ interface Begun {
 }
 
 class TraceReader {
-  readonly report: TraceReport = { confirmations: 0, early: 0, syncs: 0 };
+  readonly report: TraceReport = { confirmations: 0, committed: 0, early: 0, syncs: 0 };
   private readonly begun = new Map<string, Begun>();
   /** By socket, the push that was read last. */
   private readonly pushes = new Map<number, Push>();
@@ -132,9 +142,13 @@ class TraceReader {
     if (!isConfirmation) return;
     this.report.confirmations++;
     const push = this.pushes.get(Number(call[1]));
-    const isSafe =
-      push !== undefined && push.file !== null && (this.syncedAt.get(push.file) ?? -1) > push.writtenAt;
-    if (!isSafe) this.report.early++;
+    if (push !== undefined && this.isSynced(push)) return;
+    if (push?.committed) this.report.committed++;
+    else this.report.early++;
+  }
+
+  private isSynced({ file, writtenAt }: Push): boolean {
+    return file !== null && (this.syncedAt.get(file) ?? -1) > writtenAt;
   }
 
   private returned(text: string, begunAt: number): void {
@@ -144,6 +158,7 @@ class TraceReader {
     const file = Number(number);
     if (name === "read") this.received(file, octetsOf(text));
     else if (name === "pwrite64" || name === "pwritev") this.written(file, octetsOf(text));
+    else if (name === "write" || name === "writev") this.sent(file, octetsOf(text));
     else if (name === "fdatasync") {
       this.report.syncs++;
       this.syncedAt.set(file, begunAt);
@@ -151,13 +166,36 @@ class TraceReader {
   }
 
   private received(socket: number, octets: Buffer): void {
+    this.answered(socket, octets);
     if (
       octets.length < WRAPPER_OCTETS + 1 ||
       octets.readUInt16BE(0) !== 1 ||
       octets[WRAPPER_OCTETS] !== PUSH_TAG
     )
       return;
-    this.pushes.set(socket, { apdu: octets.subarray(WRAPPER_OCTETS), file: null, writtenAt: 0 });
+    this.pushes.set(socket, {
+      apdu: octets.subarray(WRAPPER_OCTETS),
+      file: null,
+      writtenAt: 0,
+      connection: null,
+      committed: false,
+    });
+  }
+
+  private sent(connection: number, octets: Buffer): void {
+    for (const push of this.pushes.values()) if (octets.includes(push.apdu)) push.connection = connection;
+  }
+
+  /** What a transaction that failed has held is sent again, and answered again. */
+  private answered(connection: number, octets: Buffer): void {
+    const isReady = octets.includes(READY);
+    const isError = octets.includes(ERROR);
+    if (!isReady && !isError) return;
+    for (const push of this.pushes.values()) {
+      if (push.connection !== connection) continue;
+      push.connection = null;
+      if (!isError) push.committed = true;
+    }
   }
 
   private written(file: number, octets: Buffer): void {
