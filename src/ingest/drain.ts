@@ -64,8 +64,6 @@ export class Drain {
   private readonly warm = new WarmPushes();
   /** Pushes in the log, or on their way to it, that aren't mapped. */
   private cold: number;
-  /** Pushes in the log, or on their way to it, that aren't applied. */
-  private behind: number;
   /** On their way to the log. */
   private appending = 0;
   private readonly admission: Admission;
@@ -85,11 +83,15 @@ export class Drain {
     this.storing = new Storing({
       ...parts,
       admission,
-      gone: () => this.gone(),
+      released: () => this.released(),
       retryMs: this.limits.retryMs,
     });
     this.cold = parts.durableLog.isShared ? 0 : parts.durableLog.state().records;
-    this.behind = this.cold;
+  }
+
+  /** Pushes that are accepted and aren't in the database. */
+  private get behind(): number {
+    return this.cold + this.storing.behind;
   }
 
   begin(): void {
@@ -114,7 +116,7 @@ export class Drain {
   /** Whether a push that is accepted now should be mapped at once. */
   get mapsAtOnce(): boolean {
     if (this.parts.durableLog.isShared || this.running === null) return false;
-    return this.cold === 0 && this.behind < this.limits.warmMax;
+    return this.cold === 0 && this.storing.held < this.limits.warmMax;
   }
 
   /**
@@ -146,7 +148,7 @@ export class Drain {
           if (isInLog) this.parts.logged.applied(frame);
           else this.parts.logged.refused(frame);
         }
-        this.gone();
+        this.released();
       }
       answered(outcome, isInLog ? acceptance : readAcceptedRecord(record));
     });
@@ -172,7 +174,6 @@ export class Drain {
     answered: (outcome: AppendOutcome) => void,
   ): Buffer {
     this.appending++;
-    this.behind++;
     this.admission.noteAccepted();
     if (frame !== null) this.parts.logged.log(frame);
     const record = writeAcceptedRecord(acceptance);
@@ -189,9 +190,9 @@ export class Drain {
     return this.appending === 0 ? Promise.resolve() : new Promise((resolve) => this.whenSafe.push(resolve));
   }
 
-  /** Resolves when everything is in the database, or where nothing is going to be. */
+  /** Resolves when everything is in the database and trimmed in the log, or where nothing is going to be. */
   applied(): Promise<void> {
-    if (this.behind === 0 || this.running === null) return Promise.resolve();
+    if (this.isDone || this.running === null) return Promise.resolve();
     return new Promise((resolve) => this.whenApplied.push(resolve));
   }
 
@@ -293,16 +294,17 @@ export class Drain {
     this.parts.receiver.statusWords.forget(meterId);
   }
 
-  /** Nothing more is to be done about a push. */
-  private gone(): void {
-    this.behind--;
+  private get isDone(): boolean {
+    return this.cold === 0 && this.storing.held === 0;
+  }
+
+  private released(): void {
     this.parts.released();
-    if (this.behind === 0) for (const resolve of this.whenApplied.splice(0)) resolve();
+    if (this.isDone) for (const resolve of this.whenApplied.splice(0)) resolve();
   }
 
   /** Of a shared log it is known what there is to do when it is read. */
   private found(entries: readonly LogEntry[]): void {
-    this.behind += entries.length;
     this.cold += entries.length;
   }
 }

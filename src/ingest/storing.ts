@@ -52,8 +52,8 @@ export interface StoringParts {
   readonly patience: Patience;
   /** A push is in the database. */
   readonly applied: (outcome: CommitOutcome, mapped: MappedPush) => void;
-  /** Nothing more is to be done about a push. */
-  readonly gone: () => void;
+  /** There may be room again: a push is in the database, or nothing more is to be done about it. */
+  readonly released: () => void;
   /** After a batch that could not be stored for a fault of ours. */
   readonly retryMs: number;
 }
@@ -61,6 +61,9 @@ export interface StoringParts {
 /** Takes mapped pushes to the database, and brings together what that and the durable log say of them. */
 export class Storing {
   private readonly parts: StoringParts;
+  /** Pushes that aren't in the database, and are going to be. */
+  private waiting = 0;
+  private kept = 0;
   /** Positions of what is stored, to be trimmed together. */
   private readonly trimmed: number[] = [];
 
@@ -68,7 +71,23 @@ export class Storing {
     this.parts = parts;
   }
 
+  /** Pushes that aren't in the database. What only the log has not answered for is not among them: it holds no meter up. */
+  get behind(): number {
+    return this.waiting;
+  }
+
+  /** Pushes in memory: those, and what is in the database while the log has not answered for it, or was not read as far. */
+  get held(): number {
+    return this.kept;
+  }
+
   store(push: DrainedPush): void {
+    this.waiting++;
+    this.kept++;
+    this.submit(push);
+  }
+
+  private submit(push: DrainedPush): void {
     const settled = (outcome: CommitOutcome | null) => {
       push.isStored = outcome !== null;
       if (outcome !== null) {
@@ -94,7 +113,8 @@ export class Storing {
   }
 
   private stored({ frame, mapped }: DrainedPush, outcome: CommitOutcome): void {
-    const { admission, durableLog, logged, applied } = this.parts;
+    const { admission, durableLog, logged, applied, released } = this.parts;
+    this.waiting--;
     admission.noteStored();
     if (frame !== null) {
       // Of a shared log it was released when it was appended, by whichever daemon that was.
@@ -102,6 +122,7 @@ export class Storing {
       else logged.applied(frame);
     }
     applied(outcome, mapped);
+    released();
   }
 
   private goOn(push: DrainedPush): void {
@@ -109,16 +130,23 @@ export class Storing {
     if (isLogged === null || isStored === null) return;
     if (!isLogged) {
       if (!isStored) this.lost(push);
-      this.parts.gone();
+      this.gone();
     } else if (!isStored) this.later(push);
     else if (position !== null) {
       this.trimSoon(position);
-      this.parts.gone();
+      this.gone();
     }
+  }
+
+  /** Nothing more is to be done about a push. */
+  private gone(): void {
+    this.kept--;
+    this.parts.released();
   }
 
   /** Neither the log nor the database takes it: it is sent again. */
   private lost(push: DrainedPush): void {
+    this.waiting--;
     if (push.frame !== null) this.parts.logged.refused(push.frame);
     push.tell(false);
   }
@@ -129,7 +157,7 @@ export class Storing {
     if (patience.stop.aborted) return;
     push.isStored = null;
     patience.clock.after(retryMs, () => {
-      if (!patience.stop.aborted) this.store(push);
+      if (!patience.stop.aborted) this.submit(push);
     });
   }
 

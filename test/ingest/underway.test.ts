@@ -233,6 +233,45 @@ describe("a push that comes again while the first is on its way", () => {
   });
 });
 
+describe("a log that doesn't answer while the database does", () => {
+  const turnMs = 1_000_000;
+
+  it("holds no meter up: what is stored is behind no more", async () => {
+    const { around, log } = start({ drainLimits: { behindMax: 2, turnMs } });
+    const connection = around.connect();
+    connection.holdsWhilePaused = true;
+    for (let counter = 1; counter <= 10; counter++) {
+      connection.receive(push(counter));
+      await expect.poll(() => confirmed(connection).length).toBe(counter);
+    }
+    expect(log.trimmed).toEqual([]);
+    for (let index = 0; index < 10; index++) log.take(index);
+    await around.ingest.drain();
+    expect(log.trimmed.length).toBe(10);
+    expect(counters(around)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  it("is what the pushes wait for that find so many in memory already", async () => {
+    const { around, log } = start({ drainLimits: { warmMax: 5, turnMs } });
+    const connection = around.connect();
+    for (let counter = 1; counter <= 5; counter++) {
+      connection.receive(push(counter));
+      await expect.poll(() => confirmed(connection).length).toBe(counter);
+    }
+    for (const counter of [6, 7]) connection.receive(push(counter));
+    await expect.poll(() => log.waiting).toBe(7);
+    // Whose meter it is is asked once more of what is mapped when it is read.
+    const asked = () => around.lookUps - around.commits;
+    const before = asked();
+    for (let index = 0; index < 7; index++) log.take(index);
+    await expect.poll(() => confirmed(connection)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await around.ingest.drain();
+    expect(asked() - before).toBe(2);
+    expect(log.trimmed.length).toBe(7);
+    expect(counters(around)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+});
+
 describe("what is known to be in the log", () => {
   it("is there from when it is appended to when it is stored, or refused", async () => {
     const { around, log, told, inLog } = start();
