@@ -48,7 +48,7 @@ class CopyingPushStore implements PushStore {
   private readonly counters = new CounterMoves();
   private readonly pool = new CopyPool();
   private readonly ids: PushIds;
-  /** Pushes whose COMMIT may or may not have come through. */
+  /** Pushes of batches that failed: a COMMIT may have come through all the same, and parts of a batch are committed before others. */
   private readonly doubtful = new WeakSet<CommitUnit>();
 
   constructor(database: Database, partitions: Partitions, options: PushStoreOptions) {
@@ -70,7 +70,12 @@ class CopyingPushStore implements PushStore {
       a.push.meterId < b.push.meterId ? -1 : a.push.meterId > b.push.meterId ? 1 : 0,
     );
     await this.passOverStored(ordered);
-    await this.commitItems(ordered);
+    try {
+      await this.commitItems(ordered);
+    } catch (error) {
+      for (const push of pushes) this.doubtful.add(push);
+      throw error;
+    }
     return items.map(outcomeOf);
   }
 
@@ -110,10 +115,7 @@ class CopyingPushStore implements PushStore {
         const again = error.sqlState === CHECK_VIOLATION && /no partition/.test(error.message);
         if (again) await this.partitions.refresh();
         if (attempt < ATTEMPTS_MAX && (again || error.sqlState?.startsWith("40"))) continue;
-        if (error.code !== "constraint") {
-          for (const { push } of items) this.doubtful.add(push);
-          throw error;
-        }
+        if (error.code !== "constraint") throw error;
         return this.halve(items, error);
       }
     }

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ROW_TABLES } from "../../src/mapping/rows.ts";
 import type { AcceptedPush, PushStore } from "../../src/storage/accepted-push.ts";
+import type { Database } from "../../src/storage/database.ts";
 import { openPartitions } from "../../src/storage/partitions.ts";
 import { openPushStore } from "../../src/storage/push-store.ts";
+import { StorageError } from "../../src/storage/storage-error.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { push, reading, voltages } from "../support/pushes.ts";
 
@@ -84,5 +86,31 @@ describe("a push that comes from the log again", () => {
     expect(await verdicts(first(gone))).toEqual(["quarantined"]);
     expect(await verdicts(again(first(gone)))).toEqual(["duplicate"]);
     expect(await count("quarantine")).toBe(1);
+  });
+
+  it("is known where the database went away in the middle of a batch that it didn't take as a whole", async () => {
+    const { database } = test;
+    let isAway = true;
+    const leaving: Database = {
+      ...database,
+      // What is put aside after the others were stored.
+      transaction: async (work) => {
+        if (isAway) throw new StorageError("unavailable", "away");
+        return database.transaction(work);
+      },
+    };
+    const leavingStore = openPushStore(leaving, await openPartitions(database));
+    const gone = "ffffffff-ffff-4fff-8fff-ffffffffffff";
+    const batch = [first(), first(gone)];
+    await expect(leavingStore.commit(batch)).rejects.toMatchObject({ code: "unavailable" });
+    expect(await count("push_history")).toBe(1);
+    isAway = false;
+    expect((await leavingStore.commit(batch)).map(({ verdict }) => verdict)).toEqual([
+      "duplicate",
+      "quarantined",
+    ]);
+    expect([await count("push_history"), await count("raw_frames"), await count("quarantine")]).toEqual([
+      1, 1, 1,
+    ]);
   });
 });
