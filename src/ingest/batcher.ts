@@ -270,22 +270,28 @@ export class Batcher {
   }
 
   private async commit(batch: readonly PendingPush[]): Promise<void> {
+    const outcomes = await this.outcomesOf(batch);
+    this.unsettled -= batch.length;
+    // An error in here is none of the database's: what is committed must not be told to be lost, and stored again.
+    for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes === null ? null : outcomes[i]!);
+  }
+
+  /** null: nothing of it is to be acknowledged. */
+  private async outcomesOf(batch: readonly PendingPush[]): Promise<readonly CommitOutcome[] | null> {
     const started = this.patience.clock.monotonic();
     const pushes = batch.map(({ push }) => push);
     try {
       const outcomes = await untilAvailable(() => this.store.commit(pushes), this.patience);
       this.committed(batch.length, started);
       this.observer.dbWriteSeconds((this.lastCommitAt - started) / 1_000);
-      this.unsettled -= batch.length;
-      for (let i = 0; i < batch.length; i++) batch[i]!.settled(outcomes[i]!);
+      return outcomes;
     } catch (error) {
       // The store sets aside what the database refuses; what comes here is a fault of ours, or the end of the daemon.
       this.log.error(
         { err: error, pushes: batch.length },
         "a batch could not be stored and is not acknowledged",
       );
-      this.unsettled -= batch.length;
-      for (const pending of batch) pending.settled(null);
+      return null;
     }
   }
 }

@@ -57,6 +57,15 @@ class Turned {
     this.batcher.add({ push, bytes: 1, settled: (told) => void settled(told) });
   }
 
+  /** One whose sender can't be told. */
+  addDeaf(): void {
+    const settled = (told: CommitOutcome | null) => {
+      this.told.push(`deaf: ${told?.verdict ?? "not stored"}`);
+      throw new Error("a fault while telling");
+    };
+    this.batcher.add({ push: { meterId: "deaf" } as AcceptedPush, bytes: 1, settled });
+  }
+
   async pass(ms: number): Promise<void> {
     this.now += ms;
     for (;;) {
@@ -315,4 +324,29 @@ describe("how much is taken", () => {
     turned.add(1);
     expect(turned.batcher.isFull()).toBe(true);
   });
+
+  it("what is committed is not told to be lost because something goes wrong in the telling, which ends the daemon", async () => {
+    const turned = new Turned();
+    turned.addOf("a");
+    turned.addDeaf();
+    await turned.pass(0);
+    const faults = await unhandled(() => turned.commit());
+    expect(turned.told).toEqual(["a: applied", "deaf: applied"]);
+    expect(faults).toEqual([new Error("a fault while telling")]);
+  });
 });
+
+/** What nothing has caught meanwhile. */
+async function unhandled(work: () => Promise<void>): Promise<unknown[]> {
+  const faults: unknown[] = [];
+  const others = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", (error) => faults.push(error));
+  try {
+    await work();
+  } finally {
+    process.removeAllListeners("unhandledRejection");
+    for (const listener of others) process.on("unhandledRejection", listener);
+  }
+  return faults;
+}
