@@ -48,7 +48,7 @@ export const BATCH_LIMITS: BatchLimits = {
   inFlightMax: 3,
   waitingMin: 250,
   waitingMax: 4_000,
-  waitingMs: 60,
+  waitingMs: 45,
   awayMs: 1_000,
 };
 

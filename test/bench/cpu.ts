@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import type { Database } from "../../src/storage/database.ts";
 
 /** Clock ticks a second of /proc, which Linux has fixed for user space. */
@@ -48,4 +49,10 @@ export function serverCpuSeconds(postmaster: number): number {
 export function ownCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+/** Processor seconds that anybody has used on this machine so far, the kernel included. */
+export function machineCpuSeconds(): number {
+  const busy = cpus().map(({ times: { user, nice, sys, irq } }) => user + nice + sys + irq);
+  return busy.reduce((sum, each) => sum + each, 0) / 1_000;
 }

@@ -67,8 +67,15 @@ function rates({ rounds, halves, halvesOfAim }: LineResult): Line[] {
     ],
     ["a batch from its first statement to COMMIT", `${full.batchMs.toFixed(1)} ms`],
     ["connections of meters, of batches", `${full.connections}, ${full.databaseConnections}`],
+    [
+      "processors taken by others and the kernel",
+      `${others(rounds.map((round) => round.full))} %, ${others(halves)} and ${others(halvesOfAim)} at the halves`,
+    ],
   ];
 }
+
+const others = (loads: readonly Measured[]) =>
+  loads.map(({ othersShare }) => (othersShare * 100).toFixed(0)).join("/");
 
 /** Of the pace that was asked for. Less: the daemon didn't keep up, and the rate is its own. */
 const KEPT_UP = 0.95;

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { promisify } from "node:util";
 import type { SendOptions } from "../../simulator/load.ts";
 import type { Daemon } from "../../src/daemon.ts";
 import type { IngestObserver } from "../../src/ingest/observer.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { collector } from "./collector.ts";
-import { ownCpuSeconds, postmasterOf, serverCpuSeconds } from "./cpu.ts";
+import { machineCpuSeconds, ownCpuSeconds, postmasterOf, serverCpuSeconds } from "./cpu.ts";
 import type { Generator } from "./generator.ts";
 
 /** What came of a load that was sent to the daemon, up to its last COMMIT. */
@@ -29,6 +30,8 @@ export interface Measured {
   readonly nodeCpuSeconds: number;
   readonly postgresCpuSeconds: number;
   readonly generatorCpuSeconds: number;
+  /** Of all processors meanwhile what none of these three took: others on the machine, and what the kernel does in nobody's name; 0 … 1. */
+  readonly othersShare: number;
 }
 
 const GIVE_UP_MS = 1_800_000;
@@ -51,14 +54,19 @@ export async function sendLoad(
   await promisify(execFile)("sync");
   const { host, port } = daemon.listeners.tcp[0]!;
   await accepted(daemon, await generator.dial({ target: { host, port }, ...send }));
-  const before = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
+  const usedBy = () => ({
+    node: ownCpuSeconds(),
+    postgres: serverCpuSeconds(postmaster),
+    all: machineCpuSeconds(),
+  });
+  const before = usedBy();
   const start = performance.now();
   const sent = await generator.send();
   while (heard.committedAt.length < pushes && performance.now() - start < GIVE_UP_MS) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const seconds = (performance.now() - start) / 1_000;
-  const after = { node: ownCpuSeconds(), postgres: serverCpuSeconds(postmaster) };
+  const after = usedBy();
   heard.end();
   const [open] = await database.query(
     "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'dlms-hes' AND query LIKE 'COPY%'",
@@ -69,6 +77,12 @@ export async function sendLoad(
   const laterFrom = heard.receivedAt.findIndex((at) => at > heard.receivedAt[0]! + FIRST_MS);
   const later = ages.slice(Math.max(0, laterFrom));
   const { durableSeconds, writeSeconds } = heard;
+  const cpu = {
+    nodeCpuSeconds: after.node - before.node,
+    postgresCpuSeconds: after.postgres - before.postgres,
+    generatorCpuSeconds: sent.cpuSeconds,
+  };
+  const ours = Object.values(cpu).reduce((sum, each) => sum + each, 0);
   return {
     pushes,
     seconds,
@@ -81,9 +95,8 @@ export async function sendLoad(
     batchMs: (writeSeconds.reduce((sum, each) => sum + each, 0) / writeSeconds.length) * 1_000,
     connections: sent.result.connections,
     databaseConnections: open!["n"],
-    nodeCpuSeconds: after.node - before.node,
-    postgresCpuSeconds: after.postgres - before.postgres,
-    generatorCpuSeconds: sent.cpuSeconds,
+    ...cpu,
+    othersShare: Math.max(0, (after.all - before.all - ours) / (seconds * availableParallelism())),
   };
 }
 

@@ -95,7 +95,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 describe("what is worth to wait for COMMIT", () => {
   it("is what the database takes in the time meant, although COMMITs return three at once", async () => {
     const turned = new Turned();
-    const { waitingMs } = BATCH_LIMITS;
+    const { waitingMs, inFlightMax } = BATCH_LIMITS;
     // 600 pushes in 50 ms: 12 a millisecond.
     for (let round = 0; round < 100; round++) {
       turned.add(600);
@@ -105,7 +105,7 @@ describe("what is worth to wait for COMMIT", () => {
     const { worthWaiting } = turned.batcher;
     const shortest = 50;
     expect(worthWaiting).toBeGreaterThan(12 * waitingMs * 0.9);
-    expect(worthWaiting).toBeLessThan(12 * (waitingMs + shortest) * 1.1);
+    expect(worthWaiting).toBeLessThan(12 * (waitingMs + (shortest * (inFlightMax + 1)) / inFlightMax) * 1.1);
     // A pause in which nobody pushed doesn't make the database a slow one.
     await turned.pass(60_000);
     turned.add(1);
