@@ -6,6 +6,8 @@ import type { AcceptedPush, CommitOutcome } from "../../src/storage/accepted-pus
 
 /** More than anybody stores. */
 const OFFERED_PER_MS = 8;
+/** Until the pace of the database is known, and how long it is watched then. */
+const SETTLING_SECONDS = 10;
 const SECONDS = 10;
 
 /**
@@ -41,9 +43,9 @@ async function rateAt(transactionMs: number): Promise<number> {
   const batcher = new Batcher({ commit }, observer, log, patience);
   const settled = () => {
     underway--;
-    stored++;
+    if (now > SETTLING_SECONDS * 1_000) stored++;
   };
-  for (let meters = 0; now < SECONDS * 1_000; now++) {
+  for (let meters = 0; now < (SETTLING_SECONDS + SECONDS) * 1_000; now++) {
     for (let n = 0; n < OFFERED_PER_MS && underway <= batcher.worthWaiting; n++, underway++) {
       batcher.add({ push: { meterId: `meter ${meters++}` } as AcceptedPush, bytes: 1, settled });
     }
@@ -60,5 +62,5 @@ async function rateAt(transactionMs: number): Promise<number> {
 it.each([50, 150, 200])("transactions of %d ms are filled where more comes than they take", async (ms) => {
   const { pushesMax, inFlightMax } = BATCH_LIMITS;
   const most = Math.min(OFFERED_PER_MS * 1_000, (pushesMax * inFlightMax * 1_000) / ms);
-  expect(await rateAt(ms)).toBeGreaterThan(0.7 * most);
+  expect(await rateAt(ms)).toBeGreaterThan(0.9 * most);
 });
