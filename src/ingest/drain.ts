@@ -268,6 +268,7 @@ export class Drain {
       this.cold--;
       const text = "a record of the durable log can't be read by this version; it stays there";
       this.parts.log.error({ err: error }, text);
+      this.released();
       return null;
     }
   }

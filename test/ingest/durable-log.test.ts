@@ -33,6 +33,9 @@ const confirmation = (counter: number) => `000100400001000610${(0x4000_0000 + co
 const confirmations = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => confirmation(from + index));
 
+/** A record of a version that is to come. */
+const UNREADABLE = Buffer.from("ff00", "hex");
+
 interface Spooled {
   readonly around: Surroundings;
   readonly durableLog: DurableLog;
@@ -41,6 +44,7 @@ interface Spooled {
 async function start(
   disk: FaultyDisk,
   options: ConstructorParameters<typeof Surroundings>[1] = {},
+  beforeDraining: () => void = () => undefined,
 ): Promise<Spooled> {
   const logged = new LoggedCounters();
   const durableLog = await openSpool({
@@ -48,10 +52,12 @@ async function start(
     observer: { problem: () => undefined, synced: () => undefined },
     limits: { retryMs: 0 },
     onRecovered: (payload) => {
+      if (payload.equals(UNREADABLE)) return;
       const frame = loggedFrame(readAcceptedRecord(payload));
       if (frame !== null) logged.log(frame);
     },
   });
+  beforeDraining();
   return { around: new Surroundings([], { meters: [meter], durableLog, logged, ...options }), durableLog };
 }
 
@@ -193,6 +199,48 @@ describe("a push that is in the spool", () => {
       expect(file.includes(secret.toString("hex"))).toBe(false);
     }
     await around.ingest.drain();
+  });
+});
+
+describe("a record that this version can't read", () => {
+  async function spooled(): Promise<FaultyDisk> {
+    const disk = new FaultyDisk();
+    const { durableLog } = await start(disk);
+    for (let n = 0; n < 3; n++) durableLog.append(UNREADABLE, meter.id, () => undefined);
+    await durableLog.close();
+    return disk;
+  }
+
+  it("stays in the spool, and holds no meter up", async () => {
+    const drainLimits = { behindMax: 2, turnMs: 1_000_000 };
+    const disk = await spooled();
+    const { around, durableLog } = await start(disk, { drainLimits });
+    const connection = around.connect();
+    connection.holdsWhilePaused = true;
+    for (let counter = 1; counter <= 3; counter++) {
+      connection.receive(push(counter));
+      await expect.poll(() => counters(around).length).toBe(counter);
+    }
+    await around.ingest.drain();
+    expect(durableLog.state().records).toBe(3);
+    expect(disk.names().filter((name) => name.endsWith(".spool"))).not.toEqual([]);
+  });
+
+  it("is not waited for at the end", async () => {
+    const disk = await spooled();
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    try {
+      // It is read when the end has come, and the second time.
+      const { around } = await start(disk, {}, () => {
+        disk.failRead = new Error("EIO: i/o error, read");
+      });
+      const ended = around.ingest.drain();
+      await vi.advanceTimersByTimeAsync(1_000);
+      await ended;
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(disk.open).toBe(0);
   });
 });
 
