@@ -7,8 +7,6 @@ import { type Patience, untilAvailable } from "./steps.ts";
 /** A push on its way to the database, and who wants to know when it is there. */
 export interface PendingPush {
   readonly push: AcceptedPush;
-  /** Octets that it keeps in memory, for back-pressure. */
-  readonly bytes: number;
   /** null: it was not stored and is not acknowledged. */
   settled(outcome: CommitOutcome | null): void;
 }

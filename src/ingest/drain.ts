@@ -158,8 +158,8 @@ export class Drain {
    * Of a push that is mapped: to the log and to the database at the same time, and safe as soon as either has it. `settled` is told once, also
    * that neither takes it.
    */
-  appendMapped(mapped: MappedPush, bytes: number, settled: (isSafe: boolean) => void): void {
-    const push = new DrainedPush(mapped, bytes, settled);
+  appendMapped(mapped: MappedPush, settled: (isSafe: boolean) => void): void {
+    const push = new DrainedPush(mapped, settled);
     this.log(mapped.acceptance, push.frame, (outcome) => {
       if (outcome.kind === "durable") this.warm.add(outcome.position, push);
       this.storing.logged(push, outcome.kind === "durable");

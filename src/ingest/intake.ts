@@ -169,7 +169,7 @@ export class Intake {
       return;
     }
     if (mapped !== null) {
-      drain.appendMapped(mapped, underway.bytes, (isSafe) => {
+      drain.appendMapped(mapped, (isSafe) => {
         if (!isSafe) this.forget(mapped);
         this.settle(underway, isSafe);
       });
@@ -224,7 +224,7 @@ export class Intake {
       else if (outcome !== null) this.noteCounter(mapped);
       this.settle(underway, outcome !== null && outcome.verdict !== "replay");
     };
-    this.parts.batcher.add({ push: mapped.push, bytes: underway.bytes, settled });
+    this.parts.batcher.add({ push: mapped.push, settled });
   }
 
   private noteCounter({ acceptance }: MappedPush): void {

@@ -12,8 +12,6 @@ export class DrainedPush {
   readonly mapped: MappedPush;
   /** null: nothing protected it. */
   readonly frame: LoggedFrame | null;
-  /** Octets that it keeps in memory. */
-  readonly bytes: number;
   /** null: the log has not answered yet. */
   isLogged: boolean | null = null;
   /** null: it is on its way to the database; false: that could not store it for a fault of ours. */
@@ -23,16 +21,15 @@ export class DrainedPush {
   private settled: ((isSafe: boolean) => void) | null;
 
   /** `settled` is told once whether it is safe; null: nobody waits for that. */
-  constructor(mapped: MappedPush, bytes: number, settled: ((isSafe: boolean) => void) | null) {
+  constructor(mapped: MappedPush, settled: ((isSafe: boolean) => void) | null) {
     this.mapped = mapped;
     this.frame = loggedFrame(mapped.acceptance);
-    this.bytes = bytes;
     this.settled = settled;
   }
 
   /** One that was read from the log: whoever waited for it has been told. */
-  static ofLog({ position, payload }: LogEntry, mapped: MappedPush): DrainedPush {
-    const push = new DrainedPush(mapped, payload.length, null);
+  static ofLog({ position }: LogEntry, mapped: MappedPush): DrainedPush {
+    const push = new DrainedPush(mapped, null);
     push.isLogged = true;
     push.position = position;
     return push;
@@ -96,7 +93,7 @@ export class Storing {
       }
       this.goOn(push);
     };
-    this.parts.batcher.add({ push: push.mapped.push, bytes: push.bytes, settled });
+    this.parts.batcher.add({ push: push.mapped.push, settled });
   }
 
   /** The log has answered. */

@@ -54,7 +54,7 @@ class Turned {
     const push = { meterId } as AcceptedPush;
     const settled = (told: CommitOutcome | null) =>
       this.told.push(`${name}: ${told?.verdict ?? "not stored"}`);
-    this.batcher.add({ push, bytes: 1, settled: (told) => void settled(told) });
+    this.batcher.add({ push, settled: (told) => void settled(told) });
   }
 
   /** One whose sender can't be told. */
@@ -63,7 +63,7 @@ class Turned {
       this.told.push(`deaf: ${told?.verdict ?? "not stored"}`);
       throw new Error("a fault while telling");
     };
-    this.batcher.add({ push: { meterId: "deaf" } as AcceptedPush, bytes: 1, settled });
+    this.batcher.add({ push: { meterId: "deaf" } as AcceptedPush, settled });
   }
 
   async pass(ms: number): Promise<void> {

@@ -47,7 +47,7 @@ async function rateAt(transactionMs: number): Promise<number> {
   };
   for (let meters = 0; now < (SETTLING_SECONDS + SECONDS) * 1_000; now++) {
     for (let n = 0; n < OFFERED_PER_MS && underway <= batcher.worthWaiting; n++, underway++) {
-      batcher.add({ push: { meterId: `meter ${meters++}` } as AcceptedPush, bytes: 1, settled });
+      batcher.add({ push: { meterId: `meter ${meters++}` } as AcceptedPush, settled });
     }
     for (let due = timers.find(({ at }) => at <= now); due; due = timers.find(({ at }) => at <= now)) {
       const call = due;

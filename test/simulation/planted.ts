@@ -33,8 +33,8 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
   {
     name: "acknowledge when a push is on its way to the log and to the database",
     file: "src/ingest/drain.js",
-    find: "const push = new DrainedPush(mapped, bytes, settled);",
-    replace: "const push = new DrainedPush(mapped, bytes, settled); push.tell(true);",
+    find: "const push = new DrainedPush(mapped, settled);",
+    replace: "const push = new DrainedPush(mapped, settled); push.tell(true);",
   },
   {
     name: "give up what the database could not take because the log has not answered yet",
