@@ -214,6 +214,8 @@ export class Surroundings {
       durableLog?: DurableLog;
       logged?: LoggedCounters;
       drainLimits?: Partial<DrainLimits>;
+      /** The test says when draining begins. */
+      drainsLater?: true;
     } = {},
   ) {
     this.durableLog = options.durableLog ?? null;
@@ -232,7 +234,7 @@ export class Surroundings {
       ...dependencies,
       security: { unknownMeters: "quarantine", counterJumpMax },
     });
-    this.ingest.beginDraining();
+    if (!options.drainsLater) this.ingest.beginDraining();
   }
 
   connect(remoteAddress?: string): TestConnection {

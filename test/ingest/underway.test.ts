@@ -1,118 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { AppendOutcome, DurableLog, LogEntry } from "../../src/durable-log/durable-log.ts";
-import { LoggedCounters } from "../../src/ingest/logged-counters.ts";
-import { counterName } from "../../src/storage/counter-name.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
-import * as wire from "../support/wire.ts";
-import {
-  cell,
-  heldBack,
-  keysOf,
-  meterOf,
-  Surroundings,
-  type TestConnection,
-  vectorOf,
-} from "./surroundings.ts";
+import { apdu, confirmed, counters, push, sent, start } from "./log-by-hand.ts";
+import { cell, heldBack, type Surroundings, type TestConnection } from "./surroundings.ts";
 
 /* Pushes of one counter that become safe in any order, or not at all, and what their meter is told when it sends them again. */
 
-const vector = vectorOf("d1-alert-flat-ae-wrapper-int-dev");
-const meter = meterOf(vector);
-const keys = keysOf(vector);
-const name = counterName(1, meter.systemTitle!, 64);
-
-/** Bit 30 of the long invoke id asks for a confirmation. */
-function apdu(counter: number): Buffer {
-  const body = wire.structure(
-    wire.text(meter.meterNumber),
-    wire.obis("0.4.25.9.0.255"),
-    wire.clock(2026, 10, 14, 9, counter),
-    wire.bits("80".repeat(16)),
-  );
-  return wire.ciphered(wire.notification(0x4000_0000 + counter, body), 0x30, counter, keys);
-}
-const push = (counter: number) => wire.wrapped(apdu(counter));
-/** Counters of the pushes that were confirmed on a connection. */
-const confirmed = ({ written }: TestConnection) =>
-  written.map((octets) => octets.readUInt32BE(octets.length - 5) - 0x4000_0000);
 const fault = () => new StorageError("internal", "a fault that nobody expects");
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-/** A log that takes records, or refuses them, when the test says so. */
-class LogByHand implements DurableLog {
-  readonly isShared: boolean;
-  readonly trimmed: number[] = [];
-  private readonly appended: { payload: Buffer; settled: (outcome: AppendOutcome) => void }[] = [];
-  private entries: LogEntry[] = [];
-  private wake: () => void = () => undefined;
-  private closed = false;
-
-  constructor(isShared = false) {
-    this.isShared = isShared;
-  }
-
-  append(payload: Buffer, _meterId: string, settled: (outcome: AppendOutcome) => void): void {
-    this.appended.push({ payload, settled });
-  }
-
-  /** `index`: which of those that were appended, from 0 on. */
-  take(index: number): void {
-    const { payload, settled } = this.appended[index]!;
-    settled({ kind: "durable", position: index + 1 });
-    this.entries.push({ position: index + 1, payload, again: false, epoch: 0 });
-    this.wake();
-  }
-
-  refuse(index: number): void {
-    this.appended[index]!.settled({ kind: "refused", reason: "failed", text: "no room" });
-  }
-
-  get waiting(): number {
-    return this.appended.length;
-  }
-
-  async read(): Promise<readonly LogEntry[]> {
-    while (this.entries.length === 0 && !this.closed) {
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-    }
-    return this.entries.splice(0);
-  }
-
-  trim(positions: readonly number[]): void {
-    this.trimmed.push(...positions);
-  }
-
-  state() {
-    return { records: 0, bytes: 0, bytesMax: 1 << 20, condition: "ok" };
-  }
-
-  async close(): Promise<void> {
-    this.closed = true;
-    this.wake();
-  }
-}
-
-type Options = ConstructorParameters<typeof Surroundings>[1] & { isShared?: true };
-
-function start({ isShared, ...options }: Options = {}) {
-  const told: number[] = [];
-  const logged = new LoggedCounters(({ counter }) => told.push(counter));
-  const log = new LogByHand(isShared);
-  const around = new Surroundings([], { meters: [meter], durableLog: log, logged, ...options });
-  /** What the log adds to a counter of which the database knows nothing. */
-  const inLog = () => logged.addTo({ high: null, digests: [] }, name).digests.map(({ counter }) => counter);
-  return { around, log, told, inLog };
-}
-
-async function sent(around: Surroundings, log: LogByHand, ...counters: number[]): Promise<TestConnection> {
-  const before = log.waiting;
-  const connection = around.connect();
-  for (const counter of counters) connection.receive(push(counter));
-  await expect.poll(() => log.waiting).toBe(before + counters.length);
-  return connection;
-}
 
 /** On another connection; all of it is known already. */
 async function repeated(around: Surroundings, ...counters: number[]): Promise<TestConnection> {
@@ -122,9 +16,6 @@ async function repeated(around: Surroundings, ...counters: number[]): Promise<Te
   await expect.poll(() => around.verdicts.slice(before)).toEqual(counters.map(() => "retransmission"));
   return connection;
 }
-
-const counters = (around: Surroundings) =>
-  around.committed.map(({ history }) => cell(history, "invocation_counter"));
 
 describe("a push that comes again while the first is on its way", () => {
   it("is acknowledged with that one, whichever of its meter's becomes safe first", async () => {
@@ -217,6 +108,21 @@ describe("a push that comes again while the first is on its way", () => {
     expect(counters(around)).toEqual([1, 2]);
   });
 
+  it("tells its events again where nothing made the first one safe", async () => {
+    const { around, log } = start();
+    around.hold = Promise.reject(fault());
+    around.hold.catch(() => undefined);
+    await sent(around, log, 1);
+    log.refuse(0);
+    await expect.poll(() => around.failures).toBe(1);
+    around.hold = null;
+    const again = await sent(around, log, 1);
+    await expect.poll(() => confirmed(again)).toEqual([1]);
+    expect(around.rows("meter_events").length).toBe(16);
+    log.take(1);
+    await around.ingest.drain();
+  });
+
   it("is not where another daemon was faster, and is judged by the database's counter from then on", async () => {
     // Mapped when the log has refused it: then COMMIT alone has to say.
     const { around, log } = start({ drainLimits: { warmMax: 0 } });
@@ -230,45 +136,6 @@ describe("a push that comes again while the first is on its way", () => {
     await expect.poll(() => around.refused).toEqual(["replay", "replay"]);
     expect([confirmed(first), confirmed(again)]).toEqual([[], []]);
     await around.ingest.drain();
-  });
-});
-
-describe("a log that doesn't answer while the database does", () => {
-  const turnMs = 1_000_000;
-
-  it("holds no meter up: what is stored is behind no more", async () => {
-    const { around, log } = start({ drainLimits: { behindMax: 2, turnMs } });
-    const connection = around.connect();
-    connection.holdsWhilePaused = true;
-    for (let counter = 1; counter <= 10; counter++) {
-      connection.receive(push(counter));
-      await expect.poll(() => confirmed(connection).length).toBe(counter);
-    }
-    expect(log.trimmed).toEqual([]);
-    for (let index = 0; index < 10; index++) log.take(index);
-    await around.ingest.drain();
-    expect(log.trimmed.length).toBe(10);
-    expect(counters(around)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-  });
-
-  it("is what the pushes wait for that find so many in memory already", async () => {
-    const { around, log } = start({ drainLimits: { warmMax: 5, turnMs } });
-    const connection = around.connect();
-    for (let counter = 1; counter <= 5; counter++) {
-      connection.receive(push(counter));
-      await expect.poll(() => confirmed(connection).length).toBe(counter);
-    }
-    for (const counter of [6, 7]) connection.receive(push(counter));
-    await expect.poll(() => log.waiting).toBe(7);
-    // Whose meter it is is asked once more of what is mapped when it is read.
-    const asked = () => around.lookUps - around.commits;
-    const before = asked();
-    for (let index = 0; index < 7; index++) log.take(index);
-    await expect.poll(() => confirmed(connection)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    await around.ingest.drain();
-    expect(asked() - before).toBe(2);
-    expect(log.trimmed.length).toBe(7);
-    expect(counters(around)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   });
 });
 
@@ -337,23 +204,5 @@ describe("a push that the log refuses before it is mapped", () => {
     expect(around.committed[0]!.quarantine).toBeNull();
     expect(around.committed[0]!.counter).toMatchObject({ counter: 1, isFinal: false });
     await around.ingest.drain();
-  });
-});
-
-describe("pushes of a meter that are mapped when they are read from the log", () => {
-  it("are mapped one after the other", async () => {
-    const { around, log } = start({ drainLimits: { warmMax: 0 } });
-    await sent(around, log, 1, 2);
-    const slow = heldBack();
-    around.slowLookUps.push(slow.promise);
-    log.take(0);
-    log.take(1);
-    await turn();
-    slow.release();
-    await around.ingest.drain();
-    // Bits that are set in both come once, by the first.
-    expect(
-      around.committed.map(({ rows }) => rows.filter(({ table }) => table.name === "meter_events").length),
-    ).toEqual([16, 0]);
   });
 });
