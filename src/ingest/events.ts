@@ -11,7 +11,8 @@ import { lookUp, type Patience, type Steps } from "./steps.ts";
 const STATUS_LOG = "status-word";
 /** Of alarm registers 1 and on, whose bits may come and go together. */
 const ALARM_REGISTER = /^0\.0\.97\.98\.(\d)\.255$/;
-const WORDS_MAX = 100_000;
+/** Meters whose last words are remembered. */
+const METERS_MAX = 100_000;
 
 interface LastWord {
   readonly bits: string;
@@ -19,10 +20,13 @@ interface LastWord {
   readonly timeMs: number;
 }
 
+/** Of one meter, by the id of the word's code. */
+type LastWords = Map<number | null, LastWord>;
+
 /** Bits of event status words that come and go: each change is an event, however often the word itself is sent. */
 export class StatusWords {
   private readonly store: StatusWordStore;
-  private readonly last = boundedCache<LastWord>(WORDS_MAX);
+  private readonly last = boundedCache<LastWords>(METERS_MAX);
 
   constructor(store: StatusWordStore) {
     this.store = store;
@@ -30,26 +34,37 @@ export class StatusWords {
 
   /** Whether `load` would wait for nothing. */
   knows(meterId: string, codeIds: readonly (number | null)[]): boolean {
-    return codeIds.every((codeId) => this.last.has(`${meterId}/${codeId}`));
+    if (codeIds.length === 0) return true;
+    const words = this.last.get(meterId);
+    return words !== undefined && codeIds.every((codeId) => words.has(codeId));
   }
 
   /** Makes sure that the last word is known before a new one is compared with it. */
   *load(meterId: string, codeIds: readonly number[], patience: Patience): Steps<void> {
     for (const codeId of codeIds) {
-      const key = `${meterId}/${codeId}`;
-      if (this.last.has(key)) continue;
+      if (this.knows(meterId, [codeId])) continue;
       const bits = yield* lookUp(() => this.store.lastStatusWord(meterId, codeId), patience);
-      if (!this.last.has(key)) this.last.set(key, { bits: bits ?? "", timeMs: Number.NEGATIVE_INFINITY });
+      // Another connection may have asked at the same time; a later word may have come over it.
+      if (this.knows(meterId, [codeId])) continue;
+      this.wordsOf(meterId).set(codeId, { bits: bits ?? "", timeMs: Number.NEGATIVE_INFINITY });
     }
+  }
+
+  private wordsOf(meterId: string): LastWords {
+    const known = this.last.get(meterId);
+    if (known !== undefined) return known;
+    const words: LastWords = new Map();
+    this.last.set(meterId, words);
+    return words;
   }
 
   /** Rows for the bits that changed since the last word; all that are set where there was none. */
   changes(word: StatusWord, meter: MeterRecord, configuration: MappingConfiguration, how: PushOrigin): Row[] {
-    const key = `${meter.id}/${word.codeId}`;
-    const before = this.last.get(key);
+    const words = this.wordsOf(meter.id);
+    const before = words.get(word.codeId);
     // A word that was overtaken by a later one says nothing about now.
     if (before !== undefined && word.timeMs < before.timeMs) return [];
-    this.last.set(key, { bits: word.bits, timeMs: word.timeMs });
+    words.set(word.codeId, { bits: word.bits, timeMs: word.timeMs });
     const rows: Row[] = [];
     const register = ALARM_REGISTER.exec(word.code)?.[1];
     const log = register === undefined ? STATUS_LOG : `alarm-register-${Number(register) + 1}`;
@@ -74,6 +89,6 @@ export class StatusWords {
 
   /** A word that could not be stored was not the last one. */
   forget(meterId: string): void {
-    for (const key of [...this.last.keys()]) if (key.startsWith(`${meterId}/`)) this.last.delete(key);
+    this.last.delete(meterId);
   }
 }
