@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { STOP_SHARE } from "../../src/durable-log/durable-log.ts";
+import { BATCH_LIMITS } from "../../src/ingest/batcher.ts";
 import { DRAIN_LIMITS } from "../../src/ingest/drain.ts";
 import { confirmed, counters, push, sent, start } from "./log-by-hand.ts";
 import { heldBack, type Surroundings } from "./surroundings.ts";
@@ -88,6 +90,34 @@ describe("meters", () => {
     expect(log.waiting).toBe(1 + 3);
     around.ingest.abandon();
   });
+
+  it("are read from no faster after a time in which nobody pushed", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const { around, log } = start({ drainLimits: { behindMax: 2 } });
+    const connection = await sent(around, log, 1);
+    await expect.poll(() => counters(around)).toEqual([1]);
+    await vi.advanceTimersByTimeAsync(2 * DRAIN_LIMITS.awayTurns * DRAIN_LIMITS.turnMs);
+    around.hold = new Promise(() => undefined);
+    for (let counter = 2; counter <= 10; counter++) connection.receive(push(counter));
+    await expect.poll(() => connection.paused).toBe(true);
+    around.ingest.abandon();
+  });
+
+  it("are not read from where the log is nearly full, and are when it is not any more", async () => {
+    const { around, log } = start();
+    const connection = await sent(around, log, 1);
+    log.bytes = STOP_SHARE * log.state().bytesMax;
+    log.take(0);
+    connection.holdsWhilePaused = true;
+    connection.receive(push(2));
+    await expect.poll(() => connection.paused).toBe(true);
+    log.bytes--;
+    await expect.poll(() => connection.paused, { timeout: 5_000 }).toBe(false);
+    await expect.poll(() => log.waiting).toBe(2);
+    log.take(1);
+    await around.ingest.drain();
+    expect(counters(around)).toEqual([1, 2]);
+  });
 });
 
 describe("the end", () => {
@@ -98,17 +128,22 @@ describe("the end", () => {
     "gives the database a moment for what is in the log, and takes no longer: %s",
     async (_, drainLimits) => {
       const { around, log } = start({ drainLimits });
-      await sent(around, log, 1);
-      vi.useFakeTimers({ toFake: ["setTimeout"] });
-      around.databaseAway = true;
+      const connection = await sent(around, log, 1);
       log.take(0);
+      await expect.poll(() => log.trimmed).toEqual([1]);
+      around.databaseAway = true;
+      connection.receive(push(2));
+      await expect.poll(() => log.waiting).toBe(2);
+      vi.useFakeTimers({ toFake: ["setTimeout"] });
+      log.take(1);
       const ended = around.ingest.drain();
       await vi.advanceTimersByTimeAsync(50);
-      around.databaseAway = false;
-      await vi.advanceTimersByTimeAsync(500);
-      await ended;
       expect(counters(around)).toEqual([1]);
-      expect(log.trimmed).toEqual([1]);
+      around.databaseAway = false;
+      await vi.advanceTimersByTimeAsync(1_000);
+      await ended;
+      expect(counters(around)).toEqual([1, 2]);
+      expect(log.trimmed).toEqual([1, 2]);
     },
   );
 });
@@ -164,5 +199,23 @@ describe("pushes of a meter that are mapped when they are read from the log", ()
     expect(
       around.committed.map(({ rows }) => rows.filter(({ table }) => table.name === "meter_events").length),
     ).toEqual([16, 0]);
+  });
+
+  it("are so many as may wait for the database, and no more", async () => {
+    const { waitingMax } = BATCH_LIMITS;
+    const { around, log } = start({ drainLimits: { warmMax: 0 } });
+    const connection = around.connect();
+    const many = waitingMax + 500;
+    around.hold = new Promise(() => undefined);
+    for (let counter = 1; counter <= many; counter++) connection.receive(push(counter));
+    await expect.poll(() => log.waiting, { timeout: 10_000 }).toBe(many);
+    const before = asked(around);
+    for (let index = 0; index < many; index++) log.take(index);
+    await expect.poll(() => asked(around) - before).toBeGreaterThan(waitingMax);
+    // As many as the rest would need.
+    for (let n = 0; n < 500; n++) await turn();
+    // Whose each of them is, and once a word; some more than wait are mapped in the same turn.
+    expect(asked(around) - before).toBeLessThanOrEqual(1 + waitingMax + DRAIN_LIMITS.turnMax);
+    around.ingest.abandon();
   });
 });

@@ -17,7 +17,7 @@ export function apdu(counter: number): Buffer {
   const body = wire.structure(
     wire.text(meter.meterNumber),
     wire.obis("0.4.25.9.0.255"),
-    wire.clock(2026, 10, 14, 9, counter),
+    wire.clock(2026, 10, 14 + Math.floor(counter / 1_440), Math.floor(counter / 60) % 24, counter % 60),
     wire.bits("80".repeat(16)),
   );
   return wire.ciphered(wire.notification(0x4000_0000 + counter, body), 0x30, counter, keys);
@@ -31,6 +31,8 @@ export const confirmed = ({ written }: TestConnection) =>
 export class LogByHand implements DurableLog {
   readonly isShared: boolean;
   readonly trimmed: number[] = [];
+  /** Octets that it holds. */
+  bytes = 0;
   private readonly appended: { payload: Buffer; settled: (outcome: AppendOutcome) => void }[] = [];
   private entries: LogEntry[] = [];
   private wake: () => void = () => undefined;
@@ -74,7 +76,7 @@ export class LogByHand implements DurableLog {
   }
 
   state() {
-    return { records: 0, bytes: 0, bytesMax: 1 << 20, condition: "ok" };
+    return { records: 0, bytes: this.bytes, bytesMax: 1 << 20, condition: "ok" };
   }
 
   async close(): Promise<void> {
