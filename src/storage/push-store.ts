@@ -13,7 +13,7 @@ import { historyCells, type Item, identify, rowsOf, timeOf, timeSpans, verdictOf
 import { PushIds } from "./push-ids.ts";
 import { quarantinePushes, quarantineUnstorable } from "./push-quarantine.ts";
 import { StorageError } from "./storage-error.ts";
-import { storedAlready } from "./stored-already.ts";
+import { readTwice, storedAlready } from "./stored-already.ts";
 
 const UNIQUE_VIOLATION = "23505";
 const CHECK_VIOLATION = "23514";
@@ -79,12 +79,12 @@ class CopyingPushStore implements PushStore {
     return items.map(outcomeOf);
   }
 
-  /** Of what may be stored already, what is. */
+  /** Of what may be stored already, what is, and what comes twice. */
   private async passOverStored(items: readonly Item[]): Promise<void> {
     const doubtful = items.filter(({ push }) => push.again || this.doubtful.has(push));
     if (doubtful.length === 0) return;
     const stored = await this.database.withClient((client) => storedAlready(client, doubtful));
-    for (const item of stored) item.verdict = "duplicate";
+    for (const item of [...stored, ...readTwice(doubtful)]) item.verdict = "duplicate";
   }
 
   /** @throws StorageError, `unavailable` where it is worth trying again */

@@ -2,8 +2,27 @@ import { PUSH_HISTORY } from "../mapping/rows.ts";
 import type { Client } from "./database.ts";
 import type { Item } from "./push-batch.ts";
 
+const METER_ID = PUSH_HISTORY.position.get("meter_id")!;
 const STARTED_AT = PUSH_HISTORY.position.get("started_at")!;
 const DIGEST = PUSH_HISTORY.position.get("digest")!;
+
+/**
+ * Those of `items` that say what one before them says: after an fdatasync that failed a record stands in the log twice, in the segment that was given up
+ * and in the next.
+ */
+export function readTwice(items: readonly Item[]): ReadonlySet<Item> {
+  const known = new Set<string>();
+  return new Set(
+    items.filter(({ push: { history } }) => {
+      if (history === null) return false;
+      const { cells } = history;
+      const name = `${cells[METER_ID]}/${cells[STARTED_AT]}/${cells[DIGEST]}`;
+      const isKnown = known.has(name);
+      known.add(name);
+      return isKnown;
+    }),
+  );
+}
 
 /**
  * Which of these pushes an earlier attempt has stored: the same octets of the same meter, received in the same millisecond. Also looked

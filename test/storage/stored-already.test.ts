@@ -59,6 +59,16 @@ describe("a push that comes from the log again", () => {
     expect(await count("push_history")).toBe(4);
   });
 
+  it("is stored once where it stands in the log twice, as after an fdatasync that failed", async () => {
+    expect(await verdicts(again(first()), again(first(other)), again(first()))).toEqual([
+      "applied",
+      "applied",
+      "duplicate",
+    ]);
+    expect(await count("push_history")).toBe(2);
+    expect(await count("raw_frames")).toBe(2);
+  });
+
   it("is another one where the octets are another meter's, or came at another time", async () => {
     // Octets without a time in them, as an alert in clear may be: each of them is a push of its own.
     const alert = (meterId: string, time: number) => {
