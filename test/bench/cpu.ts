@@ -51,7 +51,7 @@ export function ownCpuSeconds(): number {
   return (user + system) / 1e6;
 }
 
-/** Processor seconds that anybody has used on this machine so far, the kernel included. */
+/** Processor seconds that anybody has used on this machine so far. */
 export function machineCpuSeconds(): number {
   const busy = cpus().map(({ times: { user, nice, sys, irq } }) => user + nice + sys + irq);
   return busy.reduce((sum, each) => sum + each, 0) / 1_000;

@@ -68,7 +68,7 @@ function rates({ rounds, halves, halvesOfAim }: LineResult): Line[] {
     ["a batch from its first statement to COMMIT", `${full.batchMs.toFixed(1)} ms`],
     ["connections of meters, of batches", `${full.connections}, ${full.databaseConnections}`],
     [
-      "processors taken by others and the kernel",
+      "processors taken by others",
       `${others(rounds.map((round) => round.full))} %, ${others(halves)} and ${others(halvesOfAim)} at the halves`,
     ],
   ];

@@ -30,7 +30,7 @@ export interface Measured {
   readonly nodeCpuSeconds: number;
   readonly postgresCpuSeconds: number;
   readonly generatorCpuSeconds: number;
-  /** Of all processors meanwhile what none of these three took: others on the machine, and what the kernel does in nobody's name; 0 … 1. */
+  /** Of all processors meanwhile what none of these three took; interrupts are nobody's. 0 … 1. */
   readonly othersShare: number;
 }
 
