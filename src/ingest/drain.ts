@@ -1,4 +1,3 @@
-import { boundedCache } from "../bounded-cache.ts";
 import type { AppendOutcome, DurableLog, LogEntry } from "../durable-log/durable-log.ts";
 import { isNearlyFull } from "../durable-log/durable-log.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
@@ -9,7 +8,8 @@ import type { Batcher } from "./batcher.ts";
 import type { Log } from "./dependencies.ts";
 import type { LoggedCounters, LoggedFrame } from "./logged-counters.ts";
 import type { MappedPush, PushReceiver } from "./receive-push.ts";
-import { type Patience, run, StoppedError } from "./steps.ts";
+import { RecordMapper } from "./record-mapper.ts";
+import { type Patience, StoppedError } from "./steps.ts";
 import { DrainedPush, Storing } from "./storing.ts";
 import { WarmPushes } from "./warm-pushes.ts";
 
@@ -48,9 +48,6 @@ export interface DrainParts {
 /** Of the event loop, after a turn in which pushes were mapped. */
 const ROUNDS_OF_METERS = 8;
 
-/** Meters whose epochs are remembered. */
-const EPOCHS_MAX = 100_000;
-
 /**
  * The way of accepted pushes through the durable log into the database. While the database keeps up, a push is mapped when it is accepted, and
  * goes to both at the same time. Otherwise, and after a restart, it goes to the log alone, and is opened and mapped again when it is read from
@@ -68,8 +65,7 @@ export class Drain {
   private appending = 0;
   private readonly admission: Admission;
   private readonly storing: Storing;
-  /** Of a shared log: since when this daemon reads what a meter sends. */
-  private readonly epochs = boundedCache<number>(EPOCHS_MAX);
+  private readonly mapper: RecordMapper;
   /** null: it has not begun. */
   private running: Promise<void> | null = null;
   private whenSafe: (() => void)[] = [];
@@ -86,7 +82,9 @@ export class Drain {
       released: () => this.released(),
       retryMs: this.limits.retryMs,
     });
-    this.cold = parts.durableLog.isShared ? 0 : parts.durableLog.state().records;
+    const { isShared } = parts.durableLog;
+    this.mapper = new RecordMapper({ ...parts, isShared });
+    this.cold = isShared ? 0 : parts.durableLog.state().records;
   }
 
   /** Pushes that are accepted and aren't in the database. */
@@ -230,12 +228,16 @@ export class Drain {
         this.storing.read(warm, entry.position);
         continue;
       }
-      const acceptance = this.read(entry);
-      if (acceptance === null) continue;
+      const acceptance = this.mapper.read(entry);
+      if (acceptance === null) {
+        this.cold--;
+        this.released();
+        continue;
+      }
       const { meterId } = acceptance;
       const index = pushes.push(null) - 1;
       const mapped = (lastOf.get(meterId) ?? Promise.resolve()).then(async () => {
-        pushes[index] = DrainedPush.ofLog(entry, await this.map(acceptance, entry));
+        pushes[index] = DrainedPush.ofLog(entry, await this.mapper.map(acceptance, entry));
       });
       lastOf.set(meterId, mapped);
       mapping.push(mapped);
@@ -258,41 +260,6 @@ export class Drain {
   private async roomInMemory(): Promise<void> {
     const { batcher } = this.parts;
     while (batcher.isLoaded && !this.parts.patience.stop.aborted) await batcher.settledOne();
-  }
-
-  /** null for a record that this version can't read: it stays in the log. */
-  private read({ payload }: LogEntry): Acceptance | null {
-    try {
-      return readAcceptedRecord(payload);
-    } catch (error) {
-      this.cold--;
-      const text = "a record of the durable log can't be read by this version; it stays there";
-      this.parts.log.error({ err: error }, text);
-      this.released();
-      return null;
-    }
-  }
-
-  /** Whatever goes wrong but a stop, the push is kept aside. */
-  private async map(acceptance: Acceptance, { again, epoch }: LogEntry): Promise<MappedPush> {
-    const { receiver, log } = this.parts;
-    this.forgetOldWords(acceptance.meterId, epoch);
-    try {
-      return await new Promise((resolve, reject) =>
-        run(() => receiver.reopen(acceptance, again), resolve, reject),
-      );
-    } catch (error) {
-      if (error instanceof StoppedError) throw error;
-      log.error({ err: error }, "an accepted push could not be mapped; it goes to quarantine");
-      return receiver.setAside(acceptance, (error as Error).message, again);
-    }
-  }
-
-  /** Another daemon has read what the meter sent meanwhile: the database knows its status words better. */
-  private forgetOldWords(meterId: string, epoch: number): void {
-    if (!this.parts.durableLog.isShared || this.epochs.get(meterId) === epoch) return;
-    this.epochs.set(meterId, epoch);
-    this.parts.receiver.statusWords.forget(meterId);
   }
 
   private get isDone(): boolean {
