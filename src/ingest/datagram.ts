@@ -2,11 +2,12 @@ import type { Limits } from "../limits.ts";
 import { acknowledgements } from "./acknowledge.ts";
 import { arrivalOf } from "./arrival.ts";
 import { StreamDeframer } from "./deframer.ts";
-import type { Intake, Sender } from "./intake.ts";
+import type { Intake } from "./intake.ts";
 import type { IngestObserver } from "./observer.ts";
 import type { ReceivedApdu } from "./received-apdu.ts";
 import { ReceivedBlocks } from "./received-blocks.ts";
 import type { Refusals } from "./refusals.ts";
+import type { Sender } from "./underway.ts";
 
 /** As much of a datagram as is needed here. */
 export interface ReceivedDatagram {

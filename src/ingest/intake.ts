@@ -1,7 +1,6 @@
 import type { DataLimits } from "../dlms/encoding/data.ts";
 import type { CommitOutcome } from "../storage/accepted-push.ts";
-import type { MeterRecord } from "../storage/meter-record.ts";
-import type { Acceptance, Protection } from "./accepted.ts";
+import type { Acceptance } from "./accepted.ts";
 import { loggedFrame } from "./accepted-record.ts";
 import type { AlertFeed } from "./alert-feed.ts";
 import { noteApplied } from "./applied.ts";
@@ -16,32 +15,9 @@ import { dataLimits } from "./open-push.ts";
 import type { MappedPush, PushReceiver, Received } from "./receive-push.ts";
 import type { Refusals } from "./refusals.ts";
 import { type RefusedError, refusalOf } from "./refused-error.ts";
-import { RestingEntries } from "./resting-entries.ts";
 import { run, type Steps, StoppedError } from "./steps.ts";
+import { type PushUnderway, type Sender, Underway } from "./underway.ts";
 import type { UnknownFrames } from "./unknown-frames.ts";
-
-/** What the sender of an APDU is told about it. */
-export interface Sender {
-  /** The push is in memory and will be stored; `bytes` are held until `settled`. */
-  accepted(meter: MeterRecord, bytes: number): void;
-  /**
-   * Durable, or known to be: to be acknowledged. `confirm` is the invoke id of a push that asks for a confirmation. Not `inTime`: the sender
-   * has given up and sends again, which is acknowledged then.
-   */
-  durable(confirm: number | null, inTime: boolean): void;
-  /** The octets are held no longer. */
-  settled(bytes: number): void;
-}
-
-/** A push that isn't safe yet, and who waits for it. */
-interface Underway {
-  readonly received: Received & { kind: "accepted" };
-  readonly sender: Sender;
-  readonly bytes: number;
-  readonly since: number;
-  /** Retransmissions of it, which are to be acknowledged with it; null: none came. */
-  waiting: (() => void)[] | null;
-}
 
 /** What a push costs in memory besides its octets: rows, history, frame. */
 const OVERHEAD_BYTES = 2_048;
@@ -59,13 +35,8 @@ export class Intake {
     readonly drain: Drain | null;
   };
   private readonly limits: DataLimits;
-  /** Those whose retransmissions can be told, by the counter that they count on. */
-  private readonly underway = new RestingEntries<Underway[]>(
-    () => [],
-    (pushes) => pushes.length === 0,
-  );
+  private readonly underway: Underway;
   private readonly order = new ArrivalOrder();
-  private heldBytes = 0;
   /** APDUs that wait for a look-up, and their octets. */
   private working = 0;
   private workingBytes = 0;
@@ -75,11 +46,12 @@ export class Intake {
     this.with = dependencies;
     this.parts = parts;
     this.limits = dataLimits(dependencies.limits);
+    this.underway = new Underway(dependencies);
   }
 
   /** Octets of all pushes that are not durable yet. */
   get undurableBytes(): number {
-    return this.heldBytes;
+    return this.underway.heldBytes;
   }
 
   /** Octets of what waits for a look-up, or stands in line behind one. */
@@ -90,7 +62,7 @@ export class Intake {
   /** Whether nothing more should be read for now: too much is on its way to the database. */
   isFull(): boolean {
     const { drain, batcher } = this.parts;
-    return this.heldBytes > this.with.limits.undurableTotalBytesMax || (drain ?? batcher).isFull();
+    return this.undurableBytes > this.with.limits.undurableTotalBytesMax || (drain ?? batcher).isFull();
   }
 
   /**
@@ -153,16 +125,11 @@ export class Intake {
   private submit(received: Received, arrival: Arrival, sender: Sender): void {
     if (received.kind === "retransmission") {
       this.with.observer.pushDone("retransmission");
-      this.acknowledgeAgain(received.protection, () => sender.durable(received.confirm, true));
+      this.underway.acknowledgeAgain(received.protection, () => sender.durable(received.confirm, true));
       return;
     }
-    const { acceptance, mapped, meter } = received;
-    const since = this.with.clock.monotonic();
-    const underway: Underway = { received, sender, bytes: costOf(arrival), since, waiting: null };
-    this.heldBytes += underway.bytes;
-    const { protection } = acceptance;
-    if (protection !== null) this.underway.of(protection.name.text).push(underway);
-    sender.accepted(meter, underway.bytes);
+    const { acceptance, mapped } = received;
+    const underway = this.underway.begin(received, sender, costOf(arrival));
     const { drain } = this.parts;
     if (drain === null) {
       this.store(mapped!, underway);
@@ -171,30 +138,18 @@ export class Intake {
     if (mapped !== null) {
       drain.appendMapped(mapped, (isSafe) => {
         if (!isSafe) this.forget(mapped);
-        this.settle(underway, isSafe);
+        this.underway.settle(underway, isSafe);
       });
       return;
     }
     drain.append(acceptance, (outcome, own) => {
-      if (outcome.kind === "durable") this.settle(underway, true);
+      if (outcome.kind === "durable") this.underway.settle(underway, true);
       else this.withoutLog(own, underway);
     });
   }
 
-  /** At once, or together with the push that is meant. */
-  private acknowledgeAgain({ name, digest }: Protection, acknowledge: () => void): void {
-    const isMeant = ({ received }: Underway) => received.acceptance.protection!.digest === digest;
-    const underway = this.underway.peek(name.text)?.find(isMeant);
-    if (underway === undefined) {
-      acknowledge();
-      return;
-    }
-    underway.waiting ??= [];
-    underway.waiting.push(acknowledge);
-  }
-
   /** The log doesn't take it, and it isn't mapped: COMMIT makes it safe, if that comes in time. */
-  private withoutLog(logged: Acceptance, underway: Underway): void {
+  private withoutLog(logged: Acceptance, underway: PushUnderway): void {
     const { counter } = logged;
     const acceptance = { ...logged, counter: counter === null ? null : { ...counter, isFinal: false } };
     run(
@@ -205,7 +160,7 @@ export class Intake {
   }
 
   /** It is sent again, and must not be taken for what was stored then. */
-  private unmapped(error: unknown, { arrival, protection }: Acceptance, underway: Underway): void {
+  private unmapped(error: unknown, { arrival, protection }: Acceptance, underway: PushUnderway): void {
     if (!(error instanceof StoppedError)) {
       this.with.log.error(
         { err: error, peer: arrival.peer },
@@ -213,16 +168,16 @@ export class Intake {
       );
     }
     if (protection !== null) this.parts.receiver.counters.forget(protection.name);
-    this.settle(underway, false);
+    this.underway.settle(underway, false);
   }
 
-  private store(mapped: MappedPush, underway: Underway): void {
+  private store(mapped: MappedPush, underway: PushUnderway): void {
     const settled = (outcome: CommitOutcome | null) => {
       if (outcome === null || outcome.verdict === "replay") this.forget(mapped);
       if (outcome !== null) noteApplied(outcome, mapped, { ...this.with, ...this.parts });
       if (outcome?.verdict === "replay") this.overtaken(mapped);
       else if (outcome !== null) this.noteCounter(mapped);
-      this.settle(underway, outcome !== null && outcome.verdict !== "replay");
+      this.underway.settle(underway, outcome !== null && outcome.verdict !== "replay");
     };
     this.parts.batcher.add({ push: mapped.push, settled });
   }
@@ -232,34 +187,16 @@ export class Intake {
     if (frame !== null) this.with.logged.stored(frame);
   }
 
-  /** A push has become safe, or is not going to be. */
-  private settle(underway: Underway, isSafe: boolean): void {
-    const { received, sender, bytes, since, waiting } = underway;
-    this.heldBytes -= bytes;
-    const { protection } = received.acceptance;
-    if (protection !== null) {
-      const pushes = this.underway.of(protection.name.text);
-      pushes.splice(pushes.indexOf(underway), 1);
-    }
-    if (isSafe) {
-      const elapsedMs = this.with.clock.monotonic() - since;
-      this.with.observer.durableSeconds(elapsedMs / 1_000);
-      sender.durable(received.confirm, elapsedMs <= this.with.limits.durableMs);
-      if (waiting !== null) for (const acknowledge of waiting) acknowledge();
-    }
-    sender.settled(bytes);
-  }
-
   private overtaken({ acceptance: { arrival, protection, meterId }, meter }: MappedPush): void {
     const text = `${meter?.meterNumber ?? meterId}: counter ${protection?.counter} was overtaken in the database`;
     this.parts.refusals.add(arrival.peer, "replay", text, meterId);
   }
 
   /** What was moved in memory for a push that did not come to be stored is asked for again from the database. */
-  private forget({ acceptance, list }: MappedPush): void {
+  private forget({ acceptance }: MappedPush): void {
     const { protection, meterId } = acceptance;
     if (protection !== null) this.parts.receiver.counters.forget(protection.name);
-    if (list?.kind === "event") this.parts.receiver.statusWords.forget(meterId);
+    this.parts.receiver.statusWords.forget(meterId);
   }
 
   private refuse(error: unknown, arrival: Arrival): void {

@@ -1,8 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { MeterRecord } from "../storage/meter-record.ts";
 import { type AcknowledgedBy, acknowledgements, notYet } from "./acknowledge.ts";
-import type { Sender } from "./intake.ts";
 import type { ReceivedApdu } from "./received-apdu.ts";
+import type { Sender } from "./underway.ts";
 
 /** As much of a session as the sender of one of its APDUs needs. */
 export interface SendersLine extends Pick<Sender, "accepted" | "settled"> {

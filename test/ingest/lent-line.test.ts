@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import type { Arrival } from "../../src/ingest/arrival.ts";
-import type { Intake, Sender } from "../../src/ingest/intake.ts";
+import type { Intake } from "../../src/ingest/intake.ts";
 import type { LentLine } from "../../src/ingest/lent-line.ts";
 import { PushSession, type SessionSurroundings } from "../../src/ingest/push-session.ts";
+import type { Sender } from "../../src/ingest/underway.ts";
 import { DEFAULT_LIMITS } from "../../src/limits.ts";
 import type { MeterRecord } from "../../src/storage/meter-record.ts";
 import type { ByteConnection } from "../../src/transports/connection.ts";

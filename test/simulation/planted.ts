@@ -74,7 +74,7 @@ export const WRONG_POLICIES: readonly WrongPolicy[] = [
   },
   {
     name: "acknowledge a retransmission while the push itself is on its way",
-    file: "src/ingest/intake.js",
+    file: "src/ingest/underway.js",
     find: "if (underway === undefined) {",
     replace: "if (true) {",
   },
