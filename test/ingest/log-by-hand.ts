@@ -13,16 +13,16 @@ const keys = keysOf(vector);
 const name = counterName(1, meter.systemTitle!, 64);
 
 /** Bit 30 of the long invoke id asks for a confirmation. */
-export function apdu(counter: number): Buffer {
+export function apdu(counter: number, setup = "0.4.25.9.0.255"): Buffer {
   const body = wire.structure(
     wire.text(meter.meterNumber),
-    wire.obis("0.4.25.9.0.255"),
+    wire.obis(setup),
     wire.clock(2026, 10, 14 + Math.floor(counter / 1_440), Math.floor(counter / 60) % 24, counter % 60),
     wire.bits("80".repeat(16)),
   );
   return wire.ciphered(wire.notification(0x4000_0000 + counter, body), 0x30, counter, keys);
 }
-export const push = (counter: number) => wire.wrapped(apdu(counter));
+export const push = (counter: number, setup?: string) => wire.wrapped(apdu(counter, setup));
 /** Counters of the pushes that were confirmed on a connection. */
 export const confirmed = ({ written }: TestConnection) =>
   written.map((octets) => octets.readUInt32BE(octets.length - 5) - 0x4000_0000);

@@ -1,10 +1,20 @@
 import { describe, expect, it } from "vitest";
+import type { ListRecord } from "../../src/mapping/configuration.ts";
 import { StorageError } from "../../src/storage/storage-error.ts";
 import { apdu, confirmed, counters, push, sent, start } from "./log-by-hand.ts";
 import { cell, heldBack, type Surroundings, type TestConnection } from "./surroundings.ts";
 
 /* Pushes of one counter that become safe in any order, or not at all, and what their meter is told when it sends them again. */
 
+const ALERT = "0.4.25.9.0.255";
+const SETUP_WITH_WORD = "0.9.25.9.0.255";
+const entry = (code: string, classId: number) => ({ code, classId, attribute: 2, dataIndex: 0 });
+/** Of an operator who wants the word with every push. */
+const WITH_WORD: ListRecord = {
+  ...{ id: 1, setupId: 1, name: "with a word", pushSetup: SETUP_WITH_WORD, kind: "instant" },
+  ...{ meterId: null, meterType: null, category: null },
+  entries: [entry("0.0.1.0.0.255", 8), entry("0.0.94.91.18.255", 1)],
+};
 const fault = () => new StorageError("internal", "a fault that nobody expects");
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -108,16 +118,21 @@ describe("a push that comes again while the first is on its way", () => {
     expect(counters(around)).toEqual([1, 2]);
   });
 
-  it("tells its events again where nothing made the first one safe", async () => {
-    const { around, log } = start();
+  it.each([
+    ["an alert", ALERT],
+    ["values with a status word", SETUP_WITH_WORD],
+  ])("tells its events again where nothing made the first one safe: %s", async (_, setup) => {
+    const { around, log } = start({ lists: [WITH_WORD] });
     around.hold = Promise.reject(fault());
     around.hold.catch(() => undefined);
-    await sent(around, log, 1);
+    const connection = around.connect();
+    connection.receive(push(1, setup));
+    await expect.poll(() => log.waiting).toBe(1);
     log.refuse(0);
     await expect.poll(() => around.failures).toBe(1);
     around.hold = null;
-    const again = await sent(around, log, 1);
-    await expect.poll(() => confirmed(again)).toEqual([1]);
+    connection.receive(push(1, setup));
+    await expect.poll(() => confirmed(connection)).toEqual([1]);
     expect(around.rows("meter_events").length).toBe(16);
     log.take(1);
     await around.ingest.drain();
