@@ -33,12 +33,20 @@ export class Counters {
 
   *load(name: CounterName): Steps<CounterState> {
     const { keyId, systemTitle, clientSap, text } = name;
-    const stored = yield* lookUp(() => this.store.loadCounter(keyId, systemTitle, clientSap), this.patience);
-    const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
-    // Another connection may have asked at the same time; its state has moved already.
-    const state = this.states.get(text) ?? this.logged.addTo({ high: stored.high, digests }, name);
-    this.states.set(text, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});
-    return state;
+    this.logged.hold(name);
+    try {
+      const stored = yield* lookUp(
+        () => this.store.loadCounter(keyId, systemTitle, clientSap),
+        this.patience,
+      );
+      const digests = [...stored.digests].sort((a, b) => a.counter - b.counter);
+      // Another connection may have asked at the same time; its state has moved already.
+      const state = this.states.get(text) ?? this.logged.addTo({ high: stored.high, digests }, name);
+      this.states.set(text, state, stored.isProvisional === true ? { ttl: PROVISIONAL_MS } : {});
+      return state;
+    } finally {
+      this.logged.letGo(name);
+    }
   }
 
   /** After a push that was accepted could not be stored, or another daemon moved the counter: the database knows better. */

@@ -16,6 +16,7 @@ interface LoggedState {
   /** Highest counter that a frame moved it to; null: none did. */
   high: number | null;
   readonly digests: LoggedFrame[];
+  /** Frames that aren't in the database, and questions to it on their way. */
   unapplied: number;
 }
 
@@ -30,6 +31,16 @@ export class LoggedCounters {
   /** @param onApplied told of every frame that is in the database, before the log forgets it */
   constructor(onApplied: (frame: LoggedFrame) => void = () => undefined) {
     this.onApplied = onApplied;
+  }
+
+  /** Keeps what is known of a counter while the database is asked for it, whose answer may be from before what is applied meanwhile. */
+  hold({ text }: CounterName): void {
+    this.states.of(text).unapplied++;
+  }
+
+  /** The answer was taken. */
+  letGo(name: CounterName): void {
+    this.released(name);
   }
 
   /** A frame is in the log: accepted now, or found there when it was opened. */

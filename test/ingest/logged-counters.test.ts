@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { Counters } from "../../src/ingest/counters.ts";
 import { LoggedCounters, type LoggedFrame } from "../../src/ingest/logged-counters.ts";
+import { run } from "../../src/ingest/steps.ts";
+import { stopController } from "../../src/stop.ts";
 import { counterName } from "../../src/storage/counter-name.ts";
+import type { StoredCounter } from "../../src/storage/ingest-stores.ts";
 
 const name = counterName(1, "4f54480000000001", 64);
 const frame = (counter: number, moved = true): LoggedFrame => ({
@@ -87,5 +91,47 @@ describe("counters in the durable log", () => {
     for (const counter of [2, 3]) logged.log(frame(counter));
     logged.applied(frame(2));
     expect(added(logged)).toEqual([3, [2, 3]]);
+  });
+});
+
+describe("a counter that the database is asked for", () => {
+  const clock = { now: () => 0, monotonic: () => 0, soon: () => undefined, after: () => () => undefined };
+  const [six, seven] = [frame(6), frame(7)];
+
+  /** Two frames are in the log when the database is asked; what it answers is what it knew then. */
+  function asked() {
+    const logged = new LoggedCounters();
+    for (const one of [six, seven]) logged.log(one);
+    const told: { resolve: (stored: StoredCounter) => void; reject: (error: Error) => void }[] = [];
+    const loadCounter = () =>
+      new Promise<StoredCounter>((resolve, reject) => void told.push({ resolve, reject }));
+    const counters = new Counters({ loadCounter }, logged, { stop: stopController().signal, clock });
+    const loaded = new Promise((resolve, reject) => run(() => counters.load(name), resolve, reject));
+    return { logged, loaded, ...told[0]! };
+  }
+
+  it("counts what is applied before the answer comes", async () => {
+    const { logged, loaded, resolve } = asked();
+    for (const one of [six, seven]) logged.applied(one);
+    resolve({ high: 5, digests: [] });
+    expect(await loaded).toMatchObject({ high: 7, digests: [{ counter: 6 }, { counter: 7 }] });
+    expect(added(logged)).toEqual([null, []]);
+  });
+
+  it("doesn't count what nothing has made safe meanwhile", async () => {
+    const { logged, loaded, resolve } = asked();
+    logged.applied(six);
+    logged.refused(seven);
+    resolve({ high: 5, digests: [] });
+    expect(await loaded).toMatchObject({ high: 6, digests: [{ counter: 6 }] });
+    expect(added(logged)).toEqual([null, []]);
+  });
+
+  it("keeps nothing of a question that fails", async () => {
+    const { logged, loaded, reject } = asked();
+    for (const one of [six, seven]) logged.applied(one);
+    reject(new Error("a fault"));
+    await expect(loaded).rejects.toThrow("a fault");
+    expect(added(logged)).toEqual([null, []]);
   });
 });

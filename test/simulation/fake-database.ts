@@ -24,6 +24,8 @@ export interface StoredPush {
 /** What the daemon asks of PostgreSQL, with transactions that happen or don't, and answers that get lost. */
 export class FakeDatabase {
   away = false;
+  /** How much longer an answer takes, at most. */
+  slowestMs = 0;
   /** Share of the batches that it doesn't take although it is there. */
   faultShare = 0;
   /** Meters of which such batches held pushes. */
@@ -43,7 +45,10 @@ export class FakeDatabase {
   async ask<T>(answer: () => T): Promise<T> {
     await this.clock.pause(1 + this.random() * 5);
     if (this.away) throw new StorageError("unavailable", "away");
-    return answer();
+    const answered = answer();
+    // What is done is done soon, and told late: a transaction that goes on after the death of its daemon is waited for by a real database's locks.
+    if (this.slowestMs > 0) await this.clock.pause(this.random() * this.slowestMs);
+    return answered;
   }
 
   readonly counters: CounterStore = {

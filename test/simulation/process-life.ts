@@ -15,6 +15,8 @@ import type { VirtualClock } from "./virtual-clock.ts";
 
 const configuration = configureMapping(recordsOfCatalogue(loadCatalogue()));
 const nothing = () => undefined;
+/** In some lives few pushes may wait in memory, and are mapped again when they are read. */
+const WARM_MAX = 10;
 /** At a time of its own in each life, so that some end before. */
 const DRAINS_WITHIN_MS = 100;
 
@@ -53,7 +55,7 @@ export async function begin({ clock, disk, database, meters, random }: LifeOptio
   const find = (matches: (meter: MeterRecord) => boolean) => database.ask(() => meters.find(matches) ?? null);
   const ingest = createIngest({
     ...{ durableLog, logged, clock: own, store: database.openStore(), counters: database.counters },
-    drainLimits: { warmMax: 10, behindMax: 6, readMax: 5 },
+    drainLimits: { warmMax: 1 + Math.floor(random() * WARM_MAX), behindMax: 6, readMax: 5 },
     directory: {
       peekBySystemTitle: (title) => meters.find((meter) => meter.systemTitle === title),
       peekById: (id) => meters.find((meter) => meter.id === id),

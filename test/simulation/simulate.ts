@@ -66,6 +66,7 @@ class Simulation {
     this.healthyDisk();
     this.database.away = false;
     this.database.faultShare = 0;
+    this.database.slowestMs = 0;
     if (this.life === null) await this.start();
     const isDone = () =>
       this.life !== null &&
@@ -115,11 +116,20 @@ class Simulation {
       });
     }
     if (this.random() < 0.3) this.database.faultShare = 0.05;
+    if (this.random() < 0.3) {
+      at(() => {
+        this.database.slowestMs = this.random() * 4_000;
+        this.clock.after(this.random() * 8_000, () => {
+          this.database.slowestMs = 0;
+        });
+      });
+    }
     if (this.random() < 0.5) return;
     for (let n = times(2); n > 0; n--) {
       at(() => {
-        this.diskWasFaulty = true;
         const kind = this.random();
+        // A disk that is only slow keeps the order.
+        this.diskWasFaulty ||= kind < 0.7;
         if (kind < 0.4) this.disk.failSync = new Error("EIO: i/o error, fdatasync");
         else if (kind < 0.7) this.disk.capacity = this.random() * 3_000;
         else this.disk.beforeSync = () => this.clock.pause(this.random() * 4_000);
