@@ -7,7 +7,7 @@ import type { ReceivedApdu } from "./received-apdu.ts";
 /**
  * What is sent once a push is durable: RR for an HDLC I frame, and a data-notification-confirm over the wrapper where the push
  * asked for one. Empty for the usual push, which expects nothing. Not `inTime`: nobody waits for the confirmation any more; an RR still
- * says what is true, and lets a meter go on that was told RNR.
+ * says what is true, and lets a meter go on that was told RNR. RR is for the I frame `hdlc.sendSequence` and all before it.
  */
 export function acknowledgements(
   received: AcknowledgedBy,

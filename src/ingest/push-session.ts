@@ -5,6 +5,7 @@ import type { MeterRecord } from "../storage/meter-record.ts";
 import type { ByteConnection } from "../transports/connection.ts";
 import { arrivalOf } from "./arrival.ts";
 import { StreamDeframer } from "./deframer.ts";
+import { IFrames } from "./i-frames.ts";
 import { type Followed, InTurn } from "./in-turn.ts";
 import type { Intake } from "./intake.ts";
 import { KeptChunks } from "./kept-chunks.ts";
@@ -49,6 +50,7 @@ const WAITING_OCTETS_MAX = 16_384;
  * it stays on it.
  */
 export class PushSession implements Followed, SendersLine, Holder {
+  readonly iFrames = new IFrames();
   private readonly connection: ByteConnection;
   private readonly around: SessionSurroundings;
   private readonly deframer: StreamDeframer;
