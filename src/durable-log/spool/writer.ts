@@ -17,7 +17,7 @@ export interface WriterLimits {
 
 export const WRITER_LIMITS: WriterLimits = {
   segmentBytes: 16 << 20,
-  gatherMs: 10,
+  gatherMs: 20,
   groupBytesMax: 4 << 20,
   retryMs: 1_000,
 };
