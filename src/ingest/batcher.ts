@@ -46,7 +46,7 @@ export const BATCH_LIMITS: BatchLimits = {
   inFlightMax: 3,
   waitingMin: 250,
   waitingMax: 4_000,
-  waitingMs: 45,
+  waitingMs: 35,
   awayMs: 1_000,
 };
 
@@ -179,16 +179,21 @@ export class Batcher {
   private schedule(): void {
     const waiting = this.queue.length;
     if (waiting === 0 || this.inFlight >= this.limits.inFlightMax) return;
+    if (waiting >= this.mostOfBatch) {
+      // The database has something to do while the rest is read.
+      this.send();
+      return;
+    }
     const waitMs = this.waitMs;
-    if (waitMs <= 0 || waiting >= this.mostOfBatch) {
-      if (this.immediate) return;
+    if (waitMs > 0) this.cancelTimer ??= this.patience.clock.after(waitMs, () => this.send());
+    else if (!this.immediate) {
       this.immediate = true;
       // After the sockets that are readable now were read: their pushes come along.
       this.patience.clock.soon(() => {
         this.immediate = false;
         this.send();
       });
-    } else this.cancelTimer ??= this.patience.clock.after(waitMs, () => this.send());
+    }
   }
 
   /** How long the next batch may gather. */

@@ -127,15 +127,25 @@ describe("a batch", () => {
   });
 
   it("is full where the database is behind, and while the rest of an outage is stored", async () => {
+    const { waitingMin, inFlightMax, pushesMax } = BATCH_LIMITS;
     const behind = new Turned();
-    behind.add(3 * BATCH_LIMITS.waitingMin);
-    await behind.pass(BATCH_LIMITS.gatherMs);
-    expect(behind.sizes[0]).toBe(BATCH_LIMITS.pushesMax);
+    behind.add(waitingMin + pushesMax);
+    expect(behind.sizes).toEqual(new Array(inFlightMax).fill(Math.ceil(waitingMin / (inFlightMax + 1))));
+    await behind.commit(inFlightMax - 1);
+    expect(behind.sizes[inFlightMax]).toBe(pushesMax);
     const rest = new Turned();
     rest.batcher.isBacklog = true;
     rest.add(BATCH_LIMITS.pushesMax);
     await rest.pass(BATCH_LIMITS.gatherBacklogMs);
     expect(rest.sizes[0]).toBe(BATCH_LIMITS.pushesMax);
+  });
+
+  it("goes while others are still read, once it is full", () => {
+    const turned = new Turned();
+    turned.add(Math.ceil(BATCH_LIMITS.waitingMin / (BATCH_LIMITS.inFlightMax + 1)) - 1);
+    expect(turned.sizes).toEqual([]);
+    turned.add(1);
+    expect(turned.sizes).toHaveLength(1);
   });
 
   it("goes at once where a push comes alone, and gathers while others come", async () => {
