@@ -1,16 +1,14 @@
-import type { AppendOutcome, DurableLog, LogEntry } from "../durable-log/durable-log.ts";
+import type { AppendOutcome, LogEntry } from "../durable-log/durable-log.ts";
 import { isNearlyFull } from "../durable-log/durable-log.ts";
-import type { CommitOutcome } from "../storage/accepted-push.ts";
 import type { Acceptance } from "./accepted.ts";
 import { loggedFrame, readAcceptedRecord, writeAcceptedRecord } from "./accepted-record.ts";
 import { ADMISSION_LIMITS, Admission, type AdmissionLimits } from "./admission.ts";
-import type { Batcher } from "./batcher.ts";
 import type { Log } from "./dependencies.ts";
-import type { LoggedCounters, LoggedFrame } from "./logged-counters.ts";
+import type { LoggedFrame } from "./logged-counters.ts";
 import type { MappedPush, PushReceiver } from "./receive-push.ts";
 import { RecordMapper } from "./record-mapper.ts";
-import { type Patience, StoppedError } from "./steps.ts";
-import { DrainedPush, Storing } from "./storing.ts";
+import { StoppedError } from "./steps.ts";
+import { DrainedPush, Storing, type StoringParts } from "./storing.ts";
 import { WarmPushes } from "./warm-pushes.ts";
 
 export interface DrainLimits extends AdmissionLimits {
@@ -32,17 +30,9 @@ export const DRAIN_LIMITS: DrainLimits = {
   ...ADMISSION_LIMITS,
 };
 
-export interface DrainParts {
-  readonly durableLog: DurableLog;
+export interface DrainParts extends Omit<StoringParts, "admission" | "retryMs"> {
   readonly receiver: PushReceiver;
-  readonly batcher: Batcher;
-  readonly logged: LoggedCounters;
-  readonly patience: Patience;
   readonly log: Log;
-  /** A push is in the database. */
-  readonly applied: (outcome: CommitOutcome, mapped: MappedPush) => void;
-  /** There may be room again. */
-  readonly released: () => void;
 }
 
 /** Of the event loop, after a turn in which pushes were mapped. */
@@ -219,9 +209,8 @@ export class Drain {
    * wait for look-ups of its own; one meter's follow each other.
    */
   private async takeTurn(entries: readonly LogEntry[]): Promise<void> {
-    const pushes: (DrainedPush | null)[] = [];
-    const mapping: Promise<void>[] = [];
-    const lastOf = new Map<string, Promise<void>>();
+    const mapping: Promise<DrainedPush>[] = [];
+    const lastOf = new Map<string, Promise<DrainedPush>>();
     for (const entry of entries) {
       const warm = this.warm.take(entry.position);
       if (warm !== undefined) {
@@ -235,18 +224,17 @@ export class Drain {
         continue;
       }
       const { meterId } = acceptance;
-      const index = pushes.push(null) - 1;
-      const mapped = (lastOf.get(meterId) ?? Promise.resolve()).then(async () => {
-        pushes[index] = DrainedPush.ofLog(entry, await this.mapper.map(acceptance, entry));
-      });
+      const mapped = (lastOf.get(meterId) ?? Promise.resolve()).then(async () =>
+        DrainedPush.ofLog(entry, await this.mapper.map(acceptance, entry)),
+      );
       lastOf.set(meterId, mapped);
       mapping.push(mapped);
     }
-    if (mapping.length > 0) await Promise.all(mapping);
-    this.cold -= mapping.length;
+    const pushes = await Promise.all(mapping);
+    this.cold -= pushes.length;
     this.parts.batcher.isBacklog = this.cold >= this.limits.readMax;
-    for (const push of pushes) if (push !== null) this.storing.store(push);
-    if (mapping.length > 0) await this.meters();
+    for (const push of pushes) this.storing.store(push);
+    if (pushes.length > 0) await this.meters();
   }
 
   /** Meters first: in each round of the event loop one that calls is accepted, and what the others have sent is read. */
